@@ -1,0 +1,44 @@
+# guardrail: PGXS build.
+#
+#   make                 build (PG_CONFIG=... for another server)
+#   make install         install into that server
+#   make installcheck    regress and isolation tests against a running server
+#   make WERROR=1        warnings are errors
+
+EXTENSION = guardrail
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+MODULE_big = guardrail
+
+SRCS = $(sort $(wildcard src/*.c src/*/*.c))
+OBJS = $(SRCS:.c=.o)
+ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
+
+SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+EXTRA_CLEAN = $(DATA_built) results regression.diffs regression.out output_iso build
+
+REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --dbname=guardrail_regress
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=. --dbname=guardrail_isolation
+
+PG_CONFIG ?= pg_config
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-declaration-after-statement \
+	-Wno-missing-field-initializers -ffp-contract=off
+ifdef WERROR
+PG_CFLAGS += -Werror
+endif
+SHLIB_LINK = -lgsl -lgslcblas -lm
+
+# the bitcode of the inliner would need clang and gains nothing here
+override with_llvm = no
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# one hand-written set of parts, one generated script
+$(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) $(EXTENSION).control
+	cat $(SQL_PARTS) > $@
+
+$(OBJS): $(ALL_HEADERS) Makefile

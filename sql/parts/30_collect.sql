@@ -1,0 +1,35 @@
+
+-- ---- the scan -----------------------------------------------------------
+
+CREATE FUNCTION guardrail_batch("any") RETURNS integer
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_batch("any") IS
+  'which of 128 batches a unit belongs to, by its hash; used in the statements that guardrail writes';
+CREATE FUNCTION guardrail_number(numeric) RETURNS double precision
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_number(numeric) IS
+  'numeric as double precision, infinite where that has no such number; used in the statements that guardrail writes';
+
+CREATE FUNCTION guardrail_collect_add(internal, text, text[], integer, "any", "any", VARIADIC "any") RETURNS internal
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_collect_add(internal, text, text[], integer, "any", "any", "any") IS 'transition of guardrail_collect';
+CREATE FUNCTION guardrail_collect_combine(internal, internal) RETURNS internal
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_collect_combine(internal, internal) IS 'merge two states of guardrail_collect';
+CREATE FUNCTION guardrail_collect_serialize(internal) RETURNS bytea
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_collect_serialize(internal) IS 'state of guardrail_collect as bytes';
+CREATE FUNCTION guardrail_collect_deserialize(bytea, internal) RETURNS internal
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_collect_deserialize(bytea, internal) IS 'state of guardrail_collect from bytes';
+CREATE FUNCTION guardrail_collect_final(internal) RETURNS bytea
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_collect_final(internal) IS 'result of guardrail_collect';
+
+CREATE AGGREGATE guardrail_collect(text, text[], integer, "any", "any", VARIADIC "any") (
+  SFUNC = guardrail_collect_add, STYPE = internal, SSPACE = 1048576,
+  FINALFUNC = guardrail_collect_final, FINALFUNC_MODIFY = READ_WRITE,
+  COMBINEFUNC = guardrail_collect_combine, SERIALFUNC = guardrail_collect_serialize,
+  DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);
+COMMENT ON AGGREGATE guardrail_collect(text, text[], integer, "any", "any", "any") IS
+  'one pass over the events of an experiment; called by guardrail_evaluate';

@@ -1,0 +1,117 @@
+
+-- ---- the catalog --------------------------------------------------------
+
+CREATE FUNCTION guardrail_experiment_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION guardrail_experiment_check() IS 'refuses bad rows of guardrail_experiment';
+CREATE FUNCTION guardrail_rule_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION guardrail_rule_check() IS 'refuses bad rows of guardrail_rule';
+CREATE FUNCTION guardrail_append_only() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION guardrail_append_only() IS 'refuses changes of a log';
+
+CREATE TABLE guardrail_experiment (
+  experiment_id text PRIMARY KEY,
+  events regclass NOT NULL,
+  experiment_column name DEFAULT 'experiment_id',
+  unit_column name NOT NULL DEFAULT 'user_id',
+  variant_column name NOT NULL DEFAULT 'variant',
+  time_column name,
+  cursor_column name,
+  exposures regclass,
+  exposed_at_column name NOT NULL DEFAULT 'exposed_at',
+  control text NOT NULL DEFAULT 'control',
+  shares jsonb,
+  starts_at timestamptz,
+  ends_at timestamptz CHECK (ends_at > starts_at),
+  planned_units bigint CHECK (planned_units > 0),
+  monitoring text DEFAULT 'fixed',
+  spending text NOT NULL DEFAULT 'power',
+  spending_phi double precision NOT NULL DEFAULT 1,
+  correction text NOT NULL DEFAULT 'holm',
+  srm_alpha double precision NOT NULL DEFAULT 0.001,
+  max_crossover double precision NOT NULL DEFAULT 0.01,
+  min_units bigint NOT NULL DEFAULT 100 CHECK (min_units >= 2),
+  owner regrole NOT NULL DEFAULT current_user::regrole,
+  state text NOT NULL DEFAULT 'draft' CHECK (state IN ('draft', 'running', 'stopped')),
+  launched_at timestamptz,
+  stopped_at timestamptz,
+  plan_version integer,
+  plan_hash text,
+  description text
+);
+COMMENT ON TABLE guardrail_experiment IS 'where the events of an experiment are, and how it is decided; one row per experiment';
+COMMENT ON COLUMN guardrail_experiment.experiment_id IS 'as it stands in the events';
+COMMENT ON COLUMN guardrail_experiment.events IS 'table, partitioned table, view, materialized or foreign table with one row per event';
+COMMENT ON COLUMN guardrail_experiment.experiment_column IS 'column with the experiment_id; NULL: every row belongs to this experiment';
+COMMENT ON COLUMN guardrail_experiment.unit_column IS 'the unit of randomisation, of any hashable type';
+COMMENT ON COLUMN guardrail_experiment.variant_column IS 'the arm: text, enum, integer or boolean';
+COMMENT ON COLUMN guardrail_experiment.time_column IS 'time of the event; starts_at and ends_at need it';
+COMMENT ON COLUMN guardrail_experiment.cursor_column IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.exposures IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.exposed_at_column IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.control IS 'the reference arm';
+COMMENT ON COLUMN guardrail_experiment.shares IS 'planned traffic, such as {"control": 1, "treatment": 1}; NULL: the arms seen, in equal shares';
+COMMENT ON COLUMN guardrail_experiment.starts_at IS 'only events at or after it count';
+COMMENT ON COLUMN guardrail_experiment.ends_at IS 'only events before it count; the test is over when it has passed';
+COMMENT ON COLUMN guardrail_experiment.planned_units IS 'units over all arms that the test was planned for';
+COMMENT ON COLUMN guardrail_experiment.monitoring IS 'fixed: one test at the end; other designs are not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.spending IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.spending_phi IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.correction IS 'over the breach tests of blocking guardrails and arms: none, bonferroni, holm, hochberg';
+COMMENT ON COLUMN guardrail_experiment.srm_alpha IS 'level of the alarm for a sample ratio mismatch';
+COMMENT ON COLUMN guardrail_experiment.max_crossover IS 'share of units seen in two arms above which the test is INVALID';
+COMMENT ON COLUMN guardrail_experiment.min_units IS 'units per arm below which nothing is decided';
+COMMENT ON COLUMN guardrail_experiment.owner IS 'whose rights the event query runs with';
+COMMENT ON COLUMN guardrail_experiment.state IS 'draft, running or stopped; changed by functions only';
+
+CREATE TABLE guardrail_rule (
+  experiment_id text NOT NULL REFERENCES guardrail_experiment ON UPDATE CASCADE ON DELETE CASCADE,
+  metric text NOT NULL,
+  role text NOT NULL,
+  north_star boolean NOT NULL DEFAULT false,
+  severity text NOT NULL DEFAULT 'block',
+  kind text NOT NULL,
+  value text,
+  denominator text,
+  filter text,
+  unit_aggregate text NOT NULL DEFAULT 'sum',
+  quantile double precision,
+  quantile_over text NOT NULL DEFAULT 'events',
+  at_least double precision,
+  retention_day integer,
+  window_length interval,
+  covariate text,
+  cap_quantile double precision,
+  cap_value double precision,
+  worse text NOT NULL,
+  limit_kind text NOT NULL,
+  limit_value double precision,
+  evidence text NOT NULL DEFAULT 'breach',
+  alpha double precision NOT NULL,
+  display_unit text CHECK (length(display_unit) <= 20),
+  note text,
+  PRIMARY KEY (experiment_id, metric)
+);
+CREATE UNIQUE INDEX guardrail_rule_north_star ON guardrail_rule (experiment_id) WHERE north_star;
+COMMENT ON TABLE guardrail_rule IS 'what is measured in an experiment, and what must not break; one row per metric';
+COMMENT ON COLUMN guardrail_rule.metric IS 'short name, shown in verdicts';
+COMMENT ON COLUMN guardrail_rule.role IS 'primary (exactly one at launch), secondary (never vetoes) or guardrail';
+COMMENT ON COLUMN guardrail_rule.north_star IS 'marks the product''s North Star; at most one per experiment';
+COMMENT ON COLUMN guardrail_rule.severity IS 'of a guardrail: block vetoes, hold prevents SHIP, warn is shown only';
+COMMENT ON COLUMN guardrail_rule.kind IS 'mean per unit, proportion of units, ratio of sums, quantile';
+COMMENT ON COLUMN guardrail_rule.value IS 'SQL expression over one event; a boolean counts as 0 or 1';
+COMMENT ON COLUMN guardrail_rule.denominator IS 'of a ratio; NULL: the number of events whose value is not null';
+COMMENT ON COLUMN guardrail_rule.filter IS 'boolean SQL expression: which events count';
+COMMENT ON COLUMN guardrail_rule.unit_aggregate IS 'how a mean folds the events of a unit: sum, count, max, min, avg';
+COMMENT ON COLUMN guardrail_rule.quantile IS '0.95 for p95';
+COMMENT ON COLUMN guardrail_rule.quantile_over IS 'events (clustered by unit) or units';
+COMMENT ON COLUMN guardrail_rule.worse IS 'higher or lower: the direction of harm';
+COMMENT ON COLUMN guardrail_rule.limit_kind IS 'absolute (the treatment''s own value), difference, relative (0.05 is 5 % of control), significance (no margin)';
+COMMENT ON COLUMN guardrail_rule.limit_value IS 'in the metric''s unit; a size without sign for difference and relative; on the primary the improvement asked for';
+COMMENT ON COLUMN guardrail_rule.evidence IS 'point: the estimate decides; breach: vetoes when harm beyond the limit is proven; safe: SHIP needs proof of no harm beyond it';
+COMMENT ON COLUMN guardrail_rule.alpha IS 'one-sided for guardrails (default 0.10), two-sided for others (0.05)';
+COMMENT ON COLUMN guardrail_rule.display_unit IS 'ms, EUR, ... in reasons; % shows a fraction in per cent and percentage points';
+
+CREATE TRIGGER guardrail_experiment_check BEFORE INSERT OR UPDATE ON guardrail_experiment
+  FOR EACH ROW EXECUTE FUNCTION guardrail_experiment_check();
+CREATE TRIGGER guardrail_rule_check BEFORE INSERT OR UPDATE ON guardrail_rule
+  FOR EACH ROW EXECUTE FUNCTION guardrail_rule_check();

@@ -1,0 +1,213 @@
+
+-- ---- verdicts -----------------------------------------------------------
+
+CREATE SEQUENCE guardrail_check_id;
+COMMENT ON SEQUENCE guardrail_check_id IS 'numbers the checks';
+
+CREATE TABLE guardrail_check_log (
+    check_id bigint NOT NULL,
+    arm_no integer NOT NULL,
+    checked_at timestamptz NOT NULL,
+    plan_version integer,
+    error text,
+    experiment_id text,
+    variant text,
+    verdict text,
+    status text,
+    reason text,
+    primary_metric text,
+    primary_status text,
+    primary_effect double precision,
+    primary_lower double precision,
+    primary_upper double precision,
+    guardrails integer,
+    breached integer,
+    safe integer,
+    undecided integer,
+    no_data integer,
+    srm_p double precision,
+    crossover_share double precision,
+    crossover_units bigint,
+    units_control bigint,
+    units_treatment bigint,
+    events_control bigint,
+    events_treatment bigint,
+    null_unit_rows bigint,
+    unknown_arm_rows bigint,
+    PRIMARY KEY (check_id, arm_no)
+);
+ALTER TABLE guardrail_check_log ALTER experiment_id SET NOT NULL, ALTER verdict SET NOT NULL;
+CREATE INDEX guardrail_check_log_experiment ON guardrail_check_log (experiment_id, check_id DESC);
+COMMENT ON TABLE guardrail_check_log IS
+  'every check ever recorded, one row per treatment arm; append-only; error: why a check failed';
+
+CREATE TABLE guardrail_result_log (
+    check_id bigint NOT NULL,
+    checked_at timestamptz NOT NULL,
+    experiment_id text,
+    variant text,
+    metric text,
+    role text,
+    severity text,
+    kind text,
+    north_star boolean,
+    control_value double precision,
+    treatment_value double precision,
+    effect double precision,
+    effect_lower double precision,
+    effect_upper double precision,
+    limit_kind text,
+    limit_value double precision,
+    evidence text,
+    alpha double precision,
+    p_breach double precision,
+    p_breach_adjusted double precision,
+    p_safe double precision,
+    p_value double precision,
+    p_value_adjusted double precision,
+    status text,
+    reason text,
+    units_control bigint,
+    units_treatment bigint,
+    events_control bigint,
+    events_treatment bigint,
+    units_needed bigint,
+    display_unit text,
+    PRIMARY KEY (check_id, variant, metric)
+);
+ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
+COMMENT ON TABLE guardrail_result_log IS
+  'the metrics of every check ever recorded, one row per treatment arm and metric; append-only';
+
+CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_log
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_result_log
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+
+CREATE VIEW guardrail_verdict AS
+  SELECT l.experiment_id, l.variant, l.verdict, l.status, l.reason, l.primary_metric, l.primary_status,
+    l.primary_effect, l.primary_lower, l.primary_upper, l.guardrails, l.breached, l.safe, l.undecided,
+    l.no_data, l.srm_p, l.crossover_share, l.crossover_units, l.units_control, l.units_treatment,
+    l.events_control, l.events_treatment, l.null_unit_rows, l.unknown_arm_rows,
+    l.error, l.checked_at, l.check_id, l.plan_version
+  FROM guardrail_experiment e
+  CROSS JOIN LATERAL (
+    SELECT m.check_id FROM guardrail_check_log m WHERE m.experiment_id = e.experiment_id
+    ORDER BY m.check_id DESC LIMIT 1) last
+  JOIN guardrail_check_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+COMMENT ON VIEW guardrail_verdict IS 'the last recorded check: one row per experiment and treatment arm';
+
+CREATE VIEW guardrail_result AS
+  SELECT l.experiment_id, l.variant, l.metric, l.role, l.severity, l.kind, l.north_star, l.control_value,
+    l.treatment_value, l.effect, l.effect_lower, l.effect_upper, l.limit_kind, l.limit_value, l.evidence,
+    l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe, l.p_value, l.p_value_adjusted, l.status, l.reason,
+    l.units_control, l.units_treatment, l.events_control, l.events_treatment, l.units_needed, l.display_unit,
+    l.checked_at, l.check_id
+  FROM guardrail_experiment e
+  CROSS JOIN LATERAL (
+    SELECT m.check_id FROM guardrail_check_log m WHERE m.experiment_id = e.experiment_id
+    ORDER BY m.check_id DESC LIMIT 1) last
+  JOIN guardrail_result_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+COMMENT ON VIEW guardrail_result IS 'the last recorded check: one row per experiment, treatment arm and metric';
+
+CREATE FUNCTION guardrail_evaluate(experiment text) RETURNS TABLE (
+    experiment_id text,
+    variant text,
+    metric text,
+    role text,
+    severity text,
+    kind text,
+    north_star boolean,
+    control_value double precision,
+    treatment_value double precision,
+    effect double precision,
+    effect_lower double precision,
+    effect_upper double precision,
+    limit_kind text,
+    limit_value double precision,
+    evidence text,
+    alpha double precision,
+    p_breach double precision,
+    p_breach_adjusted double precision,
+    p_safe double precision,
+    p_value double precision,
+    p_value_adjusted double precision,
+    status text,
+    reason text,
+    units_control bigint,
+    units_treatment bigint,
+    events_control bigint,
+    events_treatment bigint,
+    units_needed bigint,
+    display_unit text)
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION guardrail_evaluate(text) IS
+  'evaluate an experiment now: one row per treatment arm and metric; records nothing';
+
+CREATE FUNCTION guardrail_decide(experiment text) RETURNS TABLE (
+    experiment_id text,
+    variant text,
+    verdict text,
+    status text,
+    reason text,
+    primary_metric text,
+    primary_status text,
+    primary_effect double precision,
+    primary_lower double precision,
+    primary_upper double precision,
+    guardrails integer,
+    breached integer,
+    safe integer,
+    undecided integer,
+    no_data integer,
+    srm_p double precision,
+    crossover_share double precision,
+    crossover_units bigint,
+    units_control bigint,
+    units_treatment bigint,
+    events_control bigint,
+    events_treatment bigint,
+    null_unit_rows bigint,
+    unknown_arm_rows bigint)
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 2;
+COMMENT ON FUNCTION guardrail_decide(text) IS
+  'the verdict on an experiment now: one row per treatment arm, SHIP, HOLD, BLOCK or INVALID; records nothing';
+
+CREATE FUNCTION guardrail_status() RETURNS SETOF text
+  AS 'MODULE_PATHNAME', 'guardrail_status_all' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION guardrail_status() IS 'status now of every running experiment, one line per treatment arm';
+CREATE FUNCTION guardrail_status(experiment text, variant text DEFAULT NULL) RETURNS text
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
+COMMENT ON FUNCTION guardrail_status(text, text) IS
+  'status now of an experiment''s worst arm, or of the arm named: OK, BLOCK, INVALID or NO DATA';
+CREATE FUNCTION guardrail_explain(experiment text) RETURNS text
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
+COMMENT ON FUNCTION guardrail_explain(text) IS
+  'how the verdict comes about: the statement, the counts, the formulas with their numbers';
+
+CREATE PROCEDURE guardrail_check(experiment text DEFAULT NULL)
+  AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE guardrail_check(text) IS
+  'evaluate all running experiments, or one, record the verdicts, and notify channel guardrail of those that changed';
+
+CREATE FUNCTION guardrail_launch(experiment text) RETURNS void
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_launch(text) IS 'set a draft running; refuses a plan without exactly one primary';
+CREATE FUNCTION guardrail_stop(experiment text) RETURNS void
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_stop(text) IS 'end a running experiment';
+CREATE FUNCTION guardrail_assert_shippable(experiment text, variant text, newer_than interval DEFAULT '1 day') RETURNS void
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_assert_shippable(text, text, interval) IS
+  'an error unless the recorded verdict is SHIP and newer than the interval; for deploy jobs';
+
+-- who may record checks is granted, not given
+REVOKE EXECUTE ON PROCEDURE guardrail_check(text) FROM PUBLIC;
+
+-- ---- dump and restore ---------------------------------------------------
+
+SELECT pg_catalog.pg_extension_config_dump('guardrail_experiment', '');
+SELECT pg_catalog.pg_extension_config_dump('guardrail_rule', '');
+SELECT pg_catalog.pg_extension_config_dump('guardrail_check_id', '');
+SELECT pg_catalog.pg_extension_config_dump('guardrail_check_log', '');
+SELECT pg_catalog.pg_extension_config_dump('guardrail_result_log', '');

@@ -1,0 +1,97 @@
+/*
+ * catalog.h
+ *	  Experiments and their rules, as read from their tables.
+ */
+#ifndef GR_CATALOG_H
+#define GR_CATALOG_H
+
+#include "guardrail.h"
+
+#include "datatype/timestamp.h"
+#include "decide/decide.h"
+
+/* A row of guardrail_rule. */
+typedef struct Rule
+{
+	GrRule		rule;			/* what decide/ needs */
+	bool		north_star;
+	char	   *kind;
+	char	   *value;
+	char	   *denominator;	/* NULL: none */
+	char	   *filter;			/* NULL: none */
+	char	   *unit_aggregate;
+	bool		over_units;		/* quantile_over = 'units' */
+	int			metric;			/* in the collection's spec */
+} Rule;
+
+/* A row of guardrail_experiment. */
+typedef struct Experiment
+{
+	char	   *id;
+	Oid			events;
+	char	   *experiment_column;	/* NULL: every row belongs to it */
+	char	   *unit_column;
+	char	   *variant_column;
+	char	   *time_column;	/* NULL: none */
+	char	   *control;
+	int			narms;			/* planned; 0: those seen */
+	char	  **arms;
+	double	   *shares;
+	char	   *starts_at;		/* timestamptz as text; NULL: none */
+	char	   *ends_at;
+	bool		ended;			/* ends_at has passed */
+	int64		planned_units;	/* 0: none */
+	GrAdjust	correction;
+	double		srm_alpha;
+	double		max_crossover;
+	int64		min_units;
+	Oid			owner;
+	char	   *state;
+	int			plan_version;
+	int			nrules;
+	Rule	   *rules;			/* by role, then name */
+} Experiment;
+
+/* The schema the extension lives in, quoted, from a function of it. */
+extern char *gr_schema_of(FunctionCallInfo fcinfo);
+extern char *gr_schema_of_function(Oid function);
+
+/*
+ * Read an experiment with its rules; with_rules false: the row alone.  Needs
+ * SPI to be connected; the result lives in CurrentMemoryContext of the caller
+ * before SPI_connect, that is, it is allocated with "context" current.
+ * An experiment that does not exist is an error.
+ */
+extern Experiment *gr_experiment_load(const char *schema, const char *id,
+									  MemoryContext context);
+
+/* The ids of the running experiments, in order. */
+extern char **gr_experiments_running(const char *schema, int *n,
+									 MemoryContext context);
+
+/* May the caller change this experiment: member of its owner, or superuser? */
+extern void gr_require_ownership(const Experiment *e);
+
+/* Words of the catalog's enumerated columns, each list ending with NULL. */
+extern const char *const gr_words_role[];
+extern const char *const gr_words_severity[];
+extern const char *const gr_words_evidence[];
+extern const char *const gr_words_limit_kind[];
+extern const char *const gr_words_correction[];
+extern const char *const gr_words_kind[];
+extern const char *const gr_words_unit_aggregate[];
+
+/* The position of a word in its list, or -1. */
+extern int	gr_word(const char *word, const char *const *words);
+
+/* SPI helpers: a column of row 0.. of SPI_tuptable as C values (spi.c). */
+extern char *gr_spi_text(int row, int column);
+extern double gr_spi_float8(int row, int column, double null_value);
+extern int64 gr_spi_int8(int row, int column, int64 null_value);
+extern bool gr_spi_bool(int row, int column);
+
+/* Run a query through SPI with text parameters ($1 .. $n, NULL allowed). */
+extern void gr_spi_query(const char *sql, bool read_only, int nargs,
+						 const char *const *args);
+
+#endif							/* GR_CATALOG_H */

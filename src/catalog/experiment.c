@@ -1,0 +1,201 @@
+/*
+ * experiment.c
+ *	  Reading guardrail_experiment and guardrail_rule.
+ *
+ * They are read with the caller's rights: who may not select from them gets the
+ * server's own error.
+ */
+#include "catalog/catalog.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+
+const char *const gr_words_role[] = {"primary", "secondary", "guardrail", NULL};
+const char *const gr_words_severity[] = {"block", "hold", "warn", NULL};
+const char *const gr_words_evidence[] = {"point", "breach", "safe", NULL};
+const char *const gr_words_limit_kind[] = {"absolute", "difference", "relative",
+"significance", NULL};
+const char *const gr_words_correction[] = {"none", "bonferroni", "holm",
+"hochberg", NULL};
+const char *const gr_words_kind[] = {"mean", "proportion", "ratio", "quantile",
+"retention", "distinct", "entropy", NULL};
+const char *const gr_words_unit_aggregate[] = {"sum", "count", "max", "min",
+"avg", NULL};
+
+int
+gr_word(const char *word, const char *const *words)
+{
+	for (int i = 0; word && words[i]; i++)
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	return -1;
+}
+
+char *
+gr_schema_of_function(Oid function)
+{
+	Oid			namespace = get_func_namespace(function);
+	char	   *name = OidIsValid(namespace) ? get_namespace_name(namespace) : NULL;
+
+	if (name == NULL)
+		elog(ERROR, "cache lookup failed for function %u", function);
+	return pstrdup(quote_identifier(name));
+}
+
+char *
+gr_schema_of(FunctionCallInfo fcinfo)
+{
+	return gr_schema_of_function(fcinfo->flinfo->fn_oid);
+}
+
+/* A text[] column's elements. */
+static char **
+text_array(int row, int column, int *n)
+{
+	bool		null;
+	Datum		d = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+								  column, &null);
+	Datum	   *elements;
+	bool	   *nulls;
+	char	  **out;
+
+	*n = 0;
+	if (null)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, n);
+	out = palloc(sizeof(char *) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		out[i] = nulls[i] ? pstrdup("") : TextDatumGetCString(elements[i]);
+	return out;
+}
+
+static Experiment *
+read_experiment(void)
+{
+	Experiment *e = palloc0(sizeof(Experiment));
+	char	  **shares;
+	int			nshares;
+
+	e->id = gr_spi_text(0, 1);
+	e->events = (Oid) gr_spi_int8(0, 2, 0);
+	e->experiment_column = gr_spi_text(0, 3);
+	e->unit_column = gr_spi_text(0, 4);
+	e->variant_column = gr_spi_text(0, 5);
+	e->time_column = gr_spi_text(0, 6);
+	e->control = gr_spi_text(0, 7);
+	e->arms = text_array(0, 8, &e->narms);
+	shares = text_array(0, 9, &nshares);
+	e->shares = palloc0(sizeof(double) * Max(nshares, 1));
+	for (int i = 0; i < nshares; i++)
+		e->shares[i] = strtod(shares[i], NULL);
+	e->starts_at = gr_spi_text(0, 10);
+	e->ends_at = gr_spi_text(0, 11);
+	e->ended = gr_spi_bool(0, 12);
+	e->planned_units = gr_spi_int8(0, 13, 0);
+	e->correction = (GrAdjust) Max(0, gr_word(gr_spi_text(0, 14), gr_words_correction));
+	e->srm_alpha = gr_spi_float8(0, 15, 0.001);
+	e->max_crossover = gr_spi_float8(0, 16, 0.01);
+	e->min_units = gr_spi_int8(0, 17, 100);
+	e->owner = (Oid) gr_spi_int8(0, 18, 0);
+	e->state = gr_spi_text(0, 19);
+	e->plan_version = (int) gr_spi_int8(0, 20, 0);
+	return e;
+}
+
+static void
+read_rule(Rule *r, int row)
+{
+	char	   *kind;
+
+	r->rule.metric = gr_spi_text(row, 1);
+	r->rule.role = (GrRole) Max(0, gr_word(gr_spi_text(row, 2), gr_words_role));
+	r->north_star = gr_spi_bool(row, 3);
+	r->rule.severity = (GrSeverity) Max(0, gr_word(gr_spi_text(row, 4), gr_words_severity));
+	r->kind = kind = gr_spi_text(row, 5);
+	r->value = gr_spi_text(row, 6);
+	r->denominator = gr_spi_text(row, 7);
+	r->filter = gr_spi_text(row, 8);
+	r->unit_aggregate = gr_spi_text(row, 9);
+	r->rule.quantile = gr_spi_float8(row, 10, 0);
+	r->over_units = strcmp(gr_spi_text(row, 11), "units") == 0;
+	r->rule.worse_is_higher = strcmp(gr_spi_text(row, 12), "higher") == 0;
+	r->rule.limit_kind = (GrLimitKind) Max(0, gr_word(gr_spi_text(row, 13), gr_words_limit_kind));
+	r->rule.limit_value = gr_spi_float8(row, 14, 0);
+	r->rule.evidence = (GrEvidence) Max(0, gr_word(gr_spi_text(row, 15), gr_words_evidence));
+	r->rule.alpha = gr_spi_float8(row, 16, 0.05);
+	r->rule.display_unit = gr_spi_text(row, 17);
+	r->rule.is_proportion = strcmp(kind, "proportion") == 0 ||
+		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
+}
+
+Experiment *
+gr_experiment_load(const char *schema, const char *id, MemoryContext context)
+{
+	const char *args[] = {id};
+	MemoryContext old;
+	Experiment *e;
+
+	gr_spi_query(psprintf("SELECT experiment_id, events::oid::bigint, experiment_column, unit_column,"
+						  " variant_column, time_column, control,"
+						  " (SELECT array_agg(key ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
+						  " (SELECT array_agg(value ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
+						  " starts_at::text, ends_at::text, COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
+						  " correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
+						  " plan_version::bigint"
+						  " FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),
+				 true, 1, args);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("experiment \"%s\" does not exist", id),
+				 errhint("Experiments are the rows of %s.guardrail_experiment.", schema)));
+	old = MemoryContextSwitchTo(context);
+	e = read_experiment();
+	MemoryContextSwitchTo(old);
+
+	gr_spi_query(psprintf("SELECT metric, role, north_star, severity, kind, value, denominator, filter,"
+						  " unit_aggregate, quantile, quantile_over, worse, limit_kind, limit_value,"
+						  " evidence, alpha, display_unit"
+						  " FROM %s.guardrail_rule WHERE experiment_id = $1"
+						  " ORDER BY CASE role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END,"
+						  " metric COLLATE \"C\"", schema),
+				 true, 1, args);
+	old = MemoryContextSwitchTo(context);
+	e->nrules = (int) SPI_processed;
+	e->rules = palloc0(sizeof(Rule) * Max(e->nrules, 1));
+	for (int i = 0; i < e->nrules; i++)
+		read_rule(&e->rules[i], i);
+	MemoryContextSwitchTo(old);
+	return e;
+}
+
+char **
+gr_experiments_running(const char *schema, int *n, MemoryContext context)
+{
+	MemoryContext old;
+	char	  **ids;
+
+	gr_spi_query(psprintf("SELECT experiment_id FROM %s.guardrail_experiment"
+						  " WHERE state = 'running' ORDER BY experiment_id COLLATE \"C\"", schema),
+				 true, 0, NULL);
+	old = MemoryContextSwitchTo(context);
+	*n = (int) SPI_processed;
+	ids = palloc(sizeof(char *) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		ids[i] = gr_spi_text(i, 1);
+	MemoryContextSwitchTo(old);
+	return ids;
+}
+
+void
+gr_require_ownership(const Experiment *e)
+{
+	if (!superuser() && !is_member_of_role(GetUserId(), e->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of experiment \"%s\"", e->id),
+				 errhint("It belongs to %s.", GetUserNameFromId(e->owner, true))));
+}

@@ -1,0 +1,73 @@
+/*
+ * spi.c
+ *	  Small helpers over SPI.
+ *
+ * Parameters are always text, so every statement casts them ($1::bigint); the
+ * results of a query are read column by column as the C type asked for.
+ */
+#include "catalog/catalog.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+
+void
+gr_spi_query(const char *sql, bool read_only, int nargs, const char *const *args)
+{
+	Oid			types[FUNC_MAX_ARGS];
+	Datum		values[FUNC_MAX_ARGS];
+	char		nulls[FUNC_MAX_ARGS + 1] = "";
+	int			code;
+
+	Assert(nargs <= FUNC_MAX_ARGS);
+	for (int i = 0; i < nargs; i++)
+	{
+		types[i] = TEXTOID;
+		nulls[i] = args[i] ? ' ' : 'n';
+		values[i] = args[i] ? CStringGetTextDatum(args[i]) : (Datum) 0;
+	}
+	code = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, 0);
+	if (code < 0)
+		elog(ERROR, "%s in \"%s\"", SPI_result_code_string(code), sql);
+}
+
+char *
+gr_spi_text(int row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+static Datum
+binary_value(int row, int column, Oid type, bool *null)
+{
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, column) != type)
+		elog(ERROR, "column %d is of type %u, not %u", column,
+			 SPI_gettypeid(SPI_tuptable->tupdesc, column), type);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, null);
+}
+
+double
+gr_spi_float8(int row, int column, double null_value)
+{
+	bool		null;
+	Datum		d = binary_value(row, column, FLOAT8OID, &null);
+
+	return null ? null_value : DatumGetFloat8(d);
+}
+
+int64
+gr_spi_int8(int row, int column, int64 null_value)
+{
+	bool		null;
+	Datum		d = binary_value(row, column, INT8OID, &null);
+
+	return null ? null_value : DatumGetInt64(d);
+}
+
+bool
+gr_spi_bool(int row, int column)
+{
+	bool		null;
+	Datum		d = binary_value(row, column, BOOLOID, &null);
+
+	return !null && DatumGetBool(d);
+}

@@ -1,0 +1,363 @@
+/*
+ * validate.c
+ *	  Triggers that refuse a bad row of the catalog when it is written.
+ *
+ * Each error names the column, what it holds and, as a hint, what it may hold.
+ * Plain domains (words, ranges) are CHECK constraints where a constraint says
+ * enough; here is what needs to look at the events, at other columns, or needs a
+ * hint.  Expressions are checked with the writer's rights.
+ *
+ * A restore writes rows of experiments that run: only the tables' owner and
+ * superusers may write a state other than draft, and nobody changes it by
+ * UPDATE (check/lifecycle.c does).
+ */
+#include "catalog/validate.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "query/query.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+PG_FUNCTION_INFO_V1(guardrail_experiment_check);
+PG_FUNCTION_INFO_V1(guardrail_append_only);
+
+bool		gr_in_lifecycle_change = false;
+
+/* ---- the row at hand ----------------------------------------------------- */
+
+Row
+gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	Row			row;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+	if (!TRIGGER_FIRED_BEFORE(data->tg_event) || !TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+		TRIGGER_FIRED_BY_DELETE(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called before insert or update, for each row")));
+	row.update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
+	row.relation = data->tg_relation;
+	row.tuple = row.update ? data->tg_newtuple : data->tg_trigtuple;
+	row.old = row.update ? data->tg_trigtuple : NULL;
+	row.kind = kind;
+	row.what = what;
+	return row;
+}
+
+static int
+column_number(const Row *row, const char *column)
+{
+	int			n = SPI_fnumber(RelationGetDescr(row->relation), column);
+
+	if (n <= 0)
+		elog(ERROR, "table %s has no column %s", RelationGetRelationName(row->relation), column);
+	return n;
+}
+
+char *
+gr_row_text(const Row *row, const char *column)
+{
+	return SPI_getvalue(row->tuple, RelationGetDescr(row->relation), column_number(row, column));
+}
+
+char *
+gr_row_old_text(const Row *row, const char *column)
+{
+	if (row->old == NULL)
+		return NULL;
+	return SPI_getvalue(row->old, RelationGetDescr(row->relation), column_number(row, column));
+}
+
+Datum
+gr_row_datum(const Row *row, const char *column, bool *null)
+{
+	return SPI_getbinval(row->tuple, RelationGetDescr(row->relation),
+						 column_number(row, column), null);
+}
+
+void
+gr_row_set(Row *row, const char *column, Datum value)
+{
+	int			n = column_number(row, column);
+	bool		null = false;
+
+	row->tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(row->relation),
+										   1, &n, &value, &null);
+}
+
+void
+gr_refuse(const Row *row, const char *column, const char *hint)
+{
+	char	   *value = gr_row_text(row, column);
+	char	   *name = gr_row_text(row, row->what);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 value ? errmsg("column \"%s\" of %s \"%s\" holds \"%s\"",
+							column, row->kind, name ? name : "", value) :
+			 errmsg("column \"%s\" of %s \"%s\" is NULL", column, row->kind, name ? name : ""),
+			 errhint("%s", hint)));
+}
+
+void
+gr_refuse_unsupported(const Row *row, const char *column, const char *hint)
+{
+	char	   *value = gr_row_text(row, column);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" of %s \"%s\" holds \"%s\", which this version of guardrail does not support",
+					column, row->kind, gr_row_text(row, row->what), value ? value : "NULL"),
+			 errhint("%s", hint)));
+}
+
+void
+gr_require_word(const Row *row, const char *column, const char *const *words)
+{
+	if (gr_word(gr_row_text(row, column), words) < 0)
+		gr_refuse(row, column, psprintf("It may hold %s.", gr_quoted_list(words)));
+}
+
+/* A finite number strictly between two others, NULL allowed. */
+void
+gr_require_between(const Row *row, const char *column, double lower, double upper)
+{
+	bool		null;
+	double		x = DatumGetFloat8(gr_row_datum(row, column, &null));
+
+	if (!null && !(x > lower && x < upper))
+		gr_refuse(row, column, psprintf("It may hold a number between %g and %g, exclusively.",
+										lower, upper));
+}
+
+/* ---- experiments --------------------------------------------------------- */
+
+static void
+check_events(const Row *row, Oid events)
+{
+	char		kind = get_rel_relkind(events);
+
+	if (strchr("rpvmf", kind) == NULL || kind == '\0')
+		gr_refuse(row, "events", "It may hold a table, partitioned table, view, "
+				  "materialized view or foreign table.");
+}
+
+static Oid
+check_column(const Row *row, Oid events, const char *column, bool required)
+{
+	char	   *name = gr_row_text(row, column);
+	AttrNumber	number;
+
+	if (name == NULL)
+	{
+		if (required)
+			gr_refuse(row, column, "It may hold a column of the events.");
+		return InvalidOid;
+	}
+	number = get_attnum(events, name);
+	if (number <= 0)
+		gr_refuse(row, column, psprintf("It may hold a column of %s.", gr_relation_name(events)));
+	return getBaseType(get_atttype(events, number));
+}
+
+static void
+check_columns(const Row *row, Oid events)
+{
+	Oid			unit = check_column(row, events, "unit_column", true);
+	Oid			variant = check_column(row, events, "variant_column", true);
+	Oid			time = check_column(row, events, "time_column", false);
+	bool		needs_time = gr_row_text(row, "starts_at") || gr_row_text(row, "ends_at");
+
+	check_column(row, events, "experiment_column", false);
+	if (!OidIsValid(lookup_type_cache(unit, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
+		gr_refuse(row, "unit_column", psprintf("It may hold a column of a type that can be hashed; %s cannot.",
+											   format_type_be(unit)));
+	if (!(variant == TEXTOID || variant == VARCHAROID || variant == BPCHAROID ||
+		  variant == NAMEOID || variant == BOOLOID || variant == INT2OID ||
+		  variant == INT4OID || variant == INT8OID || type_is_enum(variant)))
+		gr_refuse(row, "variant_column",
+				  psprintf("It may hold a column of type text, enum, integer or boolean, not %s.",
+						   format_type_be(variant)));
+	if (OidIsValid(time) && time != TIMESTAMPTZOID && time != TIMESTAMPOID && time != DATEOID)
+		gr_refuse(row, "time_column",
+				  psprintf("It may hold a column of type timestamptz, timestamp or date, not %s.",
+						   format_type_be(time)));
+	if (needs_time && !OidIsValid(time))
+		gr_refuse(row, "time_column", "starts_at and ends_at need the time of the event.");
+}
+
+/* shares: {"arm": positive number, ...} with the control and one more */
+static void
+check_shares(const Row *row)
+{
+	char	   *shares = gr_row_text(row, "shares");
+	const char *args[2] = {shares, gr_row_text(row, "control")};
+	const char *hint = "It may hold the planned shares of the arms, the control among them, "
+		"such as {\"control\": 1, \"treatment\": 1}.";
+
+	if (shares == NULL)
+		return;
+	gr_spi_query("SELECT pg_catalog.jsonb_typeof($1::jsonb) = 'object'", true, 1, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "shares", hint);
+	gr_spi_query("SELECT count(*) BETWEEN 2 AND 100 AND bool_or(key = $2)"
+				 " AND bool_and(CASE WHEN pg_catalog.jsonb_typeof(value) = 'number'"
+				 " THEN value::numeric BETWEEN 1e-9 AND 1e9 ELSE false END)"
+				 " FROM pg_catalog.jsonb_each($1::jsonb)", true, 2, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "shares", hint);
+}
+
+static void
+check_later_options(const Row *row)
+{
+	static const char *const later[] = {"cursor_column", "exposures", NULL};
+	char	   *monitoring = gr_row_text(row, "monitoring");
+	bool		null;
+	static const char *const words[] = {"always_valid", "group_sequential", "fixed", NULL};
+
+	for (int i = 0; later[i]; i++)
+		if (gr_row_text(row, later[i]))
+			gr_refuse_unsupported(row, later[i], "Leave it NULL.");
+	if (strcmp(gr_row_text(row, "exposed_at_column"), "exposed_at") != 0)
+		gr_refuse_unsupported(row, "exposed_at_column", "Leave its default.");
+	gr_require_word(row, "monitoring", words);
+	if (strcmp(monitoring, "fixed") != 0)
+		gr_refuse_unsupported(row, "monitoring", "It may hold \"fixed\".");
+	if (strcmp(gr_row_text(row, "spending"), "power") != 0)
+		gr_refuse_unsupported(row, "spending", "Leave its default.");
+	if (DatumGetFloat8(gr_row_datum(row, "spending_phi", &null)) != 1 || null)
+		gr_refuse_unsupported(row, "spending_phi", "Leave its default.");
+}
+
+static void
+check_owner(const Row *row)
+{
+	bool		null;
+	Oid			owner = DatumGetObjectId(gr_row_datum(row, "owner", &null));
+	char	   *old = gr_row_old_text(row, "owner");
+
+	if (null)
+		gr_refuse(row, "owner", "It may hold a role that you are a member of.");
+	if (old && strcmp(old, gr_row_text(row, "owner")) == 0)
+		return;
+	if (!superuser() && !is_member_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be member of role \"%s\" to make it the owner of an experiment",
+						GetUserNameFromId(owner, false)),
+				 errhint("The experiment's expressions run with its owner's rights.")));
+}
+
+/* Columns that only functions change. */
+static void
+check_managed(const Row *row)
+{
+	static const char *const managed[] = {"state", "launched_at", "stopped_at",
+	"plan_version", "plan_hash", NULL};
+
+	if (gr_in_lifecycle_change)
+		return;
+	for (int i = 0; managed[i]; i++)
+	{
+		char	   *now = gr_row_text(row, managed[i]);
+		char	   *before = gr_row_old_text(row, managed[i]);
+
+		if (!row->update)
+			before = strcmp(managed[i], "state") == 0 ? "draft" : NULL;
+		if ((now == NULL) == (before == NULL) && (now == NULL || strcmp(now, before) == 0))
+			continue;
+		/* a restore by who owns the table */
+		if (!row->update && (superuser() ||
+							 is_member_of_role(GetUserId(), row->relation->rd_rel->relowner)))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of experiment \"%s\" is changed by functions only",
+						managed[i], gr_row_text(row, "experiment_id")),
+				 errhint("Use guardrail_launch() and guardrail_stop().")));
+	}
+}
+
+/* The expressions of an experiment's rules against other events. */
+static void
+recheck_rules(const Row *row, Oid events, const char *schema)
+{
+	const char *args[] = {gr_row_text(row, "experiment_id")};
+	MemoryContext context = CurrentMemoryContext;
+	int			n;
+	char	 *(*cell)[4];
+
+	gr_spi_query(psprintf("SELECT metric, value, denominator, filter FROM %s.guardrail_rule"
+						  " WHERE experiment_id = $1", schema), true, 1, args);
+	n = (int) SPI_processed;
+	cell = MemoryContextAlloc(context, sizeof(*cell) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < 4; k++)
+			cell[i][k] = gr_spi_text(i, k + 1);
+	for (int i = 0; i < n; i++)
+		gr_check_expressions(events, cell[i][0], cell[i][1], cell[i][2], cell[i][3]);
+}
+
+Datum
+guardrail_experiment_check(PG_FUNCTION_ARGS)
+{
+	Row			row = gr_trigger_row(fcinfo, "experiment", "experiment_id");
+	char	   *schema = gr_schema_of(fcinfo);
+	bool		null;
+	Oid			events;
+	char	   *old_events;
+
+	if (gr_row_text(&row, "monitoring") == NULL)
+		gr_row_set(&row, "monitoring", CStringGetTextDatum("fixed"));
+	check_managed(&row);
+	if (gr_row_text(&row, "experiment_id") == NULL || gr_row_text(&row, "experiment_id")[0] == '\0')
+		gr_refuse(&row, "experiment_id", "It may hold the experiment's name, as it stands in the events.");
+	events = DatumGetObjectId(gr_row_datum(&row, "events", &null));
+	if (null)
+		gr_refuse(&row, "events", "It may hold the table or view of the events.");
+	if (gr_in_lifecycle_change)
+		PG_RETURN_POINTER(row.tuple);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	check_owner(&row);
+	check_events(&row, events);
+	check_columns(&row, events);
+	check_later_options(&row);
+	gr_require_word(&row, "correction", gr_words_correction);
+	gr_require_between(&row, "srm_alpha", 0, 0.5);
+	gr_require_between(&row, "max_crossover", -1e-300, 1 + 1e-9);
+	check_shares(&row);
+	old_events = gr_row_old_text(&row, "events");
+	if (old_events && strcmp(old_events, gr_row_text(&row, "events")) != 0)
+		recheck_rules(&row, events, schema);
+	row.tuple = SPI_copytuple(row.tuple);
+	SPI_finish();
+	PG_RETURN_POINTER(row.tuple);
+}
+
+/* guardrail_append_only(): logs are added to, never changed */
+Datum
+guardrail_append_only(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is append-only", RelationGetRelationName(data->tg_relation)),
+			 errhint("What was recorded stays as it was.")));
+}

@@ -1,0 +1,46 @@
+/*
+ * validate.h
+ *	  What the catalog's triggers share: the row at hand, and refusals.
+ */
+#ifndef GR_VALIDATE_H
+#define GR_VALIDATE_H
+
+#include "catalog/catalog.h"
+
+#include "access/htup_details.h"
+#include "utils/relcache.h"
+
+/* Set while guardrail_launch() or guardrail_stop() changes a row. */
+extern bool gr_in_lifecycle_change;
+
+typedef struct Row
+{
+	Relation	relation;
+	HeapTuple	tuple;
+	HeapTuple	old;			/* NULL on insert */
+	bool		update;
+	const char *kind;			/* "experiment", "rule" */
+	const char *what;			/* the column with its name */
+} Row;
+
+extern char *gr_row_text(const Row *row, const char *column);
+extern char *gr_row_old_text(const Row *row, const char *column);
+extern Datum gr_row_datum(const Row *row, const char *column, bool *null);
+extern void gr_row_set(Row *row, const char *column, Datum value);
+
+extern void gr_refuse(const Row *row, const char *column, const char *hint) pg_attribute_noreturn();
+extern void gr_refuse_unsupported(const Row *row, const char *column,
+								  const char *hint) pg_attribute_noreturn();
+extern void gr_require_word(const Row *row, const char *column,
+							const char *const *words);
+extern void gr_require_between(const Row *row, const char *column,
+							   double lower, double upper);
+
+/* Parse, analyse and plan a rule's expressions with the caller's rights. */
+extern void gr_check_expressions(Oid events, const char *metric, const char *value,
+								 const char *denominator, const char *filter);
+
+/* The row a trigger was fired for. */
+extern Row	gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what);
+
+#endif							/* GR_VALIDATE_H */

@@ -1,0 +1,295 @@
+/*
+ * evaluate.c
+ *	  From a collection to results and verdicts: the glue between what was
+ *	  counted and the decisions of src/decide.
+ */
+#include "check/evaluation.h"
+
+#include <math.h>
+
+#include "catalog/objectaddress.h"
+#include "miscadmin.h"
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(((const GrArm *) a)->name, ((const GrArm *) b)->name);
+}
+
+static void
+fill_arm(GrArm *arm, const Collection *c, const char *name)
+{
+	const ArmData *data = gr_collection_arm((Collection *) c, name);
+
+	arm->name = name;
+	arm->units = data ? data->units : 0;
+	arm->events = data ? data->events : 0;
+}
+
+/* The treatment arms: planned, or seen; by name. */
+static void
+find_arms(Evaluation *v)
+{
+	const Experiment *e = v->e;
+	int			n = e->narms > 0 ? e->narms : v->c->narms;
+
+	fill_arm(&v->control, v->c, e->control);
+	v->arms = palloc0(sizeof(GrArm) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		const char *name = e->narms > 0 ? e->arms[i] : v->c->arms[i].name;
+
+		if (strcmp(name, e->control) != 0)
+			fill_arm(&v->arms[v->narms++], v->c, name);
+	}
+	qsort(v->arms, v->narms, sizeof(GrArm), compare_names);
+}
+
+/* Unit counts of all arms against the plan; too few units: no test. */
+static void
+test_split(Evaluation *v)
+{
+	const Experiment *e = v->e;
+	int			n = v->narms + 1;
+	int64	   *counts = palloc(sizeof(int64) * n);
+	double	   *shares = palloc(sizeof(double) * n);
+	double		statistic,
+				df,
+				total = 0,
+				sum = 0;
+	StringInfoData split;
+	bool		enough = n >= 2;
+
+	initStringInfo(&split);
+	v->test.srm_p = NAN;
+	v->test.total_units = 0;
+	for (int i = 0; i < n; i++)
+	{
+		const GrArm *arm = i == 0 ? &v->control : &v->arms[i - 1];
+
+		counts[i] = arm->units;
+		shares[i] = 1;
+		for (int k = 0; k < e->narms; k++)
+			if (strcmp(e->arms[k], arm->name) == 0)
+				shares[i] = e->shares[k];
+		total += (double) counts[i];
+		sum += shares[i];
+		v->test.total_units += counts[i];
+		appendStringInfo(&split, "%s%s " INT64_FORMAT, i ? ", " : "", arm->name, arm->units);
+	}
+	v->test.split = split.data;
+	/* the chi-square approximation wants five expected units everywhere */
+	for (int i = 0; i < n; i++)
+		enough = enough && total * shares[i] / sum >= 5;
+	if (enough)
+		(void) gr_srm(counts, shares, n, &statistic, &df, &v->test.srm_p);
+}
+
+static void
+fill_test(Evaluation *v)
+{
+	const Experiment *e = v->e;
+	GrTestState *t = &v->test;
+
+	t->correction = e->correction;
+	t->srm_alpha = e->srm_alpha;
+	t->max_crossover = e->max_crossover;
+	t->min_units = e->min_units;
+	t->planned_units = e->planned_units;
+	t->crossover_units = v->c->crossover_units;
+	test_split(v);
+	t->over = (t->planned_units > 0 && t->total_units >= t->planned_units) ||
+		e->ended || strcmp(e->state, "stopped") == 0;
+	for (int i = 0; i < e->nrules; i++)
+		t->has_primary |= (e->rules[i].rule.role == GR_PRIMARY);
+}
+
+/* The quantile of one arm, clustered by batch. */
+static void
+estimate_quantile(const MetricData *data, const GrRule *rule, GrEstimate *out)
+{
+	double		q = gr_histogram_quantile(data->pooled.bins, data->pooled.nbins, rule->quantile);
+	double		below[GR_BATCHES],
+				total[GR_BATCHES];
+	double		alpha = rule->role == GR_GUARDRAIL ? rule->alpha : rule->alpha / 2;
+	int			n = 0;
+
+	for (int b = 0; b < GR_BATCHES; b++)
+	{
+		const BinList *list = &data->batch[b];
+
+		if (list->nbins == 0)
+			continue;
+		total[n] = (double) gr_histogram_total(list->bins, list->nbins);
+		below[n++] = gr_histogram_below(list->bins, list->nbins, q);
+	}
+	(void) gr_quantile_estimate(data->pooled.bins, data->pooled.nbins, below, total, n,
+								rule->quantile, gr_t_isf(alpha, Max(n - 1, 1)), out);
+}
+
+static void
+estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
+			  GrEstimate *out, int64 *units, int64 *events)
+{
+	const ArmData *data = gr_collection_arm(v->c, arm);
+	const MetricData *m;
+
+	*out = (GrEstimate) {NAN, NAN, NAN};
+	*units = *events = 0;
+	if (data == NULL || data->units == 0)
+		return;
+	m = &data->metrics[rule->metric];
+	*units = data->units;
+	*events = data->events;
+	if (m->batch)
+	{
+		if (v->plan->spec->metrics[rule->metric].shape == SHAPE_EVENTS)
+			*events = gr_histogram_total(m->pooled.bins, m->pooled.nbins);
+		else
+			*units = gr_histogram_total(m->pooled.bins, m->pooled.nbins);
+		if (m->pooled.nbins > 0)
+			estimate_quantile(m, &rule->rule, out);
+		return;
+	}
+	*units = m->moments.n;
+	if (m->moments.dim == 2)
+		(void) gr_ratio_estimate(&m->moments, out);
+	else
+		(void) gr_mean_estimate(&m->moments, 0, out);
+}
+
+/* The share of a column's rows that are NULL, with its error clustered by batch. */
+static bool
+null_share(const ArmData *arm, int column, GrEstimate *out)
+{
+	double		nulls[GR_BATCHES],
+				rows[GR_BATCHES];
+	double		sum_nulls = 0,
+				sum_rows = 0,
+				se;
+
+	for (int b = 0; b < GR_BATCHES; b++)
+	{
+		nulls[b] = (double) arm->counts.nulls[column * GR_BATCHES + b];
+		rows[b] = (double) arm->counts.rows[b];
+		sum_nulls += nulls[b];
+		sum_rows += rows[b];
+	}
+	if (sum_rows == 0 || gr_share_se(nulls, rows, GR_BATCHES, &se, &out->df) != GR_OK)
+		return false;
+	out->value = sum_nulls / sum_rows;
+	out->variance = se * se;
+	return true;
+}
+
+/* NULLs and non-finite values of the rule's expression in the two arms. */
+static void
+inspect_column(const Evaluation *v, const Rule *rule, GrResult *r)
+{
+	const CollectSpec *spec = v->plan->spec;
+	const Metric *metric = &spec->metrics[rule->metric];
+	int			column = spec->folds[metric->a].column;
+	const char *names[2] = {r->arm->name, v->control.name};
+	GrEstimate	share[2];
+	bool		known = true;
+	double		z,
+				df,
+				se;
+
+	r->left_out = 0;
+	r->null_share_p = NAN;
+	r->null_share_alpha = v->test.srm_alpha;
+	for (int i = 0; i < 2; i++)
+	{
+		const ArmData *arm = gr_collection_arm(v->c, names[i]);
+
+		if (arm == NULL)
+		{
+			known = false;
+			continue;
+		}
+		for (int b = 0; b < GR_BATCHES; b++)
+			r->left_out += (double) arm->counts.nonfinite[column * GR_BATCHES + b];
+		r->left_out += (double) arm->metrics[rule->metric].skipped;
+		known = known && null_share(arm, column, &share[i]);
+	}
+	if (known && gr_contrast_statistic(GR_DIFFERENCE, &share[0], &share[1], 0, &z, &df, &se) == GR_OK)
+		r->null_share_p = Min(1, 2 * gr_t_sf(fabs(z), df));
+}
+
+static void
+decide(Evaluation *v)
+{
+	const Experiment *e = v->e;
+	int			n = v->narms * e->nrules;
+	GrScratch	s;
+
+	v->results = palloc_extended(sizeof(GrResult) * Max(n, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	v->counts = palloc0(sizeof(CellCounts) * Max(n, 1));
+	v->verdicts = palloc0(sizeof(GrArmVerdict) * Max(v->narms, 1));
+	for (int a = 0; a < v->narms; a++)
+		for (int k = 0; k < e->nrules; k++)
+		{
+			GrResult   *r = &v->results[a * e->nrules + k];
+			CellCounts *c = &v->counts[a * e->nrules + k];
+
+			CHECK_FOR_INTERRUPTS();
+			r->rule = &e->rules[k].rule;
+			r->arm = &v->arms[a];
+			estimate_cell(v, v->control.name, &e->rules[k], &r->control,
+						  &c->units_control, &c->events_control);
+			estimate_cell(v, v->arms[a].name, &e->rules[k], &r->treatment,
+						  &c->units_treatment, &c->events_treatment);
+			inspect_column(v, &e->rules[k], r);
+		}
+	s.p = palloc(sizeof(double) * Max(n, 1));
+	s.alpha = palloc(sizeof(double) * Max(n, 1));
+	s.adjusted = palloc(sizeof(double) * Max(n, 1));
+	s.divisor = palloc(sizeof(double) * Max(n, 1));
+	s.order = palloc(sizeof(int) * Max(n, 1));
+	s.member = palloc(sizeof(int) * Max(n, 1));
+	s.of_result = palloc(sizeof(double) * Max(n, 1));
+	s.testable = palloc(sizeof(bool) * Max(n, 1));
+	gr_decide_results(v->results, v->narms, e->nrules, &v->control, &v->test, &s);
+	for (int a = 0; a < v->narms; a++)
+		gr_decide_verdict(v->results + a * e->nrules, e->nrules, &v->arms[a],
+						  &v->control, &v->test, &v->verdicts[a]);
+}
+
+Evaluation *
+gr_evaluate(const char *schema, const char *id, MemoryContext context)
+{
+	Experiment *e = gr_experiment_load(schema, id, context);
+	OwnerContext saved;
+	MemoryContext old;
+	Evaluation *v;
+
+	/* the caller may see results only of events that he may read himself */
+	if (pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(e->events)),
+					   get_rel_name(e->events));
+	old = MemoryContextSwitchTo(context);
+	v = palloc0(sizeof(Evaluation));
+	v->e = e;
+	gr_owner_enter(&saved, e->owner);
+	v->plan = gr_plan_make(e);
+	gr_owner_leave(&saved);
+	v->c = gr_collect(e, v->plan, schema, context);
+	find_arms(v);
+	fill_test(v);
+	decide(v);
+	MemoryContextSwitchTo(old);
+	return v;
+}
+
+const char *
+gr_worst_status(const Evaluation *v)
+{
+	static const char *const order[] = {"INVALID", "BLOCK", "NO DATA", "OK", NULL};
+
+	for (int k = 0; order[k]; k++)
+		for (int a = 0; a < v->narms; a++)
+			if (strncmp(v->verdicts[a].status, order[k], strlen(order[k])) == 0)
+				return v->verdicts[a].status;
+	return "NO DATA";
+}

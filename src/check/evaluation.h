@@ -1,0 +1,63 @@
+/*
+ * evaluation.h
+ *	  One evaluation of an experiment: what every reader and the log show.
+ */
+#ifndef GR_EVALUATION_H
+#define GR_EVALUATION_H
+
+#include "query/query.h"
+
+/* What the result rows say of an arm and rule beside its GrResult. */
+typedef struct CellCounts
+{
+	int64		units_control;
+	int64		units_treatment;
+	int64		events_control;
+	int64		events_treatment;
+} CellCounts;
+
+typedef struct Evaluation
+{
+	Experiment *e;
+	ScanPlan   *plan;
+	Collection *c;
+	GrTestState test;
+	GrArm		control;
+	int			narms;			/* treatment arms, by name */
+	GrArm	   *arms;
+	GrResult   *results;		/* [narms][nrules] */
+	CellCounts *counts;			/* [narms][nrules] */
+	GrArmVerdict *verdicts;		/* [narms] */
+} Evaluation;
+
+/* Read, scan, decide.  SPI must be connected; the result lives in "context". */
+extern Evaluation *gr_evaluate(const char *schema, const char *id,
+							   MemoryContext context);
+
+/* ---- rows (rows.c) -------------------------------------------------------- */
+
+#define GR_MAX_ROW 40
+
+typedef struct RowColumn
+{
+	const char *name;
+	Oid			type;
+} RowColumn;
+
+extern const RowColumn gr_result_columns[];
+extern const int gr_result_ncolumns;
+extern const RowColumn gr_verdict_columns[];
+extern const int gr_verdict_ncolumns;
+
+extern void gr_result_row(const Evaluation *v, int arm, int rule,
+						  Datum *values, bool *nulls);
+extern void gr_verdict_row(const Evaluation *v, int arm,
+						   Datum *values, bool *nulls);
+
+/* The text of guardrail_explain. */
+extern char *gr_explain(const Evaluation *v, const char *schema);
+
+/* The status of the worst arm. */
+extern const char *gr_worst_status(const Evaluation *v);
+
+#endif							/* GR_EVALUATION_H */

@@ -1,0 +1,158 @@
+/*
+ * explain.c
+ *	  guardrail_explain: how a verdict came about, for whoever doubts it.
+ */
+#include "check/evaluation.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+
+static void
+explain_counts(StringInfo buf, const Evaluation *v)
+{
+	const GrTestState *t = &v->test;
+
+	appendStringInfo(buf, "\nUnits and events\n");
+	for (int i = -1; i < v->narms; i++)
+	{
+		const GrArm *arm = i < 0 ? &v->control : &v->arms[i];
+
+		appendStringInfo(buf, "  %s%s: " INT64_FORMAT " units, " INT64_FORMAT " events\n",
+						 arm->name, i < 0 ? " (control)" : "", arm->units, arm->events);
+	}
+	appendStringInfo(buf, "  left out: " INT64_FORMAT " units seen in two arms, " INT64_FORMAT
+					 " rows without a unit, " INT64_FORMAT " rows of unknown arms\n",
+					 t->crossover_units, v->c->null_unit_rows, v->c->unknown_arm_rows);
+	if (isnan(t->srm_p))
+		appendStringInfo(buf, "  split: not tested, too few units\n");
+	else
+		appendStringInfo(buf, "  split: Pearson chi-square p = %.6g, alarm below %g\n",
+						 t->srm_p, t->srm_alpha);
+	if (t->planned_units > 0)
+		appendStringInfo(buf, "  planned: " INT64_FORMAT " units; the test is %s\n",
+						 t->planned_units, t->over ? "over" : "not over");
+	else
+		appendStringInfo(buf, "  no units planned; the test is %s\n",
+						 t->over ? "over" : "not over");
+}
+
+/* The per-arm estimate's formula with its numbers. */
+static void
+explain_arm(StringInfo buf, const Evaluation *v, const char *name, const Rule *rule,
+			const GrEstimate *estimate)
+{
+	const ArmData *arm = gr_collection_arm(v->c, name);
+	const MetricData *m;
+
+	if (arm == NULL || isnan(estimate->value))
+	{
+		appendStringInfo(buf, "    %s: no data\n", name);
+		return;
+	}
+	m = &arm->metrics[rule->metric];
+	if (m->batch)
+		appendStringInfo(buf, "    %s: p%g of " INT64_FORMAT " values = %.9g, standard error %.6g"
+						 " (Woodruff, clustered in batches of units), df %g\n",
+						 name, rule->rule.quantile * 100,
+						 gr_histogram_total(m->pooled.bins, m->pooled.nbins),
+						 estimate->value, sqrt(estimate->variance), estimate->df);
+	else if (m->moments.dim == 2)
+		appendStringInfo(buf, "    %s: ratio of sums %.9g / %.9g = %.9g, standard error %.6g"
+						 " (delta method over " INT64_FORMAT " units)\n",
+						 name, m->moments.sum_hi[0], m->moments.sum_hi[1], estimate->value,
+						 sqrt(estimate->variance), m->moments.n);
+	else
+		appendStringInfo(buf, "    %s: mean of " INT64_FORMAT " units = %.9g, variance %.9g,"
+						 " standard error sqrt(variance / n) = %.6g\n",
+						 name, m->moments.n, estimate->value,
+						 gr_moments_cov(&m->moments, 0, 0), sqrt(estimate->variance));
+	if (m->skipped > 0)
+		appendStringInfo(buf, "      " INT64_FORMAT " units left out: not finite\n", m->skipped);
+}
+
+static void
+explain_test(StringInfo buf, const GrResult *r)
+{
+	const GrRule *rule = r->rule;
+	double		margin = gr_signed_limit(rule);
+	double		z,
+				df,
+				se;
+
+	if (gr_contrast_statistic(gr_contrast_of(rule->limit_kind), &r->treatment, &r->control,
+							  margin, &z, &df, &se) != GR_OK)
+	{
+		appendStringInfo(buf, "    nothing can be tested\n");
+		return;
+	}
+	switch (rule->limit_kind)
+	{
+		case GR_LIMIT_ABSOLUTE:
+			appendStringInfo(buf, "    T = (treatment - %g) / se = %.6g, df %.6g\n", margin, z, df);
+			break;
+		case GR_LIMIT_RELATIVE:
+			appendStringInfo(buf, "    T = (treatment - %g control) / sqrt(v_t + %g^2 v_c) = %.6g,"
+							 " df %.6g (Fieller, Welch-Satterthwaite)\n", 1 + margin, 1 + margin, z, df);
+			break;
+		default:
+			appendStringInfo(buf, "    T = (treatment - control - %g) / sqrt(v_t + v_c) = %.6g,"
+							 " df %.6g (Welch-Satterthwaite)\n", margin, z, df);
+			break;
+	}
+	appendStringInfo(buf, "    effect %.9g, bounds %.9g (one-sided level %.6g) and %.9g (level %.6g)\n",
+					 r->effect, r->lower, 1 - r->level_lower, r->upper, 1 - r->level_upper);
+	if (!isnan(r->p_breach))
+		appendStringInfo(buf, "    p of the breach %.6g, adjusted %.6g, alpha %g; p of the safety %.6g\n",
+						 r->p_breach, r->p_breach_adjusted, rule->alpha, r->p_safe);
+	if (!isnan(r->p_value))
+		appendStringInfo(buf, "    two-sided p %.6g, adjusted %.6g, alpha %g\n",
+						 r->p_value, r->p_value_adjusted, rule->alpha);
+}
+
+static void
+explain_result(StringInfo buf, const Evaluation *v, int a, int k)
+{
+	const GrResult *r = &v->results[a * v->e->nrules + k];
+	const Rule *rule = &v->e->rules[k];
+
+	appendStringInfo(buf, "  %s (%s, %s): %s\n    %s\n", rule->rule.metric,
+					 gr_words_role[rule->rule.role], rule->kind,
+					 gr_status_word(r->status), r->reason);
+	explain_arm(buf, v, v->control.name, rule, &r->control);
+	explain_arm(buf, v, r->arm->name, rule, &r->treatment);
+	if (r->status == GR_NO_DATA)
+		return;
+	if (rule->rule.role == GR_GUARDRAIL && rule->rule.evidence == GR_POINT)
+		appendStringInfo(buf, "    the estimate alone decides: no error rate is claimed\n");
+	else
+		explain_test(buf, r);
+	if (!isnan(r->units_needed))
+		appendStringInfo(buf, "    would be decided with power 0.8 by about %.0f more units in %s%s\n",
+						 r->units_needed, r->arm->name,
+						 rule->rule.role == GR_GUARDRAIL ? ", if there is no harm" :
+						 ", if the effect is what it is estimated to be");
+}
+
+char *
+gr_explain(const Evaluation *v, const char *schema)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "Experiment %s, state %s, monitoring fixed, correction %s\n",
+					 v->e->id, v->e->state, gr_words_correction[v->e->correction]);
+	appendStringInfo(&buf, "\nThe statement, run as %s\n%s\n",
+					 GetUserNameFromId(v->e->owner, true),
+					 gr_fast_shape_fits(v->plan) ? gr_sql_fast(v->e, v->plan, schema) :
+					 gr_sql_two_level(v->e, v->plan, schema));
+	explain_counts(&buf, v);
+	for (int a = 0; a < v->narms; a++)
+	{
+		appendStringInfo(&buf, "\nArm %s: %s\n  %s\n", v->arms[a].name,
+						 gr_verdict_word(v->verdicts[a].verdict), v->verdicts[a].reason);
+		for (int k = 0; k < v->e->nrules; k++)
+			explain_result(&buf, v, a, k);
+	}
+	return buf.data;
+}

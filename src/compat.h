@@ -1,0 +1,36 @@
+/*
+ * compat.h
+ *	  What differs between the server's major versions, in one place.
+ */
+#ifndef GR_COMPAT_H
+#define GR_COMPAT_H
+
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "funcapi.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+#if PG_VERSION_NUM < 150000
+#error "guardrail needs PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 15.0 had another name for it */
+#ifndef MAT_SRF_USE_EXPECTED_DESC
+#define MAT_SRF_USE_EXPECTED_DESC SRF_SINGLE_USE_EXPECTED
+#define InitMaterializedSRF(fcinfo, flags) SetSingleFuncCall(fcinfo, flags)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define GR_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "guardrail", .version = "0.1.0")
+#else
+#define GR_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#endif							/* GR_COMPAT_H */

@@ -1,0 +1,191 @@
+/*
+ * decide.h
+ *	  From estimates to statuses, from statuses to a verdict, in words.
+ *
+ * Inner ring: no PostgreSQL header, no allocation but the caller's arrays, no
+ * state.  Everything a verdict rests on is in these structures.
+ */
+#ifndef GR_DECIDE_H
+#define GR_DECIDE_H
+
+#include "stats/stats.h"
+
+typedef enum GrRole
+{
+	GR_PRIMARY,
+	GR_SECONDARY,
+	GR_GUARDRAIL
+} GrRole;
+
+typedef enum GrSeverity
+{
+	GR_BLOCK,
+	GR_HOLD,
+	GR_WARN
+} GrSeverity;
+
+typedef enum GrEvidence
+{
+	GR_POINT,
+	GR_BREACH,
+	GR_SAFE
+} GrEvidence;
+
+typedef enum GrLimitKind
+{
+	GR_LIMIT_ABSOLUTE,
+	GR_LIMIT_DIFFERENCE,
+	GR_LIMIT_RELATIVE,
+	GR_LIMIT_SIGNIFICANCE
+} GrLimitKind;
+
+typedef enum GrStatus
+{
+	GR_NO_DATA,
+	GR_UNDECIDED,
+	GR_BREACHED,
+	GR_IS_SAFE,
+	GR_WON,
+	GR_LOST
+} GrStatus;
+
+typedef enum GrVerdict
+{
+	GR_VERDICT_INVALID,
+	GR_VERDICT_BLOCK,
+	GR_VERDICT_HOLD,
+	GR_VERDICT_SHIP
+} GrVerdict;
+
+/* What is asked of one metric. */
+typedef struct GrRule
+{
+	const char *metric;
+	const char *display_unit;	/* NULL: none */
+	GrRole		role;
+	GrSeverity	severity;
+	GrEvidence	evidence;
+	GrLimitKind limit_kind;
+	double		limit_value;	/* see INTERFACE: a size, or the limit itself */
+	double		alpha;			/* one-sided for guardrails, else two-sided */
+	bool		worse_is_higher;
+	bool		is_proportion;	/* shown in per cent and percentage points */
+	double		quantile;		/* 0: none */
+} GrRule;
+
+/* What the test as a whole asks and knows. */
+typedef struct GrTestState
+{
+	GrAdjust	correction;
+	double		srm_alpha;
+	double		max_crossover;
+	int64_t		min_units;
+	int64_t		planned_units;	/* 0: none */
+	bool		over;			/* under fixed: the time to decide has come */
+	bool		has_primary;
+	int64_t		crossover_units;
+	double		srm_p;			/* NaN: not tested */
+	const char *split;			/* "control 5200, treatment 4800" */
+	int64_t		total_units;	/* over all arms, without crossover units */
+} GrTestState;
+
+/* The data of one arm. */
+typedef struct GrArm
+{
+	const char *name;
+	int64_t		units;
+	int64_t		events;
+} GrArm;
+
+#define GR_REASON_SIZE 512
+
+/* One treatment arm and rule: estimates in, everything else out. */
+typedef struct GrResult
+{
+	/* in */
+	const GrRule *rule;
+	const GrArm *arm;
+	GrEstimate	treatment;		/* value NaN: no data */
+	GrEstimate	control;
+	double		left_out;		/* non-finite values, for the reason */
+	double		null_share_p;	/* p of "the share of NULLs is the same"; NaN */
+	double		null_share_alpha;
+
+	/* out */
+	double		effect;
+	double		se;
+	double		lower;			/* one-sided bounds of the effect */
+	double		upper;
+	double		level_lower;	/* one-sided alpha of each */
+	double		level_upper;
+	double		p_breach;		/* NaN where there is none */
+	double		p_breach_adjusted;
+	double		p_safe;
+	double		p_value;		/* two-sided, of primaries and secondaries */
+	double		p_value_adjusted;
+	GrStatus	status;
+	double		units_needed;	/* more units of the arm, for UNDECIDED; NaN */
+	char		reason[GR_REASON_SIZE];
+} GrResult;
+
+/* One treatment arm: the verdict. */
+typedef struct GrArmVerdict
+{
+	GrVerdict	verdict;
+	int			guardrails;
+	int			breached;
+	int			safe;
+	int			undecided;
+	int			no_data;
+	const GrResult *primary;	/* NULL: none */
+	char		status[2048];
+	char		reason[4096];
+} GrArmVerdict;
+
+/* Room that gr_decide_results needs: arrays of n = narms * nrules each. */
+typedef struct GrScratch
+{
+	double	   *p;				/* of one family of tests, ... */
+	double	   *alpha;
+	double	   *adjusted;
+	double	   *divisor;
+	int		   *order;
+	int		   *member;			/* ... its results */
+	double	   *of_result;		/* divisor of each result */
+	bool	   *testable;
+} GrScratch;
+
+/*
+ * Decide every result: results is [narms][nrules], treatment arms only;
+ * control is the control arm (units 0 when it is missing).
+ */
+extern void gr_decide_results(GrResult *results, int narms, int nrules,
+							  const GrArm *control, const GrTestState *test,
+							  GrScratch *scratch);
+
+/* The verdict of one arm from its results[nrules]. */
+extern void gr_decide_verdict(const GrResult *results, int nrules,
+							  const GrArm *arm, const GrArm *control,
+							  const GrTestState *test, GrArmVerdict *out);
+
+/* Is the test invalid?  Writes why. */
+extern bool gr_test_invalid(const GrTestState *test, char *why, size_t size);
+
+/* reason.c: words */
+extern const char *gr_status_word(GrStatus status);
+extern const char *gr_verdict_word(GrVerdict verdict);
+extern void gr_reason_of_result(GrResult *r, const GrArm *control,
+								const GrTestState *test);
+
+/* The rule's name as people say it: "load p95". */
+extern void gr_rule_title(const GrRule *rule, char *buf, size_t size);
+
+/* A number of the rule's effect: "+231 ms", "-0.8 pp", "+3.1 %". */
+extern void gr_format_effect(const GrRule *rule, double x, int digits,
+							 char *buf, size_t size);
+
+/* The limit on the scale of the effect, with the sign of harm. */
+extern double gr_signed_limit(const GrRule *rule);
+extern GrContrastKind gr_contrast_of(GrLimitKind kind);
+
+#endif							/* GR_DECIDE_H */

@@ -1,0 +1,297 @@
+/*
+ * reason.c
+ *	  Results in words that a product manager understands.
+ */
+#include "decide/decide.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NUMBER_SIZE 64
+
+const char *
+gr_status_word(GrStatus status)
+{
+	switch (status)
+	{
+		case GR_NO_DATA:
+			return "NO DATA";
+		case GR_UNDECIDED:
+			return "UNDECIDED";
+		case GR_BREACHED:
+			return "BREACHED";
+		case GR_IS_SAFE:
+			return "SAFE";
+		case GR_WON:
+			return "WON";
+		case GR_LOST:
+			return "LOST";
+	}
+	return "?";
+}
+
+const char *
+gr_verdict_word(GrVerdict verdict)
+{
+	switch (verdict)
+	{
+		case GR_VERDICT_INVALID:
+			return "INVALID";
+		case GR_VERDICT_BLOCK:
+			return "BLOCK";
+		case GR_VERDICT_HOLD:
+			return "HOLD";
+		case GR_VERDICT_SHIP:
+			return "SHIP";
+	}
+	return "?";
+}
+
+void
+gr_rule_title(const GrRule *rule, char *buf, size_t size)
+{
+	char		suffix[32] = "";
+
+	if (rule->quantile > 0)
+		snprintf(suffix, sizeof(suffix), "p%.6g", rule->quantile * 100);
+	if (suffix[0] == '\0' || strstr(rule->metric, suffix) != NULL)
+		snprintf(buf, size, "%.100s", rule->metric);
+	else
+		snprintf(buf, size, "%.100s %s", rule->metric, suffix);
+}
+
+/* digits significant digits, never an exponent where a person reads one badly */
+static void
+format_number(double x, int digits, bool sign, char *buf, size_t size)
+{
+	double		magnitude = fabs(x);
+	int			decimals = digits - 1;
+
+	if (isinf(x))
+	{
+		snprintf(buf, size, x > 0 ? "+infinity" : "-infinity");
+		return;
+	}
+	if (magnitude >= 1e15 || (magnitude > 0 && magnitude < 1e-9))
+	{
+		snprintf(buf, size, sign ? "%+.*g" : "%.*g", digits, x);
+		return;
+	}
+	if (magnitude > 0)
+		decimals -= (int) floor(log10(magnitude));
+	else
+		decimals = 0;
+	if (decimals < 0)
+		decimals = 0;
+	snprintf(buf, size, sign && magnitude > 0 ? "%+.*f" : "%.*f", decimals,
+			 magnitude > 0 ? x : 0.0);
+}
+
+/* The factor and the unit that an effect of the rule is shown with. */
+static const char *
+effect_unit(const GrRule *rule, double *factor)
+{
+	*factor = 100;
+	if (rule->limit_kind == GR_LIMIT_RELATIVE)
+		return "%";
+	if (rule->is_proportion)
+		return rule->limit_kind == GR_LIMIT_ABSOLUTE ? "%" : "pp";
+	*factor = 1;
+	return rule->display_unit;
+}
+
+void
+gr_format_effect(const GrRule *rule, double x, int digits, char *buf, size_t size)
+{
+	double		factor;
+	const char *unit = effect_unit(rule, &factor);
+	char		number[NUMBER_SIZE];
+
+	format_number(x * factor, digits, rule->limit_kind != GR_LIMIT_ABSOLUTE,
+				  number, sizeof(number));
+	if (unit && unit[0] && isfinite(x))
+		snprintf(buf, size, "%s %.30s", number, unit);
+	else
+		snprintf(buf, size, "%s", number);
+}
+
+/* The limit as it was written: up to six digits, none of them idle. */
+static void
+format_limit(const GrRule *rule, char *buf, size_t size)
+{
+	double		factor;
+	const char *unit = effect_unit(rule, &factor);
+	double		x = gr_signed_limit(rule) * factor;
+	bool		sign = rule->limit_kind != GR_LIMIT_ABSOLUTE && x != 0;
+
+	snprintf(buf, size, sign ? "%+.6g%s%.30s" : "%.6g%s%.30s", x + 0.0,
+			 unit && unit[0] ? " " : "", unit && unit[0] ? unit : "");
+}
+
+/* A bound; more digits when it would look like the limit. */
+static void
+format_bound(const GrRule *rule, double x, char *buf, size_t size)
+{
+	char		limit[NUMBER_SIZE];
+
+	format_limit(rule, limit, sizeof(limit));
+	for (int digits = 3; digits <= 9; digits++)
+	{
+		gr_format_effect(rule, x, digits, buf, size);
+		if (strcmp(buf, limit) != 0)
+			return;
+	}
+}
+
+static void __attribute__((format(gnu_printf, 3, 4)))
+append(char *buf, size_t size, const char *format,...)
+{
+	size_t		used = strlen(buf);
+	va_list		args;
+
+	if (used + 1 >= size)
+		return;
+	va_start(args, format);
+	vsnprintf(buf + used, size - used, format, args);
+	va_end(args);
+}
+
+static void
+append_limit(GrResult *r)
+{
+	char		limit[NUMBER_SIZE];
+
+	if (r->rule->role != GR_GUARDRAIL && gr_signed_limit(r->rule) == 0)
+		return;
+	if (r->rule->limit_kind == GR_LIMIT_SIGNIFICANCE)
+	{
+		append(r->reason, GR_REASON_SIZE, ", no margin");
+		return;
+	}
+	format_limit(r->rule, limit, sizeof(limit));
+	append(r->reason, GR_REASON_SIZE, r->rule->role == GR_GUARDRAIL ?
+		   ", limit %s" : ", asked for %s", limit);
+}
+
+/* "(90 % bound +214 ms, limit +200 ms)" */
+static void
+append_one_bound(GrResult *r, double bound, double alpha)
+{
+	char		number[NUMBER_SIZE];
+
+	format_bound(r->rule, bound, number, sizeof(number));
+	append(r->reason, GR_REASON_SIZE, " (%.4g %% bound %s", 100 * (1 - alpha), number);
+	append_limit(r);
+	append(r->reason, GR_REASON_SIZE, ")");
+}
+
+/* "(90 % bounds -3 ms to +230 ms, limit +200 ms)" */
+static void
+append_two_bounds(GrResult *r)
+{
+	char		lower[NUMBER_SIZE];
+	char		upper[NUMBER_SIZE];
+	bool		goal = r->rule->role != GR_GUARDRAIL;
+	double		level = 1 - (goal ? 2 : 1) * fmax(r->level_lower, r->level_upper);
+
+	format_bound(r->rule, r->lower, lower, sizeof(lower));
+	format_bound(r->rule, r->upper, upper, sizeof(upper));
+	append(r->reason, GR_REASON_SIZE, " (%.4g %% %s %s to %s", 100 * level,
+		   goal ? "interval" : "bounds", lower, upper);
+	append_limit(r);
+	append(r->reason, GR_REASON_SIZE, ")");
+}
+
+/* Why nothing could be said, for a result that stayed UNDECIDED. */
+static void
+append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
+{
+	const GrRule *rule = r->rule;
+	bool		alone = rule->limit_kind == GR_LIMIT_ABSOLUTE;
+	int64_t		fewest = alone || r->arm->units < control->units ?
+		r->arm->units : control->units;
+	bool		relative_without_control = rule->limit_kind == GR_LIMIT_RELATIVE &&
+		!(r->control.value > 0);
+
+	if (relative_without_control)
+		append(r->reason, GR_REASON_SIZE,
+			   ": the control's value is not above zero, a relative limit has no meaning");
+	else if (fewest < test->min_units)
+		append(r->reason, GR_REASON_SIZE,
+			   ": %" PRId64 " units, nothing is decided below %" PRId64 " in each arm",
+			   fewest, test->min_units);
+	else if (isinf(r->treatment.variance) || isinf(r->control.variance))
+		append(r->reason, GR_REASON_SIZE, ": too few events for a bound");
+	else if (isnan(r->se))
+		append(r->reason, GR_REASON_SIZE, ": nothing varies, so nothing can be tested");
+	else if (!test->over && test->planned_units > 0)
+		append(r->reason, GR_REASON_SIZE,
+			   ": decided at the end of the test, %" PRId64 " of %" PRId64 " units are in",
+			   test->total_units, test->planned_units);
+	else if (!test->over)
+		append(r->reason, GR_REASON_SIZE, ": decided at the end of the test");
+	else if (!isnan(r->units_needed))
+		append(r->reason, GR_REASON_SIZE, ": undecided, about %.0f more units needed in %.60s",
+			   r->units_needed, r->arm->name);
+	else
+		append(r->reason, GR_REASON_SIZE, ": undecided");
+}
+
+static void
+append_notes(GrResult *r)
+{
+	if (r->left_out > 0)
+		append(r->reason, GR_REASON_SIZE, "; %.0f values that are not finite left out",
+			   r->left_out);
+	if (r->null_share_p < r->null_share_alpha)
+		append(r->reason, GR_REASON_SIZE,
+			   "; warning: the share of NULLs differs between the arms (p = %.2g)",
+			   r->null_share_p);
+}
+
+void
+gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
+{
+	const GrRule *rule = r->rule;
+	char		number[NUMBER_SIZE];
+	bool		harm_is_lower_bound = rule->worse_is_higher;
+
+	gr_rule_title(rule, r->reason, GR_REASON_SIZE);
+	if (r->status == GR_NO_DATA)
+	{
+		append(r->reason, GR_REASON_SIZE, ": no data in %.60s",
+			   r->arm->units == 0 || isnan(r->treatment.value) ? r->arm->name : control->name);
+		append_notes(r);
+		return;
+	}
+	if (!isnan(r->effect))
+	{
+		gr_format_effect(rule, r->effect, 3, number, sizeof(number));
+		append(r->reason, GR_REASON_SIZE, " %s", number);
+	}
+	if (rule->role != GR_GUARDRAIL && r->status != GR_UNDECIDED)
+		append_two_bounds(r);
+	else if (rule->role == GR_GUARDRAIL && rule->evidence == GR_POINT &&
+			 r->status != GR_UNDECIDED)
+	{
+		append(r->reason, GR_REASON_SIZE, " (point check without an error rate");
+		append_limit(r);
+		append(r->reason, GR_REASON_SIZE, ")");
+	}
+	else if (r->status == GR_BREACHED)
+		append_one_bound(r, harm_is_lower_bound ? r->lower : r->upper,
+						 harm_is_lower_bound ? r->level_lower : r->level_upper);
+	else if (r->status == GR_IS_SAFE)
+		append_one_bound(r, harm_is_lower_bound ? r->upper : r->lower,
+						 harm_is_lower_bound ? r->level_upper : r->level_lower);
+	else
+	{
+		if (isfinite(r->lower) || isfinite(r->upper))
+			append_two_bounds(r);
+		append_obstacle(r, control, test);
+	}
+	append_notes(r);
+}

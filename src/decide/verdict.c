@@ -1,0 +1,174 @@
+/*
+ * verdict.c
+ *	  From the statuses of an arm's metrics to SHIP, HOLD, BLOCK or INVALID.
+ */
+#include "decide/decide.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Append a clause, "; " between clauses; what does not fit ends in "...". */
+static void __attribute__((format(gnu_printf, 4, 5)))
+add_clause(char *buf, size_t size, const char *separator, const char *format,...)
+{
+	size_t		used = strlen(buf);
+	char		clause[GR_REASON_SIZE + 200];
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(clause, sizeof(clause), format, args);
+	va_end(args);
+	if (used + strlen(separator) + strlen(clause) + 8 < size)
+		snprintf(buf + used, size - used, "%s%s", used ? separator : "", clause);
+	else if (used + 8 < size && (used < 3 || strcmp(buf + used - 3, "...") != 0))
+		snprintf(buf + used, size - used, "%s...", separator);
+}
+
+bool
+gr_test_invalid(const GrTestState *test, char *why, size_t size)
+{
+	int64_t		all = test->total_units + test->crossover_units;
+	double		share = all > 0 ? (double) test->crossover_units / (double) all : 0;
+
+	if (test->srm_p < test->srm_alpha)
+	{
+		snprintf(why, size, "sample ratio mismatch: %.300s units (p = %.2g, alarm below %g)",
+				 test->split ? test->split : "", test->srm_p, test->srm_alpha);
+		return true;
+	}
+	if (all >= test->min_units && share > test->max_crossover)
+	{
+		snprintf(why, size, "crossover: %" PRId64 " units (%.3g %%) seen in more than one arm, "
+				 "%.3g %% allowed", test->crossover_units, 100 * share,
+				 100 * test->max_crossover);
+		return true;
+	}
+	return false;
+}
+
+/* Counts by status; names of what blocks and of what is breached besides. */
+static void
+count_guardrails(const GrResult *results, int nrules, GrArmVerdict *out,
+				 char *blocking, char *others, size_t size)
+{
+	for (int i = 0; i < nrules; i++)
+	{
+		const GrResult *r = &results[i];
+
+		if (r->rule->role == GR_PRIMARY)
+			out->primary = r;
+		if (r->rule->role != GR_GUARDRAIL)
+			continue;
+		out->guardrails++;
+		out->no_data += (r->status == GR_NO_DATA);
+		out->undecided += (r->status == GR_UNDECIDED);
+		out->safe += (r->status == GR_IS_SAFE);
+		if (r->status != GR_BREACHED)
+			continue;
+		out->breached++;
+		add_clause(r->rule->severity == GR_BLOCK ? blocking : others, size, ", ",
+				   "%.100s", r->rule->metric);
+	}
+}
+
+/* What keeps the arm from SHIP; nothing written: SHIP. */
+static void
+list_missing(const GrResult *results, int nrules, const GrArm *arm,
+			 const GrArm *control, const GrTestState *test, GrArmVerdict *out)
+{
+	char	   *why = out->reason;
+	size_t		size = sizeof(out->reason);
+	const GrResult *primary = out->primary;
+
+	if (arm->units < test->min_units || control->units < test->min_units)
+		add_clause(why, size, "; ", "too few units: %" PRId64 " in %.60s, %" PRId64
+				   " in %.60s, nothing is decided below %" PRId64,
+				   arm->units, arm->name, control->units, control->name, test->min_units);
+	if (!test->over && test->planned_units > 0)
+		add_clause(why, size, "; ", "the test is not over: %" PRId64 " of %" PRId64 " units are in",
+				   test->total_units, test->planned_units);
+	else if (!test->over)
+		add_clause(why, size, "; ", "the test is not over");
+	if (primary == NULL)
+		add_clause(why, size, "; ", "no rule has the role primary");
+	else if (primary->status != GR_WON)
+		add_clause(why, size, "; ", primary->status == GR_LOST ?
+				   "the primary lost: %s" : "the primary has not won: %s", primary->reason);
+	for (int i = 0; i < nrules; i++)
+	{
+		const GrResult *r = &results[i];
+
+		if (r->rule->role != GR_GUARDRAIL || r->rule->severity == GR_WARN)
+			continue;
+		if (r->status == GR_BREACHED)
+			add_clause(why, size, "; ", "breached: %s", r->reason);
+		else if (r->rule->evidence == GR_SAFE && r->status != GR_IS_SAFE)
+			add_clause(why, size, "; ", "not proven safe: %s", r->reason);
+		else if (r->status == GR_NO_DATA ||
+				 (r->rule->evidence == GR_POINT && r->status == GR_UNDECIDED))
+			add_clause(why, size, "; ", "not known: %s", r->reason);
+	}
+}
+
+static void
+write_status(GrArmVerdict *out, const GrArm *arm, const GrArm *control,
+			 const GrTestState *test, const char *blocking, const char *others)
+{
+	size_t		size = sizeof(out->status);
+
+	if (blocking[0])
+		snprintf(out->status, size, "BLOCK: %s", blocking);
+	else if (arm->units == 0 || control->units == 0)
+		snprintf(out->status, size, "NO DATA");
+	else if (arm->units < test->min_units || control->units < test->min_units)
+		snprintf(out->status, size, "NO DATA: fewer than %" PRId64 " units in an arm",
+				 test->min_units);
+	else if (out->guardrails > 0 && out->no_data == out->guardrails)
+		snprintf(out->status, size, "NO DATA");
+	else if (others[0])
+		snprintf(out->status, size, "OK; breached without a veto: %s", others);
+	else
+		snprintf(out->status, size, "OK");
+}
+
+void
+gr_decide_verdict(const GrResult *results, int nrules, const GrArm *arm,
+				  const GrArm *control, const GrTestState *test, GrArmVerdict *out)
+{
+	char		blocking[1500] = "";
+	char		others[1500] = "";
+	char		why[GR_REASON_SIZE];
+
+	memset(out, 0, sizeof(*out));
+	count_guardrails(results, nrules, out, blocking, others, sizeof(blocking));
+	write_status(out, arm, control, test, blocking, others);
+	if (gr_test_invalid(test, why, sizeof(why)))
+	{
+		out->verdict = GR_VERDICT_INVALID;
+		snprintf(out->status, sizeof(out->status), "INVALID: %.*s",
+				 (int) strcspn(why, ":"), why);
+		snprintf(out->reason, sizeof(out->reason), "%s", why);
+		return;
+	}
+	if (blocking[0])
+	{
+		out->verdict = GR_VERDICT_BLOCK;
+		for (int i = 0; i < nrules; i++)
+			if (results[i].rule->role == GR_GUARDRAIL &&
+				results[i].rule->severity == GR_BLOCK &&
+				results[i].status == GR_BREACHED)
+				add_clause(out->reason, sizeof(out->reason), "; ", "%s", results[i].reason);
+		return;
+	}
+	list_missing(results, nrules, arm, control, test, out);
+	out->verdict = out->reason[0] ? GR_VERDICT_HOLD : GR_VERDICT_SHIP;
+	if (out->verdict != GR_VERDICT_SHIP)
+		return;
+	snprintf(out->reason, sizeof(out->reason), "%s", out->primary->reason);
+	add_clause(out->reason, sizeof(out->reason), "; ",
+			   "guardrails: %d safe, %d undecided, %d breached",
+			   out->safe, out->undecided, out->breached);
+}

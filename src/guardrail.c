@@ -1,0 +1,31 @@
+/*
+ * guardrail.c
+ *	  Loading the library and its settings.
+ *
+ * The library keeps no state of its own between calls but the settings below.
+ * GSL's error handler, which would abort the server, is switched off here and
+ * nowhere else; every GSL status is checked where it arises (src/stats).
+ */
+#include "guardrail.h"
+
+GR_MODULE_MAGIC;
+
+int			guardrail_unit_memory = 256 * 1024;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	gr_stats_init();
+
+	DefineCustomIntVariable("guardrail.unit_memory",
+							"Memory that one process may use for the units of one scan.",
+							"A scan that needs more is done again by grouping in the server's executor, "
+							"which spills to disk.",
+							&guardrail_unit_memory,
+							256 * 1024, 64, 1024 * 1024,
+							PGC_USERSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	MarkGUCPrefixReserved("guardrail");
+}

@@ -1,0 +1,49 @@
+/*
+ * guardrail.h
+ *	  What the outer ring shares: settings, argument checks, small helpers.
+ */
+#ifndef GUARDRAIL_H
+#define GUARDRAIL_H
+
+#include "compat.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+#include "stats/stats.h"
+
+/* kB of memory that one process may use for the units of a scan */
+extern int	guardrail_unit_memory;
+
+/* ---- arguments of SQL-callable functions (args.c) ---------------------- */
+
+/* A finite number; NULL, NaN and infinities are errors that name it. */
+extern double gr_arg_number(FunctionCallInfo fcinfo, int i, const char *name);
+
+/* The same, and within [lower, upper] or, with open, strictly between. */
+extern double gr_arg_number_in(FunctionCallInfo fcinfo, int i, const char *name,
+							   double lower, double upper, bool open);
+extern int64 gr_arg_int(FunctionCallInfo fcinfo, int i, const char *name,
+						int64 lower, int64 upper);
+extern char *gr_arg_text(FunctionCallInfo fcinfo, int i, const char *name);
+
+/* One of a list of words that ends with NULL: its position. */
+extern int	gr_arg_choice(FunctionCallInfo fcinfo, int i, const char *name,
+						  const char *const *words);
+extern GrAlternative gr_arg_alternative(FunctionCallInfo fcinfo, int i);
+
+/* A one-dimensional array without NULLs; palloc'd. */
+extern double *gr_arg_float8_array(FunctionCallInfo fcinfo, int i,
+								   const char *name, int *n);
+extern int64 *gr_arg_int8_array(FunctionCallInfo fcinfo, int i,
+								const char *name, int *n);
+
+/* "a", "b" or "c" */
+extern char *gr_quoted_list(const char *const *words);
+
+/* A record of the function's declared result type; NaN becomes NULL. */
+extern Datum gr_float8_record(FunctionCallInfo fcinfo, const double *values,
+							  int n);
+
+#endif							/* GUARDRAIL_H */

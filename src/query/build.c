@@ -1,0 +1,266 @@
+/*
+ * build.c
+ *	  From an experiment and its rules to what is collected, and the statement.
+ *
+ * Identifiers are quoted by the server's functions, values become literals.
+ * Rules that share an expression and a filter share a column; metrics that need
+ * the same number per unit share the fold.
+ */
+#include "query/query.h"
+
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
+#include "units/collect.h"
+#include "utils/syscache.h"
+
+/* Arguments of guardrail_collect before its columns. */
+#define COLLECT_ARGS 5
+
+static bool
+same_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+/* The number of the column (expression, filter), added if it is new. */
+static int
+plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *filter)
+{
+	CollectSpec *spec = plan->spec;
+	char	   *v = psprintf("(\n%s\n)", value);
+	char	   *f = filter ? psprintf("(\n%s\n)", filter) : NULL;
+	int			k = spec->ncolumns;
+
+	for (int i = 0; i < spec->ncolumns; i++)
+		if (same_text(plan->column_value[i], v) && same_text(plan->column_filter[i], f))
+			return i;
+	if (spec->ncolumns >= GR_MAX_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("experiment \"%s\" has more than %d different expressions",
+						e->id, GR_MAX_COLUMNS)));
+	plan->column_value[k] = v;
+	plan->column_filter[k] = f;
+	plan->column_type[k] = getBaseType(gr_expression_type(e->events, value));
+	spec->filtered[k] = (f != NULL);
+	return spec->ncolumns++;
+}
+
+static int
+plan_fold(CollectSpec *spec, FoldKind kind, int column)
+{
+	for (int i = 0; i < spec->nfolds; i++)
+		if (spec->folds[i].kind == kind && spec->folds[i].column == column)
+			return i;
+	spec->folds[spec->nfolds].kind = kind;
+	spec->folds[spec->nfolds].column = column;
+	return spec->nfolds++;
+}
+
+/* Fold of a unit's events by unit_aggregate; *b >= 0: the average a/b. */
+static void
+plan_unit_value(CollectSpec *spec, const Rule *rule, int column, int *a, int *b)
+{
+	*b = -1;
+	switch (gr_word(rule->unit_aggregate, gr_words_unit_aggregate))
+	{
+		case 1:
+			*a = plan_fold(spec, FOLD_COUNT, column);
+			break;
+		case 2:
+			*a = plan_fold(spec, FOLD_MAX, column);
+			break;
+		case 3:
+			*a = plan_fold(spec, FOLD_MIN, column);
+			break;
+		case 4:
+			*a = plan_fold(spec, FOLD_SUM, column);
+			*b = plan_fold(spec, FOLD_COUNT, column);
+			break;
+		default:
+			*a = plan_fold(spec, FOLD_SUM, column);
+			break;
+	}
+}
+
+static Metric
+plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
+{
+	CollectSpec *spec = plan->spec;
+	int			column = plan_column(plan, e, rule->value, rule->filter);
+	Metric		m = {SHAPE_VALUE, -1, -1};
+
+	if (strcmp(rule->kind, "proportion") == 0)
+	{
+		m.shape = SHAPE_POSITIVE;
+		m.a = plan_fold(spec, FOLD_SUM, column);
+	}
+	else if (strcmp(rule->kind, "ratio") == 0)
+	{
+		m.shape = SHAPE_RATIO;
+		m.a = plan_fold(spec, FOLD_SUM, column);
+		m.b = rule->denominator ?
+			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule->denominator, rule->filter)) :
+			plan_fold(spec, FOLD_COUNT, column);
+	}
+	else if (strcmp(rule->kind, "quantile") == 0 && !rule->over_units)
+	{
+		m.shape = SHAPE_EVENTS;
+		m.a = plan_fold(spec, FOLD_EVENTS, column);
+	}
+	else if (strcmp(rule->kind, "quantile") == 0)
+	{
+		plan_unit_value(spec, rule, column, &m.a, &m.b);
+		m.shape = m.b >= 0 ? SHAPE_UNITS_AVERAGE : SHAPE_UNITS;
+	}
+	else if (strcmp(rule->kind, "mean") == 0)
+	{
+		plan_unit_value(spec, rule, column, &m.a, &m.b);
+		m.shape = m.b >= 0 ? SHAPE_AVERAGE : SHAPE_VALUE;
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rule \"%s\" is of kind \"%s\", which this version does not evaluate",
+						rule->rule.metric, rule->kind)));
+	return m;
+}
+
+ScanPlan *
+gr_plan_make(Experiment *e)
+{
+	ScanPlan	   *plan = palloc0(sizeof(ScanPlan));
+	CollectSpec *spec = palloc0(sizeof(CollectSpec));
+
+	if (e->nrules == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("experiment \"%s\" has no rules", e->id),
+				 errhint("Write what is measured, and what must not break, into guardrail_rule.")));
+	if (e->nrules > GR_MAX_METRICS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("experiment \"%s\" has more than %d rules", e->id, GR_MAX_METRICS)));
+	plan->spec = spec;
+	plan->column_value = palloc0(sizeof(char *) * GR_MAX_COLUMNS);
+	plan->column_filter = palloc0(sizeof(char *) * GR_MAX_COLUMNS);
+	plan->column_type = palloc0(sizeof(Oid) * GR_MAX_COLUMNS);
+	spec->filtered = palloc0(GR_MAX_COLUMNS);
+	spec->folds = palloc0(sizeof(Fold) * 2 * GR_MAX_METRICS);
+	spec->metrics = palloc0(sizeof(Metric) * e->nrules);
+	for (int i = 0; i < e->nrules; i++)
+	{
+		Metric		m = plan_metric(plan, e, &e->rules[i]);
+		int			k;
+
+		for (k = 0; k < spec->nmetrics; k++)
+			if (spec->metrics[k].shape == m.shape && spec->metrics[k].a == m.a &&
+				spec->metrics[k].b == m.b)
+				break;
+		if (k == spec->nmetrics)
+			spec->metrics[spec->nmetrics++] = m;
+		e->rules[i].metric = k;
+	}
+	gr_spec_number(spec);
+	return plan;
+}
+
+/* The type of a column of the events, or InvalidOid. */
+static Oid
+column_type(Oid relation, const char *column)
+{
+	AttrNumber	number = get_attnum(relation, column);
+
+	return number > 0 ? getBaseType(get_atttype(relation, number)) : InvalidOid;
+}
+
+char *
+gr_sql_variant(const Experiment *e, bool as_text)
+{
+	Oid			type = column_type(e->events, e->variant_column);
+	const char *column = quote_identifier(e->variant_column);
+	bool		direct = type == TEXTOID || type == VARCHAROID || type == BOOLOID ||
+		type == INT2OID || type == INT4OID || type == INT8OID || type_is_enum(type);
+
+	if (as_text || !direct)
+		return psprintf("%s::text", column);
+	return pstrdup(column);
+}
+
+char *
+gr_sql_from(const Experiment *e)
+{
+	StringInfoData buf;
+	const char *word = "WHERE";
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "FROM %s", gr_relation_name(e->events));
+	if (e->experiment_column)
+	{
+		appendStringInfo(&buf, " %s %s = %s", word, quote_identifier(e->experiment_column),
+						 quote_literal_cstr(e->id));
+		word = "AND";
+	}
+	if (e->starts_at)
+	{
+		appendStringInfo(&buf, " %s %s >= %s::timestamptz", word,
+						 quote_identifier(e->time_column), quote_literal_cstr(e->starts_at));
+		word = "AND";
+	}
+	if (e->ends_at)
+		appendStringInfo(&buf, " %s %s < %s::timestamptz", word,
+						 quote_identifier(e->time_column), quote_literal_cstr(e->ends_at));
+	return buf.data;
+}
+
+bool
+gr_fast_shape_fits(const ScanPlan *plan)
+{
+	int			arguments = COLLECT_ARGS;
+
+	for (int k = 0; k < plan->spec->ncolumns; k++)
+		arguments += plan->spec->filtered[k] ? 2 : 1;
+	/* the transition has one more: its state */
+	return arguments < FUNC_MAX_ARGS;
+}
+
+/* The planned arms as an array literal, or NULL. */
+static char *
+arms_literal(const Experiment *e)
+{
+	StringInfoData buf;
+
+	if (e->narms == 0)
+		return pstrdup("NULL::text[]");
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "ARRAY[");
+	for (int i = 0; i < e->narms; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", quote_literal_cstr(e->arms[i]));
+	appendStringInfoString(&buf, "]::text[]");
+	return buf.data;
+}
+
+char *
+gr_sql_fast(const Experiment *e, const ScanPlan *plan, const char *schema)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "SELECT %s.guardrail_collect(%s, %s, %d, %s, %s", schema,
+					 quote_literal_cstr(gr_spec_print(plan->spec)), arms_literal(e),
+					 guardrail_unit_memory, gr_sql_variant(e, false),
+					 quote_identifier(e->unit_column));
+	for (int k = 0; k < plan->spec->ncolumns; k++)
+	{
+		/* a filter guards its expression: no division by zero behind it */
+		if (plan->column_filter[k])
+			appendStringInfo(&buf, ", CASE WHEN %s THEN %s END, %s", plan->column_filter[k],
+							 plan->column_value[k], plan->column_filter[k]);
+		else
+			appendStringInfo(&buf, ", %s", plan->column_value[k]);
+	}
+	appendStringInfo(&buf, ")\n%s", gr_sql_from(e));
+	return buf.data;
+}

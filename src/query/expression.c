@@ -1,0 +1,142 @@
+/*
+ * expression.c
+ *	  Is a text one SQL expression over an event, and of which type?
+ *
+ * The raw parser says whether it is one expression and nothing else; only then
+ * is it put between parentheses, on lines of its own so that a comment at its
+ * end hides nothing, into a statement.
+ */
+#include "query/query.h"
+
+#include "access/relation.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/analyze.h"
+#include "parser/parser.h"
+#include "units/collect.h"
+
+static void
+not_one_expression(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SYNTAX_ERROR),
+			 errmsg("it is not one expression"),
+			 errdetail_internal("%s", detail)));
+}
+
+/* Raw parse: exactly one expression, without a name, clause or star. */
+static void
+require_one_expression(const char *text)
+{
+	List	   *parsed;
+	SelectStmt *select;
+	ResTarget  *target;
+
+	if (strspn(text, " \t\r\n\f\v") == strlen(text))
+		not_one_expression("It is empty.");
+	parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+	if (list_length(parsed) != 1)
+		not_one_expression("It is more than one statement.");
+	select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+	if (!IsA(select, SelectStmt) || select->op != SETOP_NONE ||
+		select->valuesLists || select->withClause || select->intoClause ||
+		select->distinctClause || select->fromClause || select->whereClause ||
+		select->groupClause || select->havingClause || select->windowClause ||
+		select->sortClause || select->limitOffset || select->limitCount ||
+		select->lockingClause)
+		not_one_expression("It has clauses of a query.");
+	if (list_length(select->targetList) != 1)
+		not_one_expression("It is a list of expressions.");
+	target = linitial_node(ResTarget, select->targetList);
+	if (target->name != NULL)
+		not_one_expression("It names its result.");
+	if (IsA(target->val, ColumnRef) &&
+		IsA(llast(((ColumnRef *) target->val)->fields), A_Star))
+		not_one_expression("It is a star.");
+}
+
+char *
+gr_relation_name(Oid relation)
+{
+	char	   *name = get_rel_name(relation);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("events relation with OID %u does not exist", relation),
+				 errhint("Set guardrail_experiment.events.")));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+									  name);
+}
+
+static void
+refuse(bool found, const char *what)
+{
+	if (found)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("it contains %s", what),
+				 errhint("An expression speaks of one event row; what folds a unit's events is unit_aggregate.")));
+}
+
+Oid
+gr_expression_type(Oid events, const char *text)
+{
+	char	   *sql;
+	List	   *parsed;
+	Query	   *query;
+	Node	   *expression;
+
+	require_one_expression(text);
+	sql = psprintf("SELECT (\n%s\n) FROM %s", text, gr_relation_name(events));
+	parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+	query = parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, NULL, 0, NULL);
+	refuse(query->hasAggs, "an aggregate");
+	refuse(query->hasWindowFuncs, "a window function");
+	refuse(query->hasTargetSRFs, "a set-returning function");
+	refuse(query->hasSubLinks, "a subquery");
+	expression = (Node *) linitial_node(TargetEntry, query->targetList)->expr;
+	refuse(contain_volatile_functions(expression), "a volatile function");
+	return exprType(expression);
+}
+
+void
+gr_expression_check(Oid events, const char *text, const char *column,
+					const char *metric, bool boolean)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			type = InvalidOid;
+
+	PG_TRY();
+	{
+		type = gr_expression_type(events, text);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(error->sqlerrcode),
+				 errmsg("column \"%s\" of rule \"%s\" holds \"%s\": %s",
+						column, metric, text, error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 errhint("%s", error->hint ? error->hint :
+						 "It may hold one SQL expression over the columns of the events; "
+						 "functions outside pg_catalog must be schema-qualified.")));
+	}
+	PG_END_TRY();
+	if (boolean ? getBaseType(type) == BOOLOID : gr_is_number_type(type))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which is of type %s",
+					column, metric, text, format_type_be(type)),
+			 boolean ? errhint("It may hold a boolean expression.") :
+			 errhint("It may hold a number or a boolean, which counts as 0 or 1; "
+					 "an interval becomes seconds by extract(epoch from ...).")));
+}

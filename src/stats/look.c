@@ -1,0 +1,496 @@
+/*
+ * look.c
+ *	  Bounds of looks by recursive integration.
+ *
+ * Under H0 the score S = Z sqrt(t) is a Brownian motion in the information
+ * fraction t.  Its density among the paths that have not crossed any bound is
+ * carried from look to look by convolution with the normal density of the
+ * increment (Armitage, McPherson and Rowe 1969).  The convolution's kernel is
+ * as narrow as the root of the increment, and the bound of the last look leaves
+ * a kink of that width in the density, so no fixed grid serves looks that are
+ * close together: the density is kept on Gauss-Legendre panels that are halved
+ * until the polynomial through the 16 values has settled, and panels too wide
+ * for the next kernel are interpolated inside its reach.
+ */
+#include "stats.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define NODES GR_PANEL_POINTS
+#define MAX_PANELS (GR_GRID / NODES)
+
+/* Paths below and above these z contribute nothing that could be spent. */
+#define LOWEST_Z (-9.0)
+#define HIGHEST_Z 12.5
+
+/* Less than this is not worth a bound. */
+#define LEAST_SPENT 1e-30
+
+/* A panel is integrated by its own nodes up to this half width, in sigmas. */
+#define WIDEST_PANEL 2.5
+
+/* The quadrature rule, and what interpolation and its check need. */
+typedef struct Rule
+{
+	double		node[NODES];
+	double		weight[NODES];
+	double		bary[NODES];	/* barycentric weights */
+	double		top[2][NODES];	/* values to two highest Legendre terms */
+} Rule;
+
+/* One step: from the state of the last look to fraction t. */
+typedef struct Step
+{
+	const GrLookState *from;
+	Rule		rule;
+	double		root_from;		/* sqrt of the last look's fraction */
+	double		root;			/* sqrt(t) */
+	double		sigma;			/* sd of the increment */
+} Step;
+
+typedef enum Kernel
+{
+	KERNEL_DENSITY,
+	KERNEL_TAIL
+} Kernel;
+
+/* ---- the rule ------------------------------------------------------------- */
+
+static void
+init_rule(Rule *rule)
+{
+	static const double node[NODES / 2] = {
+		0.0950125098376374402, 0.281603550779258913,
+		0.458016777657227386, 0.617876244402643748,
+		0.755404408355003034, 0.865631202387831744,
+		0.944575023073232576, 0.989400934991649933
+	};
+	static const double weight[NODES / 2] = {
+		0.189450610455068496, 0.182603415044923589,
+		0.169156519395002538, 0.149595988816576732,
+		0.124628971255533872, 0.0951585116824927848,
+		0.0622535239386478929, 0.0271524594117540949
+	};
+
+	for (int i = 0; i < NODES; i++)
+	{
+		int			k = i < NODES / 2 ? NODES / 2 - 1 - i : i - NODES / 2;
+		double		x = i < NODES / 2 ? -node[k] : node[k];
+		double		p0 = 1.0;
+		double		p1 = x;
+
+		rule->node[i] = x;
+		rule->weight[i] = weight[k];
+		rule->bary[i] = (i % 2 == 0 ? 1.0 : -1.0)
+			* sqrt((1.0 - x * x) * weight[k]);
+		/* up to p1 = P_15(x), p0 = P_14(x) */
+		for (int n = 2; n < NODES; n++)
+		{
+			double		p2 = ((2.0 * n - 1.0) * x * p1 - (n - 1.0) * p0) / n;
+
+			p0 = p1;
+			p1 = p2;
+		}
+		rule->top[0][i] = (NODES - 1.5) * weight[k] * p0;
+		rule->top[1][i] = (NODES - 0.5) * weight[k] * p1;
+	}
+}
+
+/* The polynomial through 16 values at u in [-1, 1], barycentric form. */
+static double
+interpolate(const Rule *rule, const double *values, double u)
+{
+	double		above = 0.0;
+	double		below = 0.0;
+
+	for (int i = 0; i < NODES; i++)
+	{
+		double		distance = u - rule->node[i];
+		double		c;
+
+		if (distance == 0.0)
+			return values[i];
+		c = rule->bary[i] / distance;
+		above += c * values[i];
+		below += c;
+	}
+	return above / below;
+}
+
+/* ---- integrals over the last density -------------------------------------- */
+
+static double
+kernel_value(const Step *step, Kernel kernel, double distance)
+{
+	double		d = distance / step->sigma;
+
+	if (kernel == KERNEL_TAIL)
+		return gr_normal_sf(d);
+	return 0.39894228040143267794 / step->sigma * exp(-0.5 * d * d);
+}
+
+/*
+ * The part of a panel between a and b, on pieces narrow enough for the kernel.
+ */
+static double
+integrate_part(const Step *step, Kernel kernel, double s, const double *values,
+			   double center, double half, double a, double b)
+{
+	int			pieces = (int) ceil((b - a) / (4.0 * step->sigma));
+	double		width;
+	double		sum = 0.0;
+
+	if (pieces < 1)
+		pieces = 1;
+	width = (b - a) / pieces;
+	for (int k = 0; k < pieces; k++)
+	{
+		double		middle = a + (k + 0.5) * width;
+
+		for (int i = 0; i < NODES; i++)
+		{
+			double		u = middle + 0.5 * width * step->rule.node[i];
+
+			sum += 0.5 * width * step->rule.weight[i]
+				* interpolate(&step->rule, values, (u - center) / half)
+				* kernel_value(step, kernel, s - u);
+		}
+	}
+	return sum;
+}
+
+/* What lies above the kernel's reach counts in full for a tail. */
+static double
+integrate_rest(const Step *step, const double *values, double center,
+			   double half, double a, double b)
+{
+	double		sum = 0.0;
+
+	for (int i = 0; i < NODES; i++)
+	{
+		double		u = 0.5 * (a + b) + 0.5 * (b - a) * step->rule.node[i];
+
+		sum += 0.5 * (b - a) * step->rule.weight[i]
+			* interpolate(&step->rule, values, (u - center) / half);
+	}
+	return sum;
+}
+
+static double
+integrate_panel(const Step *step, Kernel kernel, double s, double reach,
+				const double *x, const double *w)
+{
+	double		center = 0.5 * (x[0] + x[NODES - 1]) * step->root_from;
+	double		half = (x[NODES - 1] - x[0]) / (2.0 * step->rule.node[NODES - 1])
+		* step->root_from;
+	double		low = center - half;
+	double		high = center + half;
+	double		values[NODES];
+	double		sum = 0.0;
+
+	if (high < s - reach || (kernel == KERNEL_DENSITY && low > s + reach))
+		return 0.0;
+	if (half <= WIDEST_PANEL * step->sigma || low > s + reach)
+	{
+		for (int i = 0; i < NODES; i++)
+			sum += w[i] * kernel_value(step, kernel,
+									   s - x[i] * step->root_from);
+		return sum;
+	}
+
+	for (int i = 0; i < NODES; i++)
+		values[i] = w[i] / (step->rule.weight[i] * half);
+	if (kernel == KERNEL_TAIL && high > s + reach)
+		sum = integrate_rest(step, values, center, half, s + reach, high);
+	return sum + integrate_part(step, kernel, s, values, center, half,
+								fmax(low, s - reach), fmin(high, s + reach));
+}
+
+/*
+ * Density of the score at s, or the probability beyond s.  The reach follows
+ * the free path: given S = s the earlier score lies sd away from
+ * s t_from / t, so that the distance is z sqrt(increment / t) sigmas.
+ */
+static double
+integrate(const Step *step, Kernel kernel, double s)
+{
+	const GrLookState *from = step->from;
+	double		z = fabs(s) / step->root;
+	double		reach = step->sigma
+		* (9.0 + fmin(z, 40.0) * step->sigma / step->root);
+	double		sum = 0.0;
+
+	if (from->looks == 0)
+		return kernel_value(step, kernel, s);
+	for (int k = 0; k < from->npoints; k += NODES)
+		sum += integrate_panel(step, kernel, s, reach, from->x + k,
+							   from->w + k);
+	return fmax(sum, 0.0);
+}
+
+/* ---- the next density ------------------------------------------------------ */
+
+/*
+ * Density at the nodes of [a, b] in score units.  Has the polynomial through
+ * them settled to the tolerance?
+ */
+static bool
+sample_panel(const Step *step, double a, double b, double tolerance,
+			 double *x, double *w)
+{
+	double		top[2] = {0.0, 0.0};
+	double		largest = 0.0;
+
+	for (int i = 0; i < NODES; i++)
+	{
+		double		s = 0.5 * (a + b) + 0.5 * (b - a) * step->rule.node[i];
+		double		density = integrate(step, KERNEL_DENSITY, s);
+
+		x[i] = s / step->root;
+		w[i] = density * 0.5 * (b - a) * step->rule.weight[i];
+		top[0] += density * step->rule.top[0][i];
+		top[1] += density * step->rule.top[1][i];
+		largest = fmax(largest, density);
+	}
+	return fabs(top[0]) + fabs(top[1])
+		<= tolerance * largest + 1e-22 / step->root;
+}
+
+/*
+ * Edges to begin with: the region's ends, and around both ends of the last
+ * region, where the density has its kinks.  Ascending; returns how many.
+ */
+static int
+first_edges(const Step *step, double low, double high, double *edges)
+{
+	const GrLookState *from = step->from;
+	double		candidates[8];
+	int			n = 0;
+	int			m = 0;
+
+	candidates[n++] = 0.0;
+	if (from->looks > 0 && from->npoints > 0)
+	{
+		double		last = from->x[from->npoints - 1] * step->root_from;
+
+		for (int sign = -1; sign <= 1; sign += 2)
+		{
+			candidates[n++] = sign * last - 8.0 * step->sigma;
+			candidates[n++] = sign * last;
+			candidates[n++] = sign * last + 8.0 * step->sigma;
+		}
+	}
+	edges[m++] = low;
+	for (;;)
+	{
+		double		next = high;
+
+		for (int i = 0; i < n; i++)
+		{
+			if (candidates[i] > edges[m - 1] && candidates[i] < next)
+				next = candidates[i];
+		}
+		edges[m++] = next;
+		if (next == high)
+			return m;
+	}
+}
+
+/*
+ * Panels over [low, high], halved until settled.  False when that takes more
+ * than there is room for.
+ */
+static bool
+build_panels(const Step *step, double low, double high, double tolerance,
+			 GrLookState *next)
+{
+	double		edges[MAX_PANELS + 10];	/* descending: the next one last */
+	double		initial[10];
+	int			left = first_edges(step, low, high, initial);
+
+	for (int i = 0; i < left; i++)
+		edges[i] = initial[left - 1 - i];
+	next->npoints = 0;
+	while (left > 1)
+	{
+		double		a = edges[left - 1];
+		double		b = edges[left - 2];
+		double		middle = 0.5 * (a + b);
+
+		if (next->npoints / NODES + left - 1 > MAX_PANELS)
+			return false;
+		if (sample_panel(step, a, b, tolerance, next->x + next->npoints,
+						 next->w + next->npoints) ||
+			!(middle > a && middle < b))
+		{
+			next->npoints += NODES;
+			left--;
+			continue;
+		}
+		edges[left - 1] = middle;
+		edges[left++] = a;
+	}
+	return true;
+}
+
+static GrCode
+next_state(const Step *step, double t, double bound, double spent,
+		   GrLookState *next)
+{
+	double		high = fmin(bound, HIGHEST_Z) * step->root;
+	double		low = step->from->sides == 2 ? -high : LOWEST_Z * step->root;
+
+	gr_look_init(next, step->from->sides);
+	next->looks = step->from->looks + 1;
+	next->t = t;
+	next->spent = spent;
+	if (!(low < high))
+		return GR_NO_CONVERGENCE;
+	for (double tolerance = 1e-10; tolerance < 1e-5; tolerance *= 30.0)
+	{
+		if (build_panels(step, low, high, tolerance, next))
+			return GR_OK;
+	}
+	return GR_NO_CONVERGENCE;
+}
+
+/* ---- looks ----------------------------------------------------------------- */
+
+void
+gr_look_init(GrLookState *state, int sides)
+{
+	memset(state, 0, sizeof(*state));
+	state->sides = sides;
+}
+
+bool
+gr_look_valid(const GrLookState *state)
+{
+	if ((state->sides != 1 && state->sides != 2) || state->looks < 0 ||
+		state->npoints < 0 || state->npoints > GR_GRID ||
+		state->npoints % NODES != 0 ||
+		!(state->t >= 0.0) || isinf(state->t) ||
+		!(state->spent >= 0.0 && state->spent <= 1.0))
+		return false;
+	if (state->looks == 0)
+		return state->t == 0.0 && state->npoints == 0 && state->spent == 0.0;
+	if (state->t == 0.0 || state->npoints == 0)
+		return false;
+	for (int i = 0; i < state->npoints; i++)
+	{
+		if (!(fabs(state->x[i]) <= 100.0) ||
+			!(state->w[i] >= 0.0 && state->w[i] <= 1.0) ||
+			(i > 0 && !(state->x[i] > state->x[i - 1])))
+			return false;
+	}
+	return true;
+}
+
+static GrCode
+init_step(Step *step, const GrLookState *state, double t)
+{
+	if (!gr_look_valid(state) || !(t > state->t) || isinf(t) ||
+		!(t >= DBL_MIN) || state->looks >= GR_MAX_LOOKS)
+		return GR_BAD_ARGUMENT;
+	step->from = state;
+	step->root_from = sqrt(state->t);
+	step->root = sqrt(t);
+	step->sigma = sqrt(t - state->t);
+	init_rule(&step->rule);
+	return GR_OK;
+}
+
+/*
+ * The z beyond which a path that has not crossed lies with probability p:
+ * Newton's method on the logarithm, kept inside a bracket.
+ */
+static GrCode
+find_bound(const Step *step, double p, double *bound)
+{
+	double		low = step->from->sides == 2 ? 0.0 : LOWEST_Z;
+	double		high = 45.0;
+	double		z = fmin(fmax(gr_normal_isf(fmin(p, 0.5)), low), 12.0);
+
+	if (step->from->looks == 0)
+	{
+		*bound = gr_normal_isf(p);
+		return GR_OK;
+	}
+	if (!(integrate(step, KERNEL_TAIL, low * step->root) > p))
+		return GR_BAD_ARGUMENT;
+	for (int i = 0; i < 200; i++)
+	{
+		double		tail = integrate(step, KERNEL_TAIL, z * step->root);
+		double		slope = step->root
+			* integrate(step, KERNEL_DENSITY, z * step->root);
+		double		next = z + log(tail / p) * tail / slope;
+
+		if (tail > p)
+			low = z;
+		else
+			high = z;
+		if (!(next > low && next < high))
+			next = 0.5 * (low + high);
+		if (fabs(next - z) <= 1e-12 * fmax(1.0, fabs(z)))
+		{
+			*bound = next;
+			return GR_OK;
+		}
+		z = next;
+	}
+	return GR_NO_CONVERGENCE;
+}
+
+GrCode
+gr_look_bound(const GrLookState *state, double t, double spent,
+			  double *bound, GrLookState *next)
+{
+	Step		step;
+	double		rest = spent - state->spent;
+	GrCode		code = init_step(&step, state, t);
+
+	*bound = NAN;
+	if (next != NULL && next != state)
+		gr_look_init(next, state->sides);
+	if (code != GR_OK)
+		return code;
+	if (!(spent >= 0.0 && spent < 1.0) || next == state)
+		return GR_BAD_ARGUMENT;
+
+	if (!(rest > LEAST_SPENT))
+	{
+		rest = 0.0;
+		*bound = INFINITY;
+	}
+	else
+		code = find_bound(&step, rest / state->sides, bound);
+	if (code == GR_OK && next != NULL)
+		code = next_state(&step, t, *bound, rest > 0.0 ? spent : state->spent,
+						  next);
+	return code;
+}
+
+GrCode
+gr_look_spent(const GrLookState *state, double t, double bound,
+			  double *spent, GrLookState *next)
+{
+	Step		step;
+	double		tail;
+	GrCode		code = init_step(&step, state, t);
+
+	*spent = NAN;
+	if (next != NULL && next != state)
+		gr_look_init(next, state->sides);
+	if (code != GR_OK)
+		return code;
+	if (isnan(bound) || next == state ||
+		bound < (state->sides == 2 ? 0.0 : LOWEST_Z))
+		return GR_BAD_ARGUMENT;
+
+	tail = isinf(bound) ? 0.0
+		: integrate(&step, KERNEL_TAIL, bound * step.root);
+	*spent = fmin(state->spent + state->sides * tail, 1.0);
+	return next == NULL ? GR_OK : next_state(&step, t, bound, *spent, next);
+}

@@ -1,0 +1,413 @@
+/*
+ * stats.h
+ *	  The statistics of guardrail: the inner ring.
+ *
+ * Nothing here includes a PostgreSQL header, keeps state, or allocates: every
+ * array is the caller's.  Functions that can fail return a GrCode and leave
+ * *out defined (NaN where there is no number) whatever they return.  All of
+ * them are total: any double, including NaN and infinities, may be passed.
+ *
+ * GSL's error handler must be off (gr_stats_init).
+ */
+#ifndef GR_STATS_H
+#define GR_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum GrCode
+{
+	GR_OK = 0,
+	GR_BAD_ARGUMENT,			/* outside the function's domain */
+	GR_UNDEFINED,				/* no such number for these data: no
+								 * variation, too few units */
+	GR_NO_CONVERGENCE			/* the numerics did not settle */
+} GrCode;
+
+typedef enum GrAlternative
+{
+	GR_TWO_SIDED,
+	GR_GREATER,
+	GR_LESS
+} GrAlternative;
+
+/* Turn off GSL's aborting error handler.  Call once, before anything else. */
+extern void gr_stats_init(void);
+
+/* ---- distributions (dist.c) ------------------------------------------- */
+
+/*
+ * Standard normal: lower tail, upper tail, and the z whose upper tail is q.
+ * Tails keep their relative precision down to 1e-300.  q outside [0,1] or NaN
+ * gives NaN; q = 0 gives +Inf, q = 1 gives -Inf.
+ */
+extern double gr_normal_cdf(double z);
+extern double gr_normal_sf(double z);
+extern double gr_normal_isf(double q);
+
+/* ln of the normal lower tail, finite for z down to -1e150. */
+extern double gr_log_normal_cdf(double z);
+
+/* ln(exp(z^2/2) Phi(z)): what is left of it when the exponential is out. */
+extern double gr_log_normal_cdf_scaled(double z);
+
+/*
+ * Student t with df > 0 degrees of freedom (real; +Inf is the normal).
+ * Same conventions.
+ */
+extern double gr_t_cdf(double t, double df);
+extern double gr_t_sf(double t, double df);
+extern double gr_t_isf(double q, double df);
+
+/* Upper tail of chi-square, x >= 0, df > 0. */
+extern double gr_chisq_sf(double x, double df);
+
+/* ---- moments (moments.c) ---------------------------------------------- */
+
+#define GR_MAX_DIM 3
+#define GR_MAX_PRODUCTS (GR_MAX_DIM * (GR_MAX_DIM + 1) / 2)
+
+/*
+ * Number of units, sums and centred cross products of up to three variables
+ * observed together.  The sum is a double-double (unevaluated sum of two
+ * doubles), so that values near 1e15 with variance 1 keep that variance and
+ * integer sums are exact; products are kept centred (Youngs and Cramer 1971
+ * within a stream; Chan, Golub and LeVeque 1979 for merging).
+ * product[] holds the upper triangle by rows: (0,0) (0,1) .. (1,1) ..
+ */
+typedef struct GrMoments
+{
+	int			dim;			/* 1 .. GR_MAX_DIM */
+	int64_t		n;				/* units */
+	double		sum_hi[GR_MAX_DIM];
+	double		sum_lo[GR_MAX_DIM];
+	double		product[GR_MAX_PRODUCTS];
+} GrMoments;
+
+extern void gr_moments_init(GrMoments *m, int dim);
+
+/* Add one unit.  False, and nothing added, when a value is not finite. */
+extern bool gr_moments_add(GrMoments *m, const double *x);
+
+/* Merge "from" into "into".  False, nothing done, if their dim differs. */
+extern bool gr_moments_merge(GrMoments *into, const GrMoments *from);
+
+/*
+ * Are all invariants kept (dim, n >= 0, finite sums, normalised double-double,
+ * variances >= 0, |covariance| within Cauchy-Schwarz up to rounding, n < 2
+ * without products, n = 0 without sums)?  For bytes and text from outside.
+ */
+extern bool gr_moments_valid(const GrMoments *m);
+
+extern double gr_moments_mean(const GrMoments *m, int i);
+
+/* Sample covariance (n - 1); NaN for n < 2. */
+extern double gr_moments_cov(const GrMoments *m, int i, int j);
+
+/*
+ * Text form, which loses nothing:
+ *	 v1 n=3 sum=6,0.5 low=0,0 products=2,0.5,0.25
+ * print returns the length as snprintf does.  parse accepts exactly that form
+ * (single spaces, any finite decimal numbers, nothing before or after), checks
+ * gr_moments_valid and returns false otherwise.
+ */
+extern int	gr_moments_print(const GrMoments *m, char *buf, size_t size);
+extern bool gr_moments_parse(const char *text, GrMoments *m);
+
+/* ---- histograms (histogram.c) ----------------------------------------- */
+
+/*
+ * Log-linear bins on the bits of an IEEE-754 double, as HdrHistogram and
+ * circllhist do: sign, exponent, and the first 10 bits of the mantissa.  Bin 0
+ * holds zero alone; positive x has a positive bin that grows with x, and
+ * bin(-x) = -bin(x).  A bin's width is at most 2^-10 of its edge nearer zero
+ * (subnormal numbers aside).  gr_bin is for finite x only.
+ */
+#define GR_BIN_MAX ((int32_t) (2047 << 10))
+extern int32_t gr_bin(double x);
+extern double gr_bin_lower(int32_t bin);	/* the lower edge, by value */
+extern double gr_bin_upper(int32_t bin);
+
+/* One bin that is not empty; a histogram is an array ascending by bin. */
+typedef struct GrBin
+{
+	int32_t		bin;
+	int64_t		count;			/* > 0 */
+} GrBin;
+
+/* Ascending, counts positive, bins in range, total within int64? */
+extern bool gr_histogram_valid(const GrBin *bins, size_t nbins);
+extern int64_t gr_histogram_total(const GrBin *bins, size_t nbins);
+
+/*
+ * Merge two histograms; out has room for na + nb bins.  Returns the number of
+ * bins written.
+ */
+extern size_t gr_histogram_merge(const GrBin *a, size_t na,
+								 const GrBin *b, size_t nb, GrBin *out);
+
+/*
+ * The p-quantile, 0 <= p <= 1: inverse of the piecewise linear distribution
+ * function that spreads a bin's events evenly over the bin (bin 0: a point).
+ * NaN when empty or p is out of range.
+ */
+extern double gr_histogram_quantile(const GrBin *bins, size_t nbins, double p);
+
+/* Events <= x under the same distribution function (a real number). */
+extern double gr_histogram_below(const GrBin *bins, size_t nbins, double x);
+
+/* ---- estimates (estimate.c) ------------------------------------------- */
+
+typedef struct GrEstimate
+{
+	double		value;
+	double		variance;		/* of the value (squared standard error) */
+	double		df;				/* of the variance */
+} GrEstimate;
+
+/* Mean of variable i: variance s^2/n, df n - 1.  n < 2: GR_UNDEFINED (value is
+ * still set when n = 1). */
+extern GrCode gr_mean_estimate(const GrMoments *m, int i, GrEstimate *out);
+
+/*
+ * Ratio of sums, variable 0 over variable 1, by the delta method over units
+ * (Deng, Knoblich and Lu 2018): v = (s2x - 2 r sxy + r^2 s2y) / (n ybar^2),
+ * df n - 1.  A denominator that sums to zero: GR_UNDEFINED, value NaN.
+ */
+extern GrCode gr_ratio_estimate(const GrMoments *m, GrEstimate *out);
+
+/*
+ * Quantile of events clustered by unit (Woodruff 1952).  pooled: the arm's
+ * events; below[k], total[k]: cluster k's events <= q and its events, where q
+ * is gr_histogram_quantile(pooled, p).  Clusters without events are passed
+ * over.  se_F is the standard error of the ratio sum(below)/sum(total), and
+ * with the multiplier c: lower = Q(p - c se_F), upper = Q(p + c se_F),
+ * variance = ((upper - lower) / (2c))^2, df = clusters - 1.
+ * If p - c se_F <= 0 or p + c se_F >= 1, the data do not bound the quantile:
+ * GR_UNDEFINED with value set, variance +Inf.  Fewer than 2 clusters likewise.
+ */
+extern GrCode gr_quantile_estimate(const GrBin *pooled, size_t nbins,
+								   const double *below, const double *total,
+								   int nclusters, double p, double multiplier,
+								   GrEstimate *out);
+
+/* Standard error of a ratio of sums over clusters, as above; df out. */
+extern GrCode gr_share_se(const double *below, const double *total,
+						  int nclusters, double *se, double *df);
+
+/* ---- contrasts (contrast.c) ------------------------------------------- */
+
+typedef enum GrContrastKind
+{
+	GR_ABSOLUTE,				/* treatment alone */
+	GR_DIFFERENCE,				/* treatment - control */
+	GR_RELATIVE					/* treatment / control - 1, Fieller */
+} GrContrastKind;
+
+/* The effect: t, t - c, or t/c - 1 (NaN unless c > 0). */
+extern double gr_effect(GrContrastKind kind, const GrEstimate *t,
+						const GrEstimate *c);
+
+/*
+ * The statistic of H0 "effect = margin" and its Welch-Satterthwaite df.
+ *	 ABSOLUTE   (t - margin)/sqrt(vt), df of t
+ *	 DIFFERENCE (t - c - margin)/sqrt(vt + vc)
+ *	 RELATIVE   (t - R c)/sqrt(vt + R^2 vc) with R = 1 + margin, where the
+ *				variances in Satterthwaite's formula are vt and R^2 vc; its
+ *				magnitude is cut at c/sqrt(vc), since a control that cannot be
+ *				told from zero decides nothing (Fieller's set is unbounded).
+ * Control <= 0 under RELATIVE, no variation, non-finite input: GR_UNDEFINED,
+ * *statistic = NaN.  *se: of the effect on its own scale (RELATIVE: the first
+ * order delta method, for display).
+ */
+extern GrCode gr_contrast_statistic(GrContrastKind kind, const GrEstimate *t,
+									const GrEstimate *c, double margin,
+									double *statistic, double *df, double *se);
+
+/*
+ * Lower and upper bound of the effect, each at the multiplier crit >= 0:
+ * margin is rejected upwards exactly when *lower > margin, that is when
+ * gr_contrast_statistic(margin) > crit (and downwards likewise).  -Inf and +Inf
+ * where the set is unbounded or GR_UNDEFINED.
+ */
+extern GrCode gr_contrast_bounds(GrContrastKind kind, const GrEstimate *t,
+								 const GrEstimate *c, double crit,
+								 double *lower, double *upper);
+
+typedef struct GrTest
+{
+	double		estimate;
+	double		se;
+	double		df;
+	double		statistic;
+	double		p_value;
+	double		lower;
+	double		upper;
+} GrTest;
+
+/*
+ * Welch's test of H0 "treatment - control = margin" from means, sample
+ * variances and numbers of units.  level in (0,1) is the interval's: two-sided,
+ * or one-sided with the other end infinite under GR_GREATER (lower bound) and
+ * GR_LESS (upper bound).  No variation in both arms: GR_UNDEFINED with
+ * estimate and se = 0 set, the rest NaN.
+ */
+extern GrCode gr_welch(double mean_t, double var_t, double n_t,
+					   double mean_c, double var_c, double n_c, double margin,
+					   GrAlternative alternative, double level, GrTest *out);
+
+typedef enum GrRelativeMethod
+{
+	GR_FIELLER,
+	GR_DELTA
+} GrRelativeMethod;
+
+/*
+ * The same for the lift treatment/control - 1.  Fieller: test and interval as
+ * above (df at the margin).  Delta: v = vt/c^2 + t^2 vc/c^4, df by
+ * Welch-Satterthwaite of the difference.  se: the delta method's in both.
+ */
+extern GrCode gr_relative(double mean_t, double var_t, double n_t,
+						  double mean_c, double var_c, double n_c,
+						  double margin, GrAlternative alternative,
+						  double level, GrRelativeMethod method, GrTest *out);
+
+/* ---- several tests (adjust.c) ----------------------------------------- */
+
+typedef enum GrAdjust
+{
+	GR_ADJUST_NONE,
+	GR_ADJUST_BONFERRONI,
+	GR_ADJUST_HOLM,
+	GR_ADJUST_HOCHBERG,
+	GR_ADJUST_BH
+} GrAdjust;
+
+/*
+ * Adjusted p-values, in the order of p, each at most 1 (as R's p.adjust).
+ * order: room for n ints.  p outside [0,1] or NaN: GR_BAD_ARGUMENT.
+ */
+extern GrCode gr_p_adjust(const double *p, int n, GrAdjust method,
+						  double *adjusted, int *order);
+
+/*
+ * For each test the number that its level alpha[i] is divided by when its bound
+ * is reported, so that bound and adjusted p-value agree: with adjusted from
+ * gr_p_adjust, p[i] <= alpha[i]/divisor[i] if and only if adjusted[i] <=
+ * alpha[i].  A rejected test has its own step's divisor; another the one of the
+ * step where the procedure stopped (Holm), or its own (Hochberg).  Not for BH.
+ */
+extern GrCode gr_p_adjust_divisor(const double *p, const double *alpha, int n,
+								  GrAdjust method, double *divisor,
+								  double *adjusted, int *order);
+
+/* ---- sample ratio mismatch (srm.c) ------------------------------------ */
+
+/*
+ * Pearson's chi-square of counts (>= 0) against shares (> 0, any scale; NULL:
+ * equal).  n < 2, all counts zero: GR_UNDEFINED.
+ */
+extern GrCode gr_srm(const int64_t *counts, const double *shares, int n,
+					 double *statistic, double *df, double *p_value);
+
+/*
+ * Bayes factor of the Dirichlet-multinomial e-process (Lindon and Malek 2022)
+ * against the planned shares: half the weight on Dirichlet(prior * shares),
+ * half on the slab Dirichlet(1).  *log_e its logarithm at these counts.
+ * slab = false: the concentrated prior alone.
+ */
+extern GrCode gr_srm_sequential(const int64_t *counts, const double *shares,
+								int n, double prior, bool slab, double *log_e);
+
+/* ---- anytime-valid (sequential.c) -------------------------------------- */
+
+/* The mixture's rho for a bound that is tightest at v = n_star. */
+extern double gr_mixture_rho(double n_star, double alpha, int sides);
+
+/*
+ * log e-value of H0 "effect = margin" (sides 2) or "effect <= margin" (sides 1,
+ * large positive z is evidence), z = statistic, n = units of both arms:
+ *	 two-sided log e = (1/2) ln(rho/(n+rho)) + z^2 n/(2(n+rho))
+ *	 one-sided log e = (1/2) ln(4rho/(n+rho)) + z^2 n/(2(n+rho))
+ *					   + ln Phi(z sqrt(n/(n+rho)))
+ */
+extern double gr_mixture_log_e(double z, double n, double rho, int sides);
+
+/* The z at which log e = ln(1/alpha): the multiplier of the bound. */
+extern double gr_mixture_multiplier(double n, double rho, double alpha,
+									int sides);
+
+/* ---- group sequential (spending.c) ------------------------------------- */
+
+typedef enum GrSpending
+{
+	GR_SPENDING_OBRIEN_FLEMING,
+	GR_SPENDING_POCOCK,
+	GR_SPENDING_POWER
+} GrSpending;
+
+#define GR_MAX_LOOKS 1000
+
+/* Cumulative alpha spent at information fraction t, one- or two-sided. */
+extern double gr_alpha_spent(GrSpending spending, double phi, double t,
+							 double alpha, int sides);
+
+/*
+ * The density of the score process after a look, among the paths that have not
+ * crossed, so that the next look costs one step.  Plain old data: may be copied
+ * and stored (gr_look_valid on the way back).  The points come in panels of
+ * GR_PANEL_POINTS Gauss-Legendre nodes, narrower where the density bends, so
+ * that looks may follow each other closely.
+ */
+#define GR_PANEL_POINTS 16
+#define GR_GRID (75 * GR_PANEL_POINTS)
+typedef struct GrLookState
+{
+	int			sides;			/* 1 or 2 */
+	int			looks;
+	int			npoints;
+	double		t;				/* information fraction of the last look */
+	double		spent;			/* alpha spent so far */
+	double		x[GR_GRID];		/* points on the z scale of the last look */
+	double		w[GR_GRID];		/* density times quadrature weight */
+} GrLookState;
+
+extern void gr_look_init(GrLookState *state, int sides);
+
+/* Could this state have come from the functions below?  For stored bytes. */
+extern bool gr_look_valid(const GrLookState *state);
+
+/*
+ * The z bound of a look at fraction t that may have spent "spent" in all (two
+ * sides together), by recursive integration (Armitage, McPherson and Rowe
+ * 1969).  next (may be NULL) receives the state after the look.  Nothing to
+ * spend, or less than 1e-30: +Inf, and the rest is kept for later.  t not above state->t: GR_BAD_ARGUMENT.
+ */
+extern GrCode gr_look_bound(const GrLookState *state, double t, double spent,
+							double *bound, GrLookState *next);
+
+/* The converse: what has been spent in all after a look at a given z bound. */
+extern GrCode gr_look_spent(const GrLookState *state, double t, double bound,
+							double *spent, GrLookState *next);
+
+/* Bounds at k increasing fractions in (0, 1]; scratch: two states. */
+extern GrCode gr_spending_bounds(const double *fractions, int k, double alpha,
+								 int sides, GrSpending spending, double phi,
+								 double *bounds, GrLookState scratch[2]);
+
+/* ---- planning (power.c) ------------------------------------------------ */
+
+/*
+ * Units of the control arm: (z_{1-alpha/sides} + z_power)^2 sd^2 (1 + 1/ratio)
+ * / (effect - margin)^2, ratio = treatment units per control unit.
+ */
+extern GrCode gr_sample_size(double sd, double effect, double margin,
+							 double alpha, double power, int sides,
+							 double ratio, double *n_control);
+
+/* Its inverse: the smallest effect beyond the margin found with that power. */
+extern GrCode gr_mde(double sd, double n_t, double n_c, double alpha,
+					 double power, int sides, double *effect);
+
+#endif							/* GR_STATS_H */

@@ -1,0 +1,315 @@
+/*
+ * summary.c
+ *	  guardrail_summary: input, output, aggregates, accessors.
+ *
+ * The aggregate's state is the type itself, never internal, so that states can
+ * travel between processes and servers and be stored.  Argument 0 of a
+ * transition is changed in place only inside an aggregate, argument 1 never.
+ */
+#include "types/summary.h"
+
+#include <limits.h>
+#include <math.h>
+
+#include "libpq/pqformat.h"
+
+PG_FUNCTION_INFO_V1(guardrail_summary_in);
+PG_FUNCTION_INFO_V1(guardrail_summary_out);
+PG_FUNCTION_INFO_V1(guardrail_summary_recv);
+PG_FUNCTION_INFO_V1(guardrail_summary_send);
+PG_FUNCTION_INFO_V1(guardrail_summary_add);
+PG_FUNCTION_INFO_V1(guardrail_summary_combine);
+PG_FUNCTION_INFO_V1(guardrail_units);
+PG_FUNCTION_INFO_V1(guardrail_skipped);
+PG_FUNCTION_INFO_V1(guardrail_mean);
+PG_FUNCTION_INFO_V1(guardrail_variance);
+PG_FUNCTION_INFO_V1(guardrail_ratio);
+
+static int
+nproducts(int dim)
+{
+	return dim * (dim + 1) / 2;
+}
+
+static Size
+summary_size(int dim)
+{
+	return offsetof(Summary, data) + sizeof(double) * (2 * dim + nproducts(dim));
+}
+
+static void
+corrupt(const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("invalid guardrail_summary"),
+			 errdetail("%s", why)));
+}
+
+void
+gr_summary_read(const Summary *s, GrMoments *m, int64 *skipped)
+{
+	Size		size = VARSIZE(s);
+
+	if (size < offsetof(Summary, data) || s->version != GR_SUMMARY_VERSION ||
+		s->flags != 0)
+		corrupt("Its version is not known to this guardrail.");
+	if (s->dim < 1 || s->dim > GR_MAX_DIM || size != summary_size(s->dim))
+		corrupt("Its length does not fit its number of variables.");
+	memset(m, 0, sizeof(*m));
+	m->dim = s->dim;
+	m->n = s->n;
+	memcpy(m->sum_hi, s->data, sizeof(double) * s->dim);
+	memcpy(m->sum_lo, s->data + s->dim, sizeof(double) * s->dim);
+	memcpy(m->product, s->data + 2 * s->dim, sizeof(double) * nproducts(s->dim));
+	if (skipped)
+		*skipped = s->skipped;
+}
+
+static void
+summary_write(Summary *s, const GrMoments *m, int64 skipped)
+{
+	s->n = m->n;
+	s->skipped = skipped;
+	memcpy(s->data, m->sum_hi, sizeof(double) * m->dim);
+	memcpy(s->data + m->dim, m->sum_lo, sizeof(double) * m->dim);
+	memcpy(s->data + 2 * m->dim, m->product, sizeof(double) * nproducts(m->dim));
+}
+
+Summary *
+gr_summary_make(const GrMoments *m, int64 skipped)
+{
+	Size		size = summary_size(m->dim);
+	Summary    *s = palloc0(size);
+
+	SET_VARSIZE(s, size);
+	s->version = GR_SUMMARY_VERSION;
+	s->dim = m->dim;
+	summary_write(s, m, skipped);
+	return s;
+}
+
+Datum
+guardrail_summary_in(PG_FUNCTION_ARGS)
+{
+	char	   *text = PG_GETARG_CSTRING(0);
+	char	   *copy = pstrdup(text);
+	char	   *tail = strstr(copy, " skipped=");
+	int64		skipped = 0;
+	GrMoments	m;
+	bool		ok = true;
+
+	if (tail)
+	{
+		char	   *end;
+
+		*tail = '\0';
+		tail += strlen(" skipped=");
+		errno = 0;
+		skipped = strtoll(tail, &end, 10);
+		ok = errno == 0 && *tail >= '1' && *tail <= '9' && *end == '\0';
+	}
+	if (!ok || !gr_moments_parse(copy, &m))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s: \"%s\"",
+						"guardrail_summary", text),
+				 errhint("A summary is made by guardrail_summarize() and looks like "
+						 "\"v1 n=3 sum=6 low=0 products=2\".")));
+	PG_RETURN_POINTER(gr_summary_make(&m, skipped));
+}
+
+Datum
+guardrail_summary_out(PG_FUNCTION_ARGS)
+{
+	GrMoments	m;
+	int64		skipped;
+	char		buf[1024];
+	int			len;
+
+	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, &skipped);
+	len = gr_moments_print(&m, buf, sizeof(buf));
+	if (len < 0 || len >= (int) sizeof(buf))
+		elog(ERROR, "text form of a guardrail_summary is too long");
+	if (skipped > 0)
+		PG_RETURN_CSTRING(psprintf("%s skipped=" INT64_FORMAT, buf, skipped));
+	PG_RETURN_CSTRING(pstrdup(buf));
+}
+
+Datum
+guardrail_summary_send(PG_FUNCTION_ARGS)
+{
+	GrMoments	m;
+	int64		skipped;
+	StringInfoData buf;
+
+	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, &skipped);
+	pq_begintypsend(&buf);
+	pq_sendbyte(&buf, GR_SUMMARY_VERSION);
+	pq_sendbyte(&buf, m.dim);
+	pq_sendint64(&buf, m.n);
+	pq_sendint64(&buf, skipped);
+	for (int i = 0; i < m.dim; i++)
+		pq_sendfloat8(&buf, m.sum_hi[i]);
+	for (int i = 0; i < m.dim; i++)
+		pq_sendfloat8(&buf, m.sum_lo[i]);
+	for (int i = 0; i < nproducts(m.dim); i++)
+		pq_sendfloat8(&buf, m.product[i]);
+	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
+}
+
+Datum
+guardrail_summary_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
+	GrMoments	m = {0};
+	int64		skipped;
+
+	if (pq_getmsgbyte(buf) != GR_SUMMARY_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("unsupported version of guardrail_summary")));
+	m.dim = pq_getmsgbyte(buf);
+	if (m.dim < 1 || m.dim > GR_MAX_DIM)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid number of variables in guardrail_summary: %d", m.dim)));
+	m.n = pq_getmsgint64(buf);
+	skipped = pq_getmsgint64(buf);
+	for (int i = 0; i < m.dim; i++)
+		m.sum_hi[i] = pq_getmsgfloat8(buf);
+	for (int i = 0; i < m.dim; i++)
+		m.sum_lo[i] = pq_getmsgfloat8(buf);
+	for (int i = 0; i < nproducts(m.dim); i++)
+		m.product[i] = pq_getmsgfloat8(buf);
+	pq_getmsgend(buf);
+	if (skipped < 0 || !gr_moments_valid(&m))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid guardrail_summary"),
+				 errdetail("Its numbers contradict each other.")));
+	PG_RETURN_POINTER(gr_summary_make(&m, skipped));
+}
+
+/*
+ * guardrail_summary_add(state, x [, y [, u]])
+ *
+ * One more unit.  A unit with a NULL is no observation; one with NaN or an
+ * infinity is left out and counted.
+ */
+Datum
+guardrail_summary_add(PG_FUNCTION_ARGS)
+{
+	int			dim = PG_NARGS() - 1;
+	double		x[GR_MAX_DIM];
+	Summary    *s = PG_ARGISNULL(0) ? NULL : PG_GETARG_SUMMARY_P(0);
+	GrMoments	m;
+	int64		skipped = 0;
+	bool		seen = true;
+
+	for (int i = 0; i < dim; i++)
+	{
+		if (PG_ARGISNULL(i + 1))
+			seen = false;
+		else
+			x[i] = PG_GETARG_FLOAT8(i + 1);
+	}
+	if (s == NULL)
+		gr_moments_init(&m, dim);
+	else
+	{
+		gr_summary_read(s, &m, &skipped);
+		if (m.dim != dim)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("summary has %d variables, not %d", m.dim, dim)));
+	}
+	if (seen && !gr_moments_add(&m, x))
+		skipped++;
+	if (s == NULL || !AggCheckCallContext(fcinfo, NULL))
+		PG_RETURN_POINTER(gr_summary_make(&m, skipped));
+	summary_write(s, &m, skipped);
+	PG_RETURN_POINTER(s);
+}
+
+Datum
+guardrail_summary_combine(PG_FUNCTION_ARGS)
+{
+	GrMoments	a,
+				b;
+	int64		skipped_a,
+				skipped_b;
+
+	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	if (PG_ARGISNULL(1))
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	gr_summary_read(PG_GETARG_SUMMARY_P(1), &b, &skipped_b);
+	if (PG_ARGISNULL(0))
+		PG_RETURN_POINTER(gr_summary_make(&b, skipped_b));
+	gr_summary_read(PG_GETARG_SUMMARY_P(0), &a, &skipped_a);
+	if (!gr_moments_merge(&a, &b))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot merge summaries of %d and %d variables", a.dim, b.dim)));
+	PG_RETURN_POINTER(gr_summary_make(&a, skipped_a + skipped_b));
+}
+
+Datum
+guardrail_units(PG_FUNCTION_ARGS)
+{
+	GrMoments	m;
+
+	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, NULL);
+	PG_RETURN_INT64(m.n);
+}
+
+Datum
+guardrail_skipped(PG_FUNCTION_ARGS)
+{
+	GrMoments	m;
+	int64		skipped;
+
+	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, &skipped);
+	PG_RETURN_INT64(skipped);
+}
+
+Datum
+guardrail_mean(PG_FUNCTION_ARGS)
+{
+	GrMoments	m;
+
+	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, NULL);
+	if (m.n < 1)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(gr_moments_mean(&m, 0));
+}
+
+Datum
+guardrail_variance(PG_FUNCTION_ARGS)
+{
+	GrMoments	m;
+
+	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, NULL);
+	if (m.n < 2)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(gr_moments_cov(&m, 0, 0));
+}
+
+Datum
+guardrail_ratio(PG_FUNCTION_ARGS)
+{
+	GrMoments	m;
+	GrEstimate	estimate;
+
+	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, NULL);
+	if (m.dim < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("summary has no denominator"),
+				 errhint("Make it with guardrail_summarize(numerator, denominator).")));
+	(void) gr_ratio_estimate(&m, &estimate);
+	if (isnan(estimate.value))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(estimate.value);
+}

@@ -1,0 +1,314 @@
+/*
+ * collect.c
+ *	  The aggregate guardrail_collect: one pass over the events.
+ *
+ *	 guardrail_collect(spec text, arms text[], memory_kb int,
+ *					   variant "any", unit "any", VARIADIC "any")
+ *
+ * arms: the planned arms; NULL: those that are seen.  The variadic arguments are
+ * the spec's columns in order, each filtered one followed by its filter.  The
+ * result is the encoded collection (collection.c).
+ */
+#include "units/collect.h"
+#include "units/units.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+PG_FUNCTION_INFO_V1(guardrail_collect_add);
+PG_FUNCTION_INFO_V1(guardrail_collect_combine);
+PG_FUNCTION_INFO_V1(guardrail_collect_serialize);
+PG_FUNCTION_INFO_V1(guardrail_collect_deserialize);
+PG_FUNCTION_INFO_V1(guardrail_collect_final);
+
+#define FIRST_COLUMN 6			/* argument number of the first column */
+
+/* What the transition knows about its arguments. */
+typedef struct Input
+{
+	Oid			arm_type;
+	FmgrInfo	arm_output;
+	bool		arm_is_text;
+	Datum		last_arm_datum; /* by-value variants: the last one seen */
+	int			last_arm;		/* -1: none yet */
+	UnitHash	unit;
+	Oid		   *column_type;	/* base types */
+} Input;
+
+typedef struct State
+{
+	Units	   *units;
+	Input	   *input;			/* NULL in a state that was received */
+} State;
+
+static MemoryContext
+aggregate_context(FunctionCallInfo fcinfo)
+{
+	MemoryContext context;
+
+	if (!AggCheckCallContext(fcinfo, &context))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("guardrail_collect can only be called as an aggregate")));
+	return context;
+}
+
+static Oid
+argument_type(FunctionCallInfo fcinfo, int i)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, i);
+
+	if (!OidIsValid(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDETERMINATE_DATATYPE),
+				 errmsg("could not determine the type of argument %d of guardrail_collect", i)));
+	return getBaseType(type);
+}
+
+static Input *
+make_input(FunctionCallInfo fcinfo, const CollectSpec *spec)
+{
+	Input	   *input = palloc0(sizeof(Input));
+	Oid			output;
+	bool		varlena;
+	int			arg = FIRST_COLUMN;
+
+	input->arm_type = argument_type(fcinfo, 4);
+	input->arm_is_text = input->arm_type == TEXTOID || input->arm_type == VARCHAROID;
+	input->last_arm = -1;
+	if (!input->arm_is_text && !get_typbyval(input->arm_type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("variants of type %s are not supported",
+						format_type_be(input->arm_type)),
+				 errhint("The variant may be text, an enum, an integer or boolean.")));
+	getTypeOutputInfo(input->arm_type, &output, &varlena);
+	fmgr_info_cxt(output, &input->arm_output, CurrentMemoryContext);
+	gr_unit_hash_init(&input->unit, argument_type(fcinfo, 5), PG_GET_COLLATION());
+	input->column_type = palloc(sizeof(Oid) * Max(spec->ncolumns, 1));
+	for (int k = 0; k < spec->ncolumns; k++)
+	{
+		if (arg + (spec->filtered[k] ? 1 : 0) >= PG_NARGS())
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("guardrail_collect has fewer arguments than columns")));
+		input->column_type[k] = argument_type(fcinfo, arg++);
+		if (!gr_is_number_type(input->column_type[k]))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column %d of guardrail_collect is of type %s, not a number",
+							k + 1, format_type_be(input->column_type[k]))));
+		if (spec->filtered[k] && argument_type(fcinfo, arg++) != BOOLOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("filter of column %d of guardrail_collect is not boolean", k + 1)));
+	}
+	if (arg != PG_NARGS())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("guardrail_collect has more arguments than columns")));
+	return input;
+}
+
+static State *
+make_state(FunctionCallInfo fcinfo, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	State	   *state = palloc0(sizeof(State));
+	CollectSpec *spec = gr_spec_parse(gr_arg_text(fcinfo, 1, "spec"));
+
+	if (PG_ARGISNULL(3) || PG_GETARG_INT32(3) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"memory_kb\" must be greater than 0")));
+	state->units = gr_units_make(context, spec, (Size) PG_GETARG_INT32(3) * 1024);
+	state->input = make_input(fcinfo, spec);
+	if (!PG_ARGISNULL(2))
+	{
+		Datum	   *names;
+		bool	   *nulls;
+		int			n;
+
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false,
+						  TYPALIGN_INT, &names, &nulls, &n);
+		for (int i = 0; i < n; i++)
+		{
+			char	   *name = nulls[i] ? NULL : TextDatumGetCString(names[i]);
+
+			if (name == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						 errmsg("argument \"arms\" must not contain NULL")));
+			gr_units_add_arm(state->units, name, strlen(name));
+		}
+		state->units->arms_fixed = true;
+	}
+	MemoryContextSwitchTo(old);
+	return state;
+}
+
+/* The row's arm; negative when it has none that is known. */
+static int
+find_arm(State *state, Datum variant)
+{
+	Units	   *u = state->units;
+	Input	   *input = state->input;
+
+	if (input->arm_is_text)
+	{
+		struct varlena *v = PG_DETOAST_DATUM_PACKED(variant);
+		const char *name = VARDATA_ANY(v);
+		int			len = VARSIZE_ANY_EXHDR(v);
+		int			last = input->last_arm;
+
+		if (last >= 0 && strncmp(u->arm_name[last], name, len) == 0 &&
+			u->arm_name[last][len] == '\0')
+			return last;
+		return input->last_arm = gr_units_arm(u, name, len);
+	}
+	if (input->last_arm < 0 || variant != input->last_arm_datum)
+	{
+		const char *name;
+
+		/* as a cast to text writes it */
+		if (input->arm_type == BOOLOID)
+			name = DatumGetBool(variant) ? "true" : "false";
+		else
+			name = OutputFunctionCall(&input->arm_output, variant);
+		input->last_arm = gr_units_arm(u, name, strlen(name));
+		input->last_arm_datum = variant;
+	}
+	return input->last_arm;
+}
+
+/*
+ * The values of a row into the buffer, its NULLs and non-finite values into the
+ * counts.
+ */
+static void
+read_row(FunctionCallInfo fcinfo, State *state, RowCounts *counts, int batch,
+		 double *value)
+{
+	const CollectSpec *spec = state->units->spec;
+	int			arg = FIRST_COLUMN;
+
+	for (int k = 0; k < spec->ncolumns; k++)
+	{
+		bool		null = PG_ARGISNULL(arg);
+		Datum		datum = PG_GETARG_DATUM(arg);
+		bool		passes = true;
+
+		arg++;
+		if (spec->filtered[k])
+		{
+			passes = !PG_ARGISNULL(arg) && PG_GETARG_BOOL(arg);
+			arg++;
+		}
+		value[k] = NAN;
+		if (!passes)
+			continue;
+		if (null)
+		{
+			counts->nulls[k * GR_BATCHES + batch]++;
+			continue;
+		}
+		value[k] = gr_number(datum, state->input->column_type[k]);
+		if (!isfinite(value[k]))
+		{
+			counts->nonfinite[k * GR_BATCHES + batch]++;
+			value[k] = NAN;
+		}
+	}
+}
+
+Datum
+guardrail_collect_add(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = aggregate_context(fcinfo);
+	State	   *state;
+	Units	   *u;
+	int			arm;
+	uint64		hash;
+
+	if (PG_NARGS() < FIRST_COLUMN)
+		elog(ERROR, "guardrail_collect has too few arguments");
+	state = PG_ARGISNULL(0) ? make_state(fcinfo, context) :
+		(State *) PG_GETARG_POINTER(0);
+	u = state->units;
+	if (PG_ARGISNULL(5))
+	{
+		u->null_unit_rows++;
+		PG_RETURN_POINTER(state);
+	}
+	arm = PG_ARGISNULL(4) ? -1 : find_arm(state, PG_GETARG_DATUM(4));
+	if (arm < 0)
+	{
+		u->unknown_arm_rows++;
+		PG_RETURN_POINTER(state);
+	}
+	hash = gr_unit_hash(&state->input->unit, PG_GETARG_DATUM(5));
+	u->counts[arm].rows[gr_batch_of(hash)]++;
+	read_row(fcinfo, state, &u->counts[arm], gr_batch_of(hash), gr_units_row(u));
+	gr_units_add(u, hash, arm);
+	PG_RETURN_POINTER(state);
+}
+
+Datum
+guardrail_collect_combine(PG_FUNCTION_ARGS)
+{
+	State	   *a = PG_ARGISNULL(0) ? NULL : (State *) PG_GETARG_POINTER(0);
+	State	   *b = PG_ARGISNULL(1) ? NULL : (State *) PG_GETARG_POINTER(1);
+	MemoryContext context = aggregate_context(fcinfo);
+
+	if (b == NULL)
+	{
+		if (a == NULL)
+			PG_RETURN_NULL();
+		PG_RETURN_POINTER(a);
+	}
+	if (a == NULL)
+	{
+		/* an empty state, so that argument 1 is never what is kept */
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		a = palloc0(sizeof(State));
+		a->units = gr_units_make(context, gr_spec_parse(gr_spec_print(b->units->spec)),
+								 b->units->limit);
+		MemoryContextSwitchTo(old);
+	}
+	gr_units_merge(a->units, b->units);
+	PG_RETURN_POINTER(a);
+}
+
+Datum
+guardrail_collect_serialize(PG_FUNCTION_ARGS)
+{
+	(void) aggregate_context(fcinfo);
+	PG_RETURN_BYTEA_P(gr_units_serialize(((State *) PG_GETARG_POINTER(0))->units));
+}
+
+Datum
+guardrail_collect_deserialize(PG_FUNCTION_ARGS)
+{
+	State	   *state;
+
+	(void) aggregate_context(fcinfo);
+	/* short-lived: combine copies what it keeps */
+	state = palloc0(sizeof(State));
+	state->units = gr_units_deserialize(CurrentMemoryContext, PG_GETARG_BYTEA_PP(0));
+	PG_RETURN_POINTER(state);
+}
+
+Datum
+guardrail_collect_final(PG_FUNCTION_ARGS)
+{
+	(void) aggregate_context(fcinfo);
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_BYTEA_P(gr_collection_encode(gr_units_fold(((State *) PG_GETARG_POINTER(0))->units)));
+}

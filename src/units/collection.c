@@ -1,0 +1,255 @@
+/*
+ * collection.c
+ *	  The bytes of a collection.
+ *
+ * They are written by guardrail_collect's final function and read in the same
+ * session; still every count and length is checked, since anyone may call it.
+ */
+#include "units/collection.h"
+
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+
+#define COLLECTION_VERSION 1
+
+void
+gr_counts_init(RowCounts *counts, int ncolumns)
+{
+	memset(counts->rows, 0, sizeof(counts->rows));
+	counts->nulls = palloc0(sizeof(int64) * GR_BATCHES * Max(ncolumns, 1));
+	counts->nonfinite = palloc0(sizeof(int64) * GR_BATCHES * Max(ncolumns, 1));
+}
+
+Collection *
+gr_collection_make(const CollectSpec *spec, int narms)
+{
+	Collection *c = palloc0(sizeof(Collection));
+
+	c->nmetrics = spec->nmetrics;
+	c->ncolumns = spec->ncolumns;
+	c->narms = narms;
+	c->arms = palloc0(sizeof(ArmData) * Max(narms, 1));
+	for (int a = 0; a < narms; a++)
+	{
+		ArmData    *arm = &c->arms[a];
+
+		gr_counts_init(&arm->counts, spec->ncolumns);
+		arm->metrics = palloc0(sizeof(MetricData) * spec->nmetrics);
+		for (int m = 0; m < spec->nmetrics; m++)
+		{
+			gr_moments_init(&arm->metrics[m].moments,
+							gr_metric_dim(&spec->metrics[m]));
+			if (gr_metric_has_histogram(&spec->metrics[m]))
+				arm->metrics[m].batch = palloc0(sizeof(BinList) * GR_BATCHES);
+		}
+	}
+	return c;
+}
+
+ArmData *
+gr_collection_arm(Collection *c, const char *name)
+{
+	for (int a = 0; a < c->narms; a++)
+		if (strcmp(c->arms[a].name, name) == 0)
+			return &c->arms[a];
+	return NULL;
+}
+
+void
+gr_metric_pool(MetricData *m)
+{
+	BinList		level[GR_BATCHES];
+
+	/* pairwise, so that each bin is copied log2(batches) times */
+	memcpy(level, m->batch, sizeof(level));
+	for (int n = GR_BATCHES; n > 1; n /= 2)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < n / 2; i++)
+		{
+			BinList    *a = &level[2 * i];
+			BinList    *b = &level[2 * i + 1];
+			GrBin	   *out = palloc_extended(sizeof(GrBin) * Max(a->nbins + b->nbins, 1),
+											  MCXT_ALLOC_HUGE);
+			int			nbins = (int) gr_histogram_merge(a->bins, a->nbins,
+														 b->bins, b->nbins, out);
+
+			level[i].bins = out;
+			level[i].nbins = nbins;
+		}
+	}
+	m->pooled = level[0];
+}
+
+static void
+send_bins(StringInfo buf, const BinList *list)
+{
+	pq_sendint32(buf, list->nbins);
+	for (int i = 0; i < list->nbins; i++)
+	{
+		pq_sendint32(buf, list->bins[i].bin);
+		pq_sendint64(buf, list->bins[i].count);
+	}
+}
+
+static void
+send_metric(StringInfo buf, const MetricData *m)
+{
+	pq_sendbyte(buf, m->batch != NULL);
+	pq_sendint64(buf, m->skipped);
+	if (m->batch)
+	{
+		for (int b = 0; b < GR_BATCHES; b++)
+			send_bins(buf, &m->batch[b]);
+		return;
+	}
+	pq_sendbyte(buf, m->moments.dim);
+	pq_sendint64(buf, m->moments.n);
+	for (int i = 0; i < GR_MAX_DIM; i++)
+	{
+		pq_sendfloat8(buf, m->moments.sum_hi[i]);
+		pq_sendfloat8(buf, m->moments.sum_lo[i]);
+	}
+	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
+		pq_sendfloat8(buf, m->moments.product[i]);
+}
+
+bytea *
+gr_collection_encode(const Collection *c)
+{
+	StringInfoData buf;
+
+	pq_begintypsend(&buf);
+	pq_sendbyte(&buf, COLLECTION_VERSION);
+	pq_sendint32(&buf, c->nmetrics);
+	pq_sendint32(&buf, c->ncolumns);
+	pq_sendint64(&buf, c->crossover_units);
+	pq_sendint64(&buf, c->null_unit_rows);
+	pq_sendint64(&buf, c->unknown_arm_rows);
+	pq_sendint32(&buf, c->narms);
+	for (int a = 0; a < c->narms; a++)
+	{
+		const ArmData *arm = &c->arms[a];
+
+		CHECK_FOR_INTERRUPTS();
+		pq_sendint32(&buf, strlen(arm->name));
+		pq_sendbytes(&buf, arm->name, strlen(arm->name));
+		pq_sendint64(&buf, arm->units);
+		pq_sendint64(&buf, arm->events);
+		for (int b = 0; b < GR_BATCHES; b++)
+			pq_sendint64(&buf, arm->counts.rows[b]);
+		for (int i = 0; i < GR_BATCHES * c->ncolumns; i++)
+		{
+			pq_sendint64(&buf, arm->counts.nulls[i]);
+			pq_sendint64(&buf, arm->counts.nonfinite[i]);
+		}
+		for (int m = 0; m < c->nmetrics; m++)
+			send_metric(&buf, &arm->metrics[m]);
+	}
+	return pq_endtypsend(&buf);
+}
+
+static void
+corrupt(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("invalid result of guardrail_collect")));
+}
+
+static void
+receive_bins(StringInfo buf, BinList *list)
+{
+	list->nbins = (int) pq_getmsgint(buf, 4);
+	if (list->nbins < 0 ||
+		(Size) list->nbins * 12 > (Size) (buf->len - buf->cursor))
+		corrupt();
+	list->bins = palloc_extended(sizeof(GrBin) * Max(list->nbins, 1),
+								 MCXT_ALLOC_HUGE);
+	for (int i = 0; i < list->nbins; i++)
+	{
+		list->bins[i].bin = (int32) pq_getmsgint(buf, 4);
+		list->bins[i].count = pq_getmsgint64(buf);
+	}
+	if (!gr_histogram_valid(list->bins, list->nbins))
+		corrupt();
+}
+
+static void
+receive_metric(StringInfo buf, MetricData *m)
+{
+	bool		has_histogram = pq_getmsgbyte(buf) != 0;
+
+	m->skipped = pq_getmsgint64(buf);
+	if (has_histogram != (m->batch != NULL))
+		corrupt();
+	if (has_histogram)
+	{
+		for (int b = 0; b < GR_BATCHES; b++)
+			receive_bins(buf, &m->batch[b]);
+		gr_metric_pool(m);
+		return;
+	}
+	if (pq_getmsgbyte(buf) != m->moments.dim)
+		corrupt();
+	m->moments.n = pq_getmsgint64(buf);
+	for (int i = 0; i < GR_MAX_DIM; i++)
+	{
+		m->moments.sum_hi[i] = pq_getmsgfloat8(buf);
+		m->moments.sum_lo[i] = pq_getmsgfloat8(buf);
+	}
+	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
+		m->moments.product[i] = pq_getmsgfloat8(buf);
+	if (!gr_moments_valid(&m->moments))
+		corrupt();
+}
+
+Collection *
+gr_collection_decode(const bytea *bytes, const CollectSpec *spec)
+{
+	StringInfoData buf;
+	Collection *c;
+	Collection	head = {0};
+
+	buf.data = (char *) VARDATA_ANY(bytes);
+	buf.len = VARSIZE_ANY_EXHDR(bytes);
+	buf.maxlen = buf.len;
+	buf.cursor = 0;
+	if (pq_getmsgbyte(&buf) != COLLECTION_VERSION)
+		corrupt();
+	head.nmetrics = (int) pq_getmsgint(&buf, 4);
+	head.ncolumns = (int) pq_getmsgint(&buf, 4);
+	head.crossover_units = pq_getmsgint64(&buf);
+	head.null_unit_rows = pq_getmsgint64(&buf);
+	head.unknown_arm_rows = pq_getmsgint64(&buf);
+	head.narms = (int) pq_getmsgint(&buf, 4);
+	if (head.nmetrics != spec->nmetrics || head.ncolumns != spec->ncolumns ||
+		head.narms < 0 || head.narms > GR_MAX_ARMS)
+		corrupt();
+	c = gr_collection_make(spec, head.narms);
+	c->crossover_units = head.crossover_units;
+	c->null_unit_rows = head.null_unit_rows;
+	c->unknown_arm_rows = head.unknown_arm_rows;
+	for (int a = 0; a < c->narms; a++)
+	{
+		ArmData    *arm = &c->arms[a];
+		int			len = (int) pq_getmsgint(&buf, 4);
+
+		if (len < 0)
+			corrupt();
+		arm->name = pnstrdup(pq_getmsgbytes(&buf, len), len);
+		arm->units = pq_getmsgint64(&buf);
+		arm->events = pq_getmsgint64(&buf);
+		for (int b = 0; b < GR_BATCHES; b++)
+			arm->counts.rows[b] = pq_getmsgint64(&buf);
+		for (int i = 0; i < GR_BATCHES * c->ncolumns; i++)
+		{
+			arm->counts.nulls[i] = pq_getmsgint64(&buf);
+			arm->counts.nonfinite[i] = pq_getmsgint64(&buf);
+		}
+		for (int m = 0; m < c->nmetrics; m++)
+			receive_metric(&buf, &arm->metrics[m]);
+	}
+	pq_getmsgend(&buf);
+	return c;
+}

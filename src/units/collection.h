@@ -1,0 +1,77 @@
+/*
+ * collection.h
+ *	  What one scan found: per arm, the counts, summaries and histograms.
+ *
+ * Both shapes of the scan end in this structure.  It travels as bytes (the
+ * result of guardrail_collect), version 1, every field by itself.
+ */
+#ifndef GR_COLLECTION_H
+#define GR_COLLECTION_H
+
+#include "units/spec.h"
+
+/* Units are dealt into batches by the top bits of their hash. */
+#define GR_BATCH_BITS 7
+#define GR_BATCHES (1 << GR_BATCH_BITS)
+#define gr_batch_of(hash) ((int) ((hash) >> (64 - GR_BATCH_BITS)))
+
+#define GR_MAX_ARMS 100
+
+typedef struct BinList
+{
+	int			nbins;
+	GrBin	   *bins;
+} BinList;
+
+typedef struct MetricData
+{
+	GrMoments	moments;		/* over units; of a histogram metric: empty */
+	int64		skipped;		/* units whose observation is not finite */
+	BinList    *batch;			/* [GR_BATCHES], or NULL */
+	BinList		pooled;			/* of all batches */
+} MetricData;
+
+/*
+ * Rows with a known unit and arm, crossover units included, by batch.  nulls:
+ * rows that pass the filter and have no value; nonfinite: NaN or infinity.
+ */
+typedef struct RowCounts
+{
+	int64		rows[GR_BATCHES];
+	int64	   *nulls;			/* [ncolumns][GR_BATCHES] */
+	int64	   *nonfinite;
+} RowCounts;
+
+typedef struct ArmData
+{
+	char	   *name;
+	int64		units;			/* without crossover units */
+	int64		events;			/* of those */
+	RowCounts	counts;
+	MetricData *metrics;		/* [nmetrics] */
+} ArmData;
+
+typedef struct Collection
+{
+	int			nmetrics;
+	int			ncolumns;
+	int64		crossover_units;
+	int64		null_unit_rows;
+	int64		unknown_arm_rows;
+	int			narms;
+	ArmData    *arms;
+} Collection;
+
+extern Collection *gr_collection_make(const CollectSpec *spec, int narms);
+extern void gr_counts_init(RowCounts *counts, int ncolumns);
+extern bytea *gr_collection_encode(const Collection *c);
+extern Collection *gr_collection_decode(const bytea *bytes,
+										const CollectSpec *spec);
+
+/* Find an arm by name, or NULL. */
+extern ArmData *gr_collection_arm(Collection *c, const char *name);
+
+/* Merge a histogram metric's batches into its pooled histogram. */
+extern void gr_metric_pool(MetricData *m);
+
+#endif							/* GR_COLLECTION_H */

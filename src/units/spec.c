@@ -1,0 +1,191 @@
+/*
+ * spec.c
+ *	  The text form of a collection's spec, and what its metrics mean.
+ */
+#include "units/spec.h"
+
+#include <math.h>
+
+char *
+gr_spec_print(const CollectSpec *spec)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "columns=%d filters=", spec->ncolumns);
+	for (int i = 0; i < spec->ncolumns; i++)
+		appendStringInfoChar(&buf, spec->filtered[i] ? 'f' : '.');
+	appendStringInfoString(&buf, " folds=");
+	for (int i = 0; i < spec->nfolds; i++)
+		appendStringInfo(&buf, "%s%c%d", i ? "," : "",
+						 (char) spec->folds[i].kind, spec->folds[i].column);
+	appendStringInfoString(&buf, " metrics=");
+	for (int i = 0; i < spec->nmetrics; i++)
+	{
+		const Metric *m = &spec->metrics[i];
+
+		appendStringInfo(&buf, "%s%c%d", i ? "," : "", (char) m->shape, m->a);
+		if (m->b >= 0)
+			appendStringInfo(&buf, "/%d", m->b);
+	}
+	return buf.data;
+}
+
+static void
+bad_spec(const char *text)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid specification of a collection: \"%.200s\"", text),
+			 errhint("guardrail_collect() is called by guardrail_evaluate(); "
+					 "to summarise a table of your own use guardrail_summarize().")));
+}
+
+/* Skip a word, or fail. */
+static const char *
+expect(const char *p, const char *word, const char *text)
+{
+	if (strncmp(p, word, strlen(word)) != 0)
+		bad_spec(text);
+	return p + strlen(word);
+}
+
+static const char *
+scan_number(const char *p, int limit, int *value, const char *text)
+{
+	int64		v = 0;
+
+	if (*p < '0' || *p > '9')
+		bad_spec(text);
+	while (*p >= '0' && *p <= '9')
+	{
+		v = v * 10 + (*p++ - '0');
+		if (v >= limit)
+			bad_spec(text);
+	}
+	*value = (int) v;
+	return p;
+}
+
+void
+gr_spec_number(CollectSpec *spec)
+{
+	spec->nslots = spec->nlists = 0;
+	for (int i = 0; i < spec->nfolds; i++)
+		spec->folds[i].slot = (spec->folds[i].kind == FOLD_EVENTS) ?
+			spec->nlists++ : spec->nslots++;
+}
+
+static bool
+needs_two(MetricShape shape)
+{
+	return shape == SHAPE_AVERAGE || shape == SHAPE_RATIO ||
+		shape == SHAPE_UNITS_AVERAGE;
+}
+
+/* Do the metric's folds exist and fit its shape? */
+static bool
+metric_fits(const CollectSpec *spec, const Metric *m)
+{
+	if (strchr("vpareuw", m->shape) == NULL || m->shape == '\0')
+		return false;
+	if (m->a >= spec->nfolds || m->b >= spec->nfolds)
+		return false;
+	if (needs_two(m->shape) != (m->b >= 0))
+		return false;
+	if ((spec->folds[m->a].kind == FOLD_EVENTS) != (m->shape == SHAPE_EVENTS))
+		return false;
+	return m->b < 0 || spec->folds[m->b].kind != FOLD_EVENTS;
+}
+
+CollectSpec *
+gr_spec_parse(const char *text)
+{
+	CollectSpec *spec = palloc0(sizeof(CollectSpec));
+	const char *p = expect(text, "columns=", text);
+
+	p = scan_number(p, GR_MAX_COLUMNS + 1, &spec->ncolumns, text);
+	p = expect(p, " filters=", text);
+	spec->filtered = palloc0(spec->ncolumns + 1);
+	for (int i = 0; i < spec->ncolumns; i++, p++)
+	{
+		if (*p != 'f' && *p != '.')
+			bad_spec(text);
+		spec->filtered[i] = (*p == 'f');
+	}
+	p = expect(p, " folds=", text);
+	spec->folds = palloc0(sizeof(Fold) * GR_MAX_FOLDS);
+	do
+	{
+		Fold	   *fold = &spec->folds[spec->nfolds];
+
+		if (spec->nfolds++ >= GR_MAX_FOLDS || *p == '\0' ||
+			strchr("scxnh", *p) == NULL)
+			bad_spec(text);
+		fold->kind = (FoldKind) *p++;
+		p = scan_number(p, spec->ncolumns, &fold->column, text);
+	} while (*p == ',' && p++);
+	p = expect(p, " metrics=", text);
+	spec->metrics = palloc0(sizeof(Metric) * GR_MAX_METRICS);
+	do
+	{
+		Metric	   *m = &spec->metrics[spec->nmetrics];
+
+		if (spec->nmetrics++ >= GR_MAX_METRICS || *p == '\0')
+			bad_spec(text);
+		m->shape = (MetricShape) *p++;
+		p = scan_number(p, spec->nfolds, &m->a, text);
+		m->b = -1;
+		if (*p == '/')
+			p = scan_number(p + 1, spec->nfolds, &m->b, text);
+		if (!metric_fits(spec, m))
+			bad_spec(text);
+	} while (*p == ',' && p++);
+	if (*p != '\0')
+		bad_spec(text);
+	gr_spec_number(spec);
+	return spec;
+}
+
+bool
+gr_metric_has_histogram(const Metric *metric)
+{
+	return metric->shape == SHAPE_EVENTS || metric->shape == SHAPE_UNITS ||
+		metric->shape == SHAPE_UNITS_AVERAGE;
+}
+
+int
+gr_metric_dim(const Metric *metric)
+{
+	return metric->shape == SHAPE_RATIO ? 2 : 1;
+}
+
+bool
+gr_metric_observe(const CollectSpec *spec, const Metric *metric,
+				  const double *slots, double *x)
+{
+	double		a = slots[spec->folds[metric->a].slot];
+	double		b = metric->b >= 0 ? slots[spec->folds[metric->b].slot] : 0;
+
+	switch (metric->shape)
+	{
+		case SHAPE_POSITIVE:
+			x[0] = a > 0 ? 1 : 0;
+			return true;
+		case SHAPE_RATIO:
+			x[0] = a;
+			x[1] = b;
+			return true;
+		case SHAPE_AVERAGE:
+		case SHAPE_UNITS_AVERAGE:
+			x[0] = a / b;
+			return b != 0;
+		case SHAPE_VALUE:
+		case SHAPE_UNITS:
+			x[0] = a;
+			return !isnan(a);
+		case SHAPE_EVENTS:
+			break;
+	}
+	return false;
+}

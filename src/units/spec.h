@@ -1,0 +1,82 @@
+/*
+ * spec.h
+ *	  What one scan collects: columns, folds per unit, metrics over units.
+ *
+ * A column is an SQL expression over an event (with its filter).  A fold is one
+ * number kept per unit and column, or the list of the column's values.  A metric
+ * makes one observation per unit out of one or two folds.  Rules that share an
+ * expression share the column, and metrics share folds.
+ *
+ * The spec travels to parallel workers as text, an argument of the aggregate:
+ *	 columns=2 filters=.f folds=s0,c0,x1,n1,h0 metrics=v0,p1,r0/1,a0/1,e4
+ */
+#ifndef GR_SPEC_H
+#define GR_SPEC_H
+
+#include "guardrail.h"
+
+#define GR_MAX_COLUMNS 1000
+#define GR_MAX_FOLDS 2000
+#define GR_MAX_METRICS 1000
+
+typedef enum FoldKind
+{
+	FOLD_SUM = 's',
+	FOLD_COUNT = 'c',
+	FOLD_MAX = 'x',
+	FOLD_MIN = 'n',
+	FOLD_EVENTS = 'h'			/* all values, as histogram bins */
+} FoldKind;
+
+typedef struct Fold
+{
+	FoldKind	kind;
+	int			column;
+	int			slot;			/* of the unit's numbers; FOLD_EVENTS: of its lists */
+} Fold;
+
+typedef enum MetricShape
+{
+	SHAPE_VALUE = 'v',			/* x = a */
+	SHAPE_POSITIVE = 'p',		/* x = 1 if a > 0, else 0 */
+	SHAPE_AVERAGE = 'a',		/* x = a / b, no observation when b = 0 */
+	SHAPE_RATIO = 'r',			/* x = a, y = b */
+	SHAPE_EVENTS = 'e',			/* histogram of the events of list a */
+	SHAPE_UNITS = 'u',			/* histogram over units of a */
+	SHAPE_UNITS_AVERAGE = 'w'	/* histogram over units of a / b */
+} MetricShape;
+
+typedef struct Metric
+{
+	MetricShape shape;
+	int			a;				/* folds */
+	int			b;				/* -1: none */
+} Metric;
+
+typedef struct CollectSpec
+{
+	int			ncolumns;
+	bool	   *filtered;		/* the column has a filter */
+	int			nfolds;
+	Fold	   *folds;
+	int			nslots;			/* numbers per unit */
+	int			nlists;			/* lists of events per unit */
+	int			nmetrics;
+	Metric	   *metrics;
+} CollectSpec;
+
+extern char *gr_spec_print(const CollectSpec *spec);
+extern CollectSpec *gr_spec_parse(const char *text);
+
+/* Has the metric a histogram, and does its observation come in pairs? */
+extern bool gr_metric_has_histogram(const Metric *metric);
+extern int	gr_metric_dim(const Metric *metric);
+
+/* The observation of a unit: false when it has none. */
+extern bool gr_metric_observe(const CollectSpec *spec, const Metric *metric,
+							  const double *slots, double *x);
+
+/* Number the slots and lists of the folds. */
+extern void gr_spec_number(CollectSpec *spec);
+
+#endif							/* GR_SPEC_H */

@@ -1,0 +1,455 @@
+/*
+ * test_moments.c
+ *	  Moments: exact sums, centred products, merging, the text form.
+ */
+#include "unit.h"
+#include "stats.h"
+
+#define MAX_UNITS 5000
+
+/* Two-pass reference in extended precision (or double-double by hand). */
+static void
+reference(const double (*x)[GR_MAX_DIM], int n, int dim,
+		  double *mean, double *product)
+{
+	long double m[GR_MAX_DIM] = {0};
+	int			k = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		for (int j = 0; j < dim; j++)
+			m[j] += (long double) (x[i][j] - x[0][j]);
+	}
+	for (int j = 0; j < dim; j++)
+	{
+		m[j] /= n;
+		mean[j] = (double) (m[j] + x[0][j]);
+	}
+	for (int a = 0; a < dim; a++)
+	{
+		for (int b = a; b < dim; b++, k++)
+		{
+			long double sum = 0;
+
+			for (int i = 0; i < n; i++)
+				sum += ((long double) (x[i][a] - x[0][a]) - m[a])
+					* ((long double) (x[i][b] - x[0][b]) - m[b]);
+			product[k] = (double) sum;
+		}
+	}
+}
+
+static void
+check_against_reference(const char *label, const GrMoments *m,
+						const double (*x)[GR_MAX_DIM], int n, double tolerance)
+{
+	double		mean[GR_MAX_DIM];
+	double		product[GR_MAX_PRODUCTS];
+	int			k = 0;
+
+	reference(x, n, m->dim, mean, product);
+	CHECK_IN(label, m->n == n);
+	CHECK_IN(label, gr_moments_valid(m));
+	for (int a = 0; a < m->dim; a++)
+	{
+		double		scale = sqrt(m->product[0]) + sqrt(fabs(product[k]));
+
+		CHECK_CLOSE(label, gr_moments_mean(m, a), mean[a], 1e-14, 1e-15);
+		for (int b = a; b < m->dim; b++, k++)
+		{
+			CHECK_CLOSE(label, m->product[k], product[k], tolerance,
+						tolerance * scale);
+			CHECK_CLOSE(label, gr_moments_cov(m, a, b), product[k] / (n - 1.0),
+						tolerance, tolerance * scale / n);
+			CHECK_IN(label, gr_moments_cov(m, a, b) == gr_moments_cov(m, b, a));
+		}
+	}
+}
+
+static double data[MAX_UNITS][GR_MAX_DIM];
+
+/* A stream, the same in random pieces merged in a random tree, and the truth. */
+static void
+test_merge_equals_stream(void)
+{
+	Random		r = 11;
+
+	for (int round = 0; round < 40; round++)
+	{
+		int			dim = 1 + round % GR_MAX_DIM;
+		int			n = 2 + random_below(&r, MAX_UNITS - 2);
+		int			nparts = 1 + random_below(&r, 50);
+		double		offset = round % 4 == 0 ? 1e15 : round % 4 == 1 ? -3e9 : 0.0;
+		GrMoments	stream;
+		GrMoments	part[50];
+		bool		added = true;
+		char		label[80];
+
+		snprintf(label, sizeof(label), "round %d", round);
+		gr_moments_init(&stream, dim);
+		for (int k = 0; k < nparts; k++)
+			gr_moments_init(&part[k], dim);
+		for (int i = 0; i < n; i++)
+		{
+			double		z = random_normal(&r);
+
+			data[i][0] = offset + z;
+			data[i][1] = offset + 0.5 * z + random_normal(&r);
+			data[i][2] = random_uniform(&r) * 1e-3;
+			added = added && gr_moments_add(&stream, data[i]) &&
+				gr_moments_add(&part[random_below(&r, nparts)], data[i]);
+		}
+		while (nparts > 1)
+		{
+			int			k = random_below(&r, nparts - 1);
+
+			added = added && gr_moments_merge(&part[k], &part[nparts - 1]);
+			nparts--;
+		}
+		CHECK_IN(label, added);
+		check_against_reference(label, &stream,
+								(const double (*)[GR_MAX_DIM]) data, n, 1e-12);
+		check_against_reference(label, &part[0],
+								(const double (*)[GR_MAX_DIM]) data, n, 1e-12);
+	}
+}
+
+/* Values near 1e15 with variance 1 keep that variance. */
+static void
+test_large_offset(void)
+{
+	GrMoments	m;
+	GrMoments	half[2];
+	bool		added = true;
+
+	gr_moments_init(&m, 1);
+	gr_moments_init(&half[0], 1);
+	gr_moments_init(&half[1], 1);
+	for (int i = 0; i < 100000; i++)
+	{
+		double		x = 1e15 + (i % 2 == 0 ? 1.0 : -1.0);
+
+		added = added && gr_moments_add(&m, &x) &&
+			gr_moments_add(&half[i < 33333], &x);
+	}
+	CHECK(added);
+	CHECK(gr_moments_mean(&m, 0) == 1e15);
+	CHECK_CLOSE("variance", gr_moments_cov(&m, 0, 0), 100000.0 / 99999.0,
+				1e-12, 0);
+	CHECK(gr_moments_merge(&half[0], &half[1]));
+	CHECK_CLOSE("merged", gr_moments_cov(&half[0], 0, 0), 100000.0 / 99999.0,
+				1e-12, 0);
+	CHECK(half[0].sum_hi[0] == 1e20 && half[0].sum_lo[0] == 0.0);
+}
+
+/* Sums of integers do not depend on order or on the tree, bit for bit. */
+static void
+test_integer_sums(void)
+{
+	Random		r = 12;
+	static double values[2000];
+	bool		same = true;
+
+	for (int round = 0; round < 50; round++)
+	{
+		int			n = 1 + random_below(&r, 2000);
+		__int128	exact = 0;
+		GrMoments	first;
+
+		for (int i = 0; i < n; i++)
+		{
+			values[i] = (double) ((int64_t) random_bits(&r) >> random_below(&r, 60));
+			exact += (__int128) values[i];
+		}
+		for (int order = 0; order < 4; order++)
+		{
+			GrMoments	m[3];
+
+			for (int k = 0; k < 3; k++)
+				gr_moments_init(&m[k], 1);
+			for (int i = n - 1; i > 0; i--)
+			{
+				int			j = random_below(&r, i + 1);
+				double		swap = values[i];
+
+				values[i] = values[j];
+				values[j] = swap;
+			}
+			for (int i = 0; i < n; i++)
+				gr_moments_add(&m[random_below(&r, 3)], &values[i]);
+			gr_moments_merge(&m[0], &m[1]);
+			gr_moments_merge(&m[2], &m[0]);
+			if (order == 0)
+				first = m[2];
+			same = same && m[2].n == n &&
+				memcmp(&first.sum_hi[0], &m[2].sum_hi[0], sizeof(double)) == 0 &&
+				memcmp(&first.sum_lo[0], &m[2].sum_lo[0], sizeof(double)) == 0 &&
+				(__int128) m[2].sum_hi[0] + (__int128) m[2].sum_lo[0] == exact;
+		}
+	}
+	CHECK(same);
+}
+
+static void
+test_refusals(void)
+{
+	GrMoments	m;
+	GrMoments	other;
+	GrMoments	before;
+	double		x[3] = {1.0, 2.0, 3.0};
+	const double bad[] = {NAN, INFINITY, -INFINITY, 1e200, DBL_MAX};
+
+	gr_moments_init(&m, 2);
+	CHECK(gr_moments_valid(&m));
+	CHECK(isnan(gr_moments_mean(&m, 0)));
+	CHECK(gr_moments_add(&m, x));
+	CHECK(gr_moments_mean(&m, 1) == 2.0);
+	CHECK(isnan(gr_moments_cov(&m, 0, 0)));
+	for (int i = 0; i < 5; i++)
+	{
+		double		y[3] = {1.0, bad[i], 1.0};
+
+		before = m;
+		CHECK(!gr_moments_add(&m, y));
+		CHECK(memcmp(&m, &before, sizeof(m)) == 0);
+	}
+	gr_moments_init(&other, 1);
+	CHECK(!gr_moments_merge(&m, &other));
+	CHECK(memcmp(&m, &before, sizeof(m)) == 0);
+
+	/* a merge whose products overflow is refused whole */
+	gr_moments_init(&m, 1);
+	gr_moments_init(&other, 1);
+	x[0] = 1e300;
+	CHECK(gr_moments_add(&m, x));
+	x[0] = -1e300;
+	CHECK(gr_moments_add(&other, x));
+	before = m;
+	CHECK(!gr_moments_merge(&m, &other));
+	CHECK(memcmp(&m, &before, sizeof(m)) == 0);
+
+	m.n = INT64_MAX;
+	CHECK(!gr_moments_add(&m, x));
+	CHECK(!gr_moments_merge(&m, &other));
+	m.n = -1;
+	CHECK(!gr_moments_add(&m, x));
+	CHECK(!gr_moments_valid(&m));
+	m.dim = 4;
+	CHECK(!gr_moments_add(&m, x));
+	CHECK(isnan(gr_moments_mean(&m, 0)));
+	CHECK(isnan(gr_moments_cov(&m, 0, 0)));
+}
+
+static void
+test_valid(void)
+{
+	static const char *const good[] = {
+		"v1 n=0 sum=0 low=0 products=0",
+		"v1 n=3 sum=6,0.5 low=0,0 products=2,0.5,0.25",
+		"v1 n=1 sum=-3.5 low=0 products=0",
+		"v1 n=9223372036854775807 sum=1e300 low=-1e270 products=5e-324",
+		"v1 n=4 sum=1,2,3 low=0,0,0 products=1,0,0,1,0,1",
+		"v1 n=2 sum=1E5 low=0 products=1e+2",
+	};
+	static const char *const wrong[] = {
+		"",
+		"v1",
+		"v2 n=0 sum=0 low=0 products=0",
+		" v1 n=0 sum=0 low=0 products=0",
+		"v1 n=0 sum=0 low=0 products=0 ",
+		"v1 n=0 sum=0 low=0 products=0\n",
+		"v1  n=0 sum=0 low=0 products=0",
+		"v1 n=-1 sum=0 low=0 products=0",
+		"v1 n=+1 sum=0 low=0 products=0",
+		"v1 n=0 sum=1 low=0 products=0",
+		"v1 n=1 sum=1 low=0 products=1",
+		"v1 n=2 sum=1 low=0 products=-1",
+		"v1 n=2 sum=1 low=1 products=1",
+		"v1 n=2 sum=inf low=0 products=1",
+		"v1 n=2 sum=nan low=0 products=1",
+		"v1 n=2 sum=0x1p3 low=0 products=1",
+		"v1 n=2 sum=1e400 low=0 products=1",
+		"v1 n=2 sum=1. low=0 products=1",
+		"v1 n=2 sum=.5 low=0 products=1",
+		"v1 n=2 sum=1e low=0 products=1",
+		"v1 n=2 sum=+1 low=0 products=1",
+		"v1 n=2 sum=1, low=0 products=1",
+		"v1 n=2 sum=1,,2 low=0,0 products=1,1,1",
+		"v1 n=2 sum=1,2 low=0 products=1,1,1",
+		"v1 n=2 sum=1,2 low=0,0 products=1,1",
+		"v1 n=2 sum=1,2 low=0,0 products=1,1,1,1",
+		"v1 n=2 sum=1,2,3,4 low=0,0,0,0 products=1,1,1,1,1,1,1,1,1,1",
+		"v1 n=2 sum=1,2 low=0,0 products=1,1.1,1",
+		"v1 n=9223372036854775808 sum=1 low=0 products=1",
+		"v1 n=99999999999999999999999 sum=1 low=0 products=1",
+	};
+	GrMoments	m;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		CHECK_IN(good[i], gr_moments_parse(good[i], &m));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		CHECK_IN(wrong[i], !gr_moments_parse(wrong[i], &m));
+	CHECK(!gr_moments_parse(NULL, &m));
+}
+
+static void
+random_moments(Random *r, GrMoments *m)
+{
+	int			n = random_below(r, 6);
+	int			scale = random_below(r, 5);
+
+	gr_moments_init(m, 1 + random_below(r, GR_MAX_DIM));
+	for (int i = 0; i < n; i++)
+	{
+		double		x[GR_MAX_DIM];
+
+		for (int k = 0; k < GR_MAX_DIM; k++)
+			x[k] = random_normal(r) * (scale == 0 ? 1e100 : scale == 1 ? 1e-160
+									   : scale == 2 ? 1e-320 : 1.0);
+		gr_moments_add(m, x);
+	}
+}
+
+/* print and parse lose nothing; print keeps to its buffer. */
+static void
+test_round_trip(void)
+{
+	Random		r = 13;
+	bool		ok = true;
+
+	for (int i = 0; i < 20000; i++)
+	{
+		GrMoments	m;
+		GrMoments	back;
+		char		text[1000];
+		char		part[1000];
+		int			length;
+		int			size = random_below(&r, 200);
+
+		random_moments(&r, &m);
+		length = gr_moments_print(&m, text, sizeof(text));
+		ok = ok && length == (int) strlen(text) && gr_moments_valid(&m) &&
+			gr_moments_parse(text, &back) &&
+			memcmp(&m, &back, sizeof(m)) == 0;
+
+		memset(part, 'x', sizeof(part));
+		ok = ok && gr_moments_print(&m, part, (size_t) size) == length &&
+			part[size] == 'x' &&
+			(size == 0 || strncmp(part, text, (size_t) size - 1) == 0);
+		ok = ok && gr_moments_print(&m, NULL, 0) == length;
+	}
+	CHECK(ok);
+}
+
+/* Mutated text is refused or gives moments that keep the invariants. */
+static void
+test_mutations(void)
+{
+	static const char alphabet[] = "0123456789eE+-.,= \tvnsumlowpdct\"xX\x80";
+	Random		r = 14;
+	int			accepted = 0;
+	bool		ok = true;
+
+	for (int i = 0; i < 100000; i++)
+	{
+		GrMoments	m;
+		char		text[1200];
+		char	   *exact;
+		size_t		length;
+		int			edits = 1 + random_below(&r, 4);
+
+		random_moments(&r, &m);
+		gr_moments_print(&m, text, 1000);
+		length = strlen(text);
+		for (int k = 0; k < edits && length > 0; k++)
+		{
+			size_t		at = (size_t) random_below(&r, (int) length);
+			char		c = alphabet[random_below(&r, sizeof(alphabet) - 1)];
+
+			switch (random_below(&r, 4))
+			{
+				case 0:
+					text[at] = c;
+					break;
+				case 1:
+					memmove(text + at + 1, text + at, length - at + 1);
+					text[at] = c;
+					length++;
+					break;
+				case 2:
+					memmove(text + at, text + at + 1, length - at);
+					length--;
+					break;
+				case 3:
+					text[at] = '\0';
+					length = at;
+					break;
+			}
+		}
+		/* a copy of its own size, so that a read beyond the end is seen */
+		exact = malloc(length + 1);
+		memcpy(exact, text, length + 1);
+		if (gr_moments_parse(exact, &m))
+		{
+			accepted++;
+			ok = ok && gr_moments_valid(&m) && m.dim >= 1 &&
+				m.dim <= GR_MAX_DIM;
+		}
+		free(exact);
+	}
+	CHECK(ok);
+	CHECK(accepted > 0);
+}
+
+/* Any bytes as a state: no harm, and the invariants hold where it is valid. */
+static void
+test_arbitrary_states(void)
+{
+	Random		r = 15;
+	bool		ok = true;
+
+	for (int i = 0; i < 50000; i++)
+	{
+		GrMoments	m;
+		GrMoments	other;
+		double		x[GR_MAX_DIM] = {1.0, 2.0, 3.0};
+		char		text[1000];
+
+		gr_moments_init(&m, random_below(&r, 6) - 1);
+		m.n = (int64_t) random_bits(&r) >> random_below(&r, 64);
+		for (int k = 0; k < GR_MAX_DIM; k++)
+		{
+			m.sum_hi[k] = random_double(&r);
+			m.sum_lo[k] = random_below(&r, 2) ? 0.0 : random_double(&r);
+		}
+		for (int k = 0; k < GR_MAX_PRODUCTS; k++)
+			m.product[k] = random_double(&r);
+		if (gr_moments_valid(&m))
+		{
+			gr_moments_print(&m, text, sizeof(text));
+			ok = ok && gr_moments_parse(text, &other);
+		}
+		gr_moments_print(&m, text, sizeof(text));
+		(void) gr_moments_mean(&m, 2);
+		(void) gr_moments_cov(&m, 0, 2);
+		random_moments(&r, &other);
+		(void) gr_moments_merge(&other, &m);
+		(void) gr_moments_add(&m, x);
+	}
+	CHECK(ok);
+}
+
+int
+main(void)
+{
+	gr_stats_init();
+	test_merge_equals_stream();
+	test_large_offset();
+	test_integer_sums();
+	test_refusals();
+	test_valid();
+	test_round_trip();
+	test_mutations();
+	test_arbitrary_states();
+	return unit_report();
+}
