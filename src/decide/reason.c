@@ -205,6 +205,26 @@ append_two_bounds(GrResult *r)
 	append(r->reason, GR_REASON_SIZE, ")");
 }
 
+/* About how many: three digits, thousands apart. */
+static void
+format_count(double n, char *buf, size_t size)
+{
+	char		digits[32];
+	double		step = n >= 1000 ? pow(10, floor(log10(n)) - 2) : 1;
+	size_t		len,
+				used = 0;
+
+	snprintf(digits, sizeof(digits), "%.0f", ceil(n / step) * step);
+	len = strlen(digits);
+	for (size_t i = 0; i < len && used + 2 < size; i++)
+	{
+		if (i > 0 && (len - i) % 3 == 0)
+			buf[used++] = ',';
+		buf[used++] = digits[i];
+	}
+	buf[used] = '\0';
+}
+
 /* Why nothing could be said, for a result that stayed UNDECIDED. */
 static void
 append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
@@ -234,8 +254,13 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 	else if (!test->over)
 		append(r->reason, GR_REASON_SIZE, ": decided at the end of the test");
 	else if (!isnan(r->units_needed))
-		append(r->reason, GR_REASON_SIZE, ": undecided, about %.0f more units needed in %.60s",
-			   r->units_needed, r->arm->name);
+	{
+		char		count[NUMBER_SIZE];
+
+		format_count(r->units_needed, count, sizeof(count));
+		append(r->reason, GR_REASON_SIZE, ": undecided, about %s more units needed in %.60s",
+			   count, r->arm->name);
+	}
 	else
 		append(r->reason, GR_REASON_SIZE, ": undecided");
 }

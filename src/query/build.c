@@ -24,13 +24,22 @@ same_text(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+/* In parentheses; a comment at its end must not hide the closing one. */
+static char *
+parenthesise(const char *expression)
+{
+	if (strstr(expression, "--") != NULL)
+		return psprintf("(%s\n)", expression);
+	return psprintf("(%s)", expression);
+}
+
 /* The number of the column (expression, filter), added if it is new. */
 static int
 plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *filter)
 {
 	CollectSpec *spec = plan->spec;
-	char	   *v = psprintf("(\n%s\n)", value);
-	char	   *f = filter ? psprintf("(\n%s\n)", filter) : NULL;
+	char	   *v = parenthesise(value);
+	char	   *f = filter ? parenthesise(filter) : NULL;
 	int			k = spec->ncolumns;
 
 	for (int i = 0; i < spec->ncolumns; i++)
