@@ -263,7 +263,8 @@ test_multiplier(double df, GrAlternative alternative, double level)
 
 /*
  * Bounds at a multiplier that is below zero when a one-sided level is under
- * one half: then the lower bound is the upper one of the positive multiplier.
+ * one half: then the lower bound is the upper one of the positive multiplier
+ * (but an unbounded set stays unbounded).
  */
 static void
 test_bounds(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c,
@@ -273,7 +274,7 @@ test_bounds(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c,
 	double		upper;
 
 	gr_contrast_bounds(kind, t, c, fabs(crit), &lower, &upper);
-	if (crit < 0.0)
+	if (crit < 0.0 && isfinite(lower) && isfinite(upper))
 	{
 		double		swap = lower;
 

@@ -267,6 +267,7 @@ first_edges(const Step *step, double low, double high, double *edges)
 {
 	const GrLookState *from = step->from;
 	double		candidates[8];
+	double		gap = 0.01 * step->sigma;	/* no panel narrower than this */
 	int			n = 0;
 	int			m = 0;
 
@@ -289,7 +290,8 @@ first_edges(const Step *step, double low, double high, double *edges)
 
 		for (int i = 0; i < n; i++)
 		{
-			if (candidates[i] > edges[m - 1] && candidates[i] < next)
+			if (candidates[i] > edges[m - 1] + gap && candidates[i] < next &&
+				candidates[i] < high - gap)
 				next = candidates[i];
 		}
 		edges[m++] = next;

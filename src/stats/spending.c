@@ -33,7 +33,9 @@ gr_alpha_spent(GrSpending spending, double phi, double t, double alpha,
 			spent = alpha * pow(t, phi);
 			break;
 	}
-	return t == 1.0 && !isnan(spent) ? alpha : fmin(spent, alpha);
+	if (isnan(spent))
+		return NAN;
+	return t == 1.0 ? alpha : fmin(spent, alpha);
 }
 
 GrCode

@@ -87,10 +87,16 @@ typedef struct GrMoments
 
 extern void gr_moments_init(GrMoments *m, int dim);
 
-/* Add one unit.  False, and nothing added, when a value is not finite. */
+/*
+ * Add one unit.  False, and nothing added, when a value is not finite or a sum
+ * or product would overflow (values beyond about 1e154).
+ */
 extern bool gr_moments_add(GrMoments *m, const double *x);
 
-/* Merge "from" into "into".  False, nothing done, if their dim differs. */
+/*
+ * Merge "from" into "into".  False, nothing done, if their dim differs or the
+ * result would overflow.
+ */
 extern bool gr_moments_merge(GrMoments *into, const GrMoments *from);
 
 /*
@@ -295,8 +301,10 @@ extern GrCode gr_p_adjust(const double *p, int n, GrAdjust method,
  * For each test the number that its level alpha[i] is divided by when its bound
  * is reported, so that bound and adjusted p-value agree: with adjusted from
  * gr_p_adjust, p[i] <= alpha[i]/divisor[i] if and only if adjusted[i] <=
- * alpha[i].  A rejected test has its own step's divisor; another the one of the
- * step where the procedure stopped (Holm), or its own (Hochberg).  Not for BH.
+ * alpha[i].  A rejected test has its own step's divisor, or under Hochberg, if
+ * that would not reject it, the nearest later step's that does; another the one
+ * of the step where the procedure stopped (Holm), or its own (Hochberg).  Every
+ * alpha in [0, 1).  Not for BH.
  */
 extern GrCode gr_p_adjust_divisor(const double *p, const double *alpha, int n,
 								  GrAdjust method, double *divisor,
@@ -382,7 +390,8 @@ extern bool gr_look_valid(const GrLookState *state);
  * The z bound of a look at fraction t that may have spent "spent" in all (two
  * sides together), by recursive integration (Armitage, McPherson and Rowe
  * 1969).  next (may be NULL) receives the state after the look.  Nothing to
- * spend, or less than 1e-30: +Inf, and the rest is kept for later.  t not above state->t: GR_BAD_ARGUMENT.
+ * spend, or less than 1e-30: +Inf, and the rest is kept for later.  t not above
+ * state->t: GR_BAD_ARGUMENT.
  */
 extern GrCode gr_look_bound(const GrLookState *state, double t, double spent,
 							double *bound, GrLookState *next);

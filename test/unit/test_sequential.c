@@ -48,7 +48,7 @@ test_row(const Truth *truth, int *closed_forms)
 			CHECK_CLOSE(id, closed_form_one_sided(n, rho, alpha) * sqrt(z / n),
 						expected, 1e-9, 0);
 			CHECK_IN(id, c * sqrt(z / n) <= expected &&
-					 c * sqrt(z / n) > 0.99 * expected);
+					 c * sqrt(z / n) > 0.95 * expected);
 			(*closed_forms)++;
 		}
 	}
@@ -84,7 +84,7 @@ test_truth(void)
 	while (truth_next(&truth))
 		test_row(&truth, &closed_forms);
 	unit_skip(closed_forms, "one-sided half-widths by the closed form: the "
-			  "exact root is required to lie within 1 % inside instead");
+			  "exact root is required to lie at most 5 % inside instead");
 	unit_skip(21 + 6 + 3 + 2 + 3 + 1 + 4, "mixtures guardrail does not offer "
 			  "(t, beta-binomial, gamma-exponential, betting, quantile, "
 			  "stitching) and a sequence over a plug-in variance");
@@ -114,6 +114,7 @@ test_sequential_tests(void)
 		double		se;
 		double		lower;
 		double		upper;
+		double		half;
 
 		gr_contrast_statistic(GR_DIFFERENCE, &t, &c, 0.0, &z, &df, &se);
 		CHECK_CLOSE(id, se, truth_number(&truth, "se"), 1e-9, 0);
@@ -126,14 +127,19 @@ test_sequential_tests(void)
 			CHECK_CLOSE(id, fmin(1.0, exp(-gr_mixture_log_e(z, n, rho, 2))),
 						truth_number(&truth, "p"), 1e-9, 1e-300);
 
+		if (!truth_given(&truth, "lower90"))
+			continue;
 		rho = gr_mixture_rho(n_star, 0.10, 1);
 		gr_contrast_bounds(GR_DIFFERENCE, &t, &c,
 						   gr_mixture_multiplier(n, rho, 0.10, 1), &lower,
 						   &upper);
-		CHECK_IN(id, lower >= truth_number(&truth, "lower90") &&
-				 lower - truth_number(&truth, "lower90") < 0.1 * se);
-		CHECK_IN(id, upper <= truth_number(&truth, "upper90") &&
-				 truth_number(&truth, "upper90") - upper < 0.1 * se);
+		/* at most 5 % inside the closed form's, as above */
+		half = truth_number(&truth, "estimate") - truth_number(&truth, "lower90");
+		CHECK_IN(id, upper - lower <= 2.0 * half && upper - lower > 1.9 * half);
+		half = truth_number(&truth, "upper90") - truth_number(&truth, "estimate");
+		CHECK_IN(id, upper - lower <= 2.0 * half && upper - lower > 1.9 * half);
+		CHECK_CLOSE(id, 0.5 * (lower + upper), truth_number(&truth, "estimate"),
+					1e-9, 1e-12);
 	}
 }
 

@@ -253,7 +253,7 @@ test_many_looks(void)
 			first++;
 		CHECK_CLOSE(label, lattice_spent(fractions + first, bounds + first,
 										 200 - first, designs[d].sides),
-					designs[d].alpha, 2e-3, 0);
+					designs[d].alpha, 5e-5, 0);
 		CHECK_CLOSE(label, scratch[0].spent, designs[d].alpha, 1e-12, 0);
 	}
 }
