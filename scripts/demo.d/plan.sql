@@ -1,0 +1,23 @@
+
+-- Four experiments, all on the one table of events. Each was planned for so many users, half of them in each arm.
+CREATE EXTENSION guardrail;
+
+INSERT INTO guardrail_experiment (experiment_id, events, planned_units, shares, monitoring)
+VALUES ('checkout_redesign_2026q2', 'experiment_events', 20000, '{"control": 1, "treatment": 1}', 'fixed'),
+       ('search_ranking_2026q2',    'experiment_events', 20000, '{"control": 1, "treatment": 1}', 'fixed'),
+       ('loyalty_banner_2026q2',    'experiment_events',  6000, '{"control": 1, "treatment": 1}', 'fixed'),
+       ('signup_form_2026q2',       'experiment_events', 16000, '{"control": 1, "treatment": 1}', 'fixed');
+
+-- The same rules for all. Conversion is what they are for. Three things must not break: slow loads (95th percentile,
+-- 200 ms), crashes (0.1 percentage points), and revenue per user, where a loss of 2 % has to be ruled out.
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, quantile, worse,
+                            limit_kind, limit_value, evidence, display_unit)
+SELECT experiment_id, rule.*
+  FROM guardrail_experiment,
+       (VALUES ('conversion', 'primary',   'proportion', 'converted',    NULL::float8, 'lower',  'relative',   0,     'breach', NULL),
+               ('load',       'guardrail', 'quantile',   'page_load_ms', 0.95,         'higher', 'difference', 200,   'breach', 'ms'),
+               ('crash',      'guardrail', 'ratio',      'crashed',      NULL,         'higher', 'difference', 0.001, 'breach', '%'),
+               ('revenue',    'guardrail', 'mean',       'revenue',      NULL,         'lower',  'relative',   0.02,  'safe',   NULL)
+       ) AS rule;
+
+SELECT experiment_id, guardrail_launch(experiment_id) FROM guardrail_experiment;
