@@ -264,6 +264,7 @@ gr_evaluate(const char *schema, const char *id, MemoryContext context)
 	MemoryContext old;
 	Evaluation *v;
 
+	(void) gr_relation_name(e->events);
 	/* the caller may see results only of events that he may read himself */
 	if (pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(e->events)),
