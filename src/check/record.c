@@ -94,7 +94,8 @@ insert_result(const Check *check, const Datum *values, const bool *nulls)
 
 /*
  * Tell who listens about every arm whose verdict in this check is not the one
- * that its last check gave it.
+ * that its last check gave it.  A payload is at most 8000 bytes long, a name has
+ * no limit, and JSON makes six bytes of one: what is too long is cut.
  */
 static void
 notify_changes(const Check *check)
@@ -102,11 +103,13 @@ notify_changes(const Check *check)
 	const char *args[] = {psprintf(INT64_FORMAT, check->check_id), check->id};
 
 	gr_spi_query(psprintf(
-						  "SELECT pg_catalog.pg_notify('guardrail', pg_catalog.json_build_object("
-						  "'experiment_id', n.experiment_id, 'variant', n.variant, 'was', o.verdict,"
-						  " 'verdict', n.verdict, 'status', pg_catalog.\"left\"(n.status, 500),"
-						  " 'reason', pg_catalog.\"left\"(n.reason, 1500),"
-						  " 'check_id', n.check_id, 'checked_at', n.checked_at)::text)"
+						  "SELECT pg_catalog.pg_notify('guardrail', (SELECT json.payload"
+						  " FROM (VALUES (1500), (300)) AS longest(size), LATERAL (SELECT pg_catalog.json_build_object("
+						  "'experiment_id', pg_catalog.\"left\"(n.experiment_id, size),"
+						  " 'variant', pg_catalog.\"left\"(n.variant, size), 'was', o.verdict, 'verdict', n.verdict,"
+						  " 'status', pg_catalog.\"left\"(n.status, size), 'reason', pg_catalog.\"left\"(n.reason, size),"
+						  " 'check_id', n.check_id, 'checked_at', n.checked_at)::text) AS json(payload)"
+						  " WHERE pg_catalog.octet_length(json.payload) < 8000 ORDER BY size DESC LIMIT 1))"
 						  " FROM %s.guardrail_check_log n LEFT JOIN LATERAL ("
 						  "  SELECT l.verdict FROM %s.guardrail_check_log l"
 						  "  WHERE l.experiment_id = n.experiment_id AND l.check_id < n.check_id"

@@ -43,6 +43,10 @@
  */
 #define NARROWEST_PANEL 0.05
 
+/* How wide a panel may be: in sigmas, or in widths of the panels before. */
+#define WIDEST_UNSEEN 16.0
+#define WIDEST_GROWTH 8.0
+
 /* The quadrature rule, and what interpolation and its check need. */
 typedef struct Rule
 {
@@ -328,6 +332,31 @@ first_edges(const Step *step, double low, double high, double *edges)
 }
 
 /*
+ * May a bend of the density lie unseen between the nodes of [a, b]?  The last
+ * density was resolved by its panels, and convolution only widens its bends: a
+ * panel a few times as wide as those below it, or the kernel, cannot miss one.
+ */
+static bool
+panel_too_wide(const Step *step, double a, double b)
+{
+	const GrLookState *from = step->from;
+
+	if (b - a <= WIDEST_UNSEEN * step->sigma)
+		return false;
+	for (int k = 0; k < from->npoints; k += NODES)
+	{
+		double		center;
+		double		half;
+
+		panel_extent(step, from->x + k, &center, &half);
+		if (center - half < b && center + half > a &&
+			b - a > WIDEST_GROWTH * 2.0 * half)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Panels over [low, high], halved until settled.  False when that takes more
  * than there is room for.
  */
@@ -350,8 +379,9 @@ build_panels(const Step *step, double low, double high, double tolerance,
 
 		if (next->npoints / NODES + left - 1 > MAX_PANELS)
 			return false;
-		if (sample_panel(step, a, b, tolerance, next->x + next->npoints,
-						 next->w + next->npoints) ||
+		if ((!panel_too_wide(step, a, b) &&
+			 sample_panel(step, a, b, tolerance, next->x + next->npoints,
+						  next->w + next->npoints)) ||
 			b - a <= NARROWEST_PANEL * step->sigma)
 		{
 			next->npoints += NODES;

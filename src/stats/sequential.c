@@ -46,7 +46,7 @@ gr_mixture_rho(double n_star, double alpha, int sides)
 		!(level > 0.0 && level < 1.0))
 		return NAN;
 	twice_log = -2.0 * log(level);
-	return n_star / (twice_log + log1p(twice_log));
+	return fmax(n_star / (twice_log + log1p(twice_log)), DBL_TRUE_MIN);
 }
 
 double
