@@ -23,7 +23,7 @@ CREATE TABLE guardrail_experiment (
   starts_at timestamptz,
   ends_at timestamptz CHECK (ends_at > starts_at),
   planned_units bigint CHECK (planned_units > 0),
-  monitoring text DEFAULT 'fixed',
+  monitoring text,
   spending text NOT NULL DEFAULT 'power',
   spending_phi double precision NOT NULL DEFAULT 1,
   correction text NOT NULL DEFAULT 'holm',
@@ -53,9 +53,9 @@ COMMENT ON COLUMN guardrail_experiment.shares IS 'planned traffic, such as {"con
 COMMENT ON COLUMN guardrail_experiment.starts_at IS 'only events at or after it count';
 COMMENT ON COLUMN guardrail_experiment.ends_at IS 'only events before it count; the test is over when it has passed';
 COMMENT ON COLUMN guardrail_experiment.planned_units IS 'units over all arms that the test was planned for';
-COMMENT ON COLUMN guardrail_experiment.monitoring IS 'fixed: one test at the end; other designs are not supported by this version';
-COMMENT ON COLUMN guardrail_experiment.spending IS 'not supported by this version';
-COMMENT ON COLUMN guardrail_experiment.spending_phi IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.monitoring IS 'always_valid, group_sequential or fixed; NULL is settled at launch: group_sequential when planned_units is given, else always_valid';
+COMMENT ON COLUMN guardrail_experiment.spending IS 'spending function of the breach tests under group_sequential: power, pocock, obrien_fleming';
+COMMENT ON COLUMN guardrail_experiment.spending_phi IS 'exponent of spending power';
 COMMENT ON COLUMN guardrail_experiment.correction IS 'over the breach tests of blocking guardrails and arms: none, bonferroni, holm, hochberg';
 COMMENT ON COLUMN guardrail_experiment.srm_alpha IS 'level of the alarm for a sample ratio mismatch';
 COMMENT ON COLUMN guardrail_experiment.max_crossover IS 'share of units seen in two arms above which the test is INVALID';

@@ -41,6 +41,9 @@ typedef struct Experiment
 	char	   *ends_at;
 	bool		ended;			/* ends_at has passed */
 	int64		planned_units;	/* 0: none */
+	GrMonitoring monitoring;	/* settled: as it would be at launch */
+	GrSpending	spending;
+	double		spending_phi;
 	GrAdjust	correction;
 	double		srm_alpha;
 	double		max_crossover;
@@ -48,6 +51,7 @@ typedef struct Experiment
 	Oid			owner;
 	char	   *state;
 	int			plan_version;
+	Oid			function;		/* of the extension that reads it */
 	int			nrules;
 	Rule	   *rules;			/* by role, then name */
 } Experiment;
@@ -78,6 +82,8 @@ extern const char *const gr_words_severity[];
 extern const char *const gr_words_evidence[];
 extern const char *const gr_words_limit_kind[];
 extern const char *const gr_words_correction[];
+extern const char *const gr_words_monitoring[];
+extern const char *const gr_words_spending[];
 extern const char *const gr_words_kind[];
 extern const char *const gr_words_unit_aggregate[];
 

@@ -19,6 +19,10 @@ const char *const gr_words_limit_kind[] = {"absolute", "difference", "relative",
 "significance", NULL};
 const char *const gr_words_correction[] = {"none", "bonferroni", "holm",
 "hochberg", NULL};
+/* the orders of GrMonitoring and GrSpending */
+const char *const gr_words_monitoring[] = {"always_valid", "group_sequential",
+"fixed", NULL};
+const char *const gr_words_spending[] = {"obrien_fleming", "pocock", "power", NULL};
 const char *const gr_words_kind[] = {"mean", "proportion", "ratio", "quantile",
 "retention", "distinct", "entropy", NULL};
 const char *const gr_words_unit_aggregate[] = {"sum", "count", "max", "min",
@@ -78,6 +82,7 @@ read_experiment(void)
 	Experiment *e = palloc0(sizeof(Experiment));
 	char	  **shares;
 	int			nshares;
+	int			monitoring;
 
 	e->id = gr_spi_text(0, 1);
 	e->events = (Oid) gr_spi_int8(0, 2, 0);
@@ -102,6 +107,13 @@ read_experiment(void)
 	e->owner = (Oid) gr_spi_int8(0, 18, 0);
 	e->state = gr_spi_text(0, 19);
 	e->plan_version = (int) gr_spi_int8(0, 20, 0);
+	monitoring = gr_word(gr_spi_text(0, 21), gr_words_monitoring);
+	if (monitoring < 0)
+		e->monitoring = e->planned_units > 0 ? GR_GROUP_SEQUENTIAL : GR_ALWAYS_VALID;
+	else
+		e->monitoring = (GrMonitoring) monitoring;
+	e->spending = (GrSpending) Max(0, gr_word(gr_spi_text(0, 22), gr_words_spending));
+	e->spending_phi = gr_spi_float8(0, 23, 1);
 	return e;
 }
 
@@ -144,7 +156,7 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 						  " (SELECT array_agg(value ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
 						  " starts_at::text, ends_at::text, COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
 						  " correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
-						  " plan_version::bigint"
+						  " plan_version::bigint, monitoring, spending, spending_phi"
 						  " FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),
 				 true, 1, args);
 	if (SPI_processed == 0)

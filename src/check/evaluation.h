@@ -22,6 +22,8 @@ typedef struct Evaluation
 	ScanPlan   *plan;
 	Collection *c;
 	GrTestState test;
+	GrMonitor	monitor;
+	struct Past *past;			/* past.h */
 	GrArm		control;
 	int			narms;			/* treatment arms, by name */
 	GrArm	   *arms;
@@ -31,7 +33,7 @@ typedef struct Evaluation
 } Evaluation;
 
 /* Read, scan, decide.  SPI must be connected; the result lives in "context". */
-extern Evaluation *gr_evaluate(const char *schema, const char *id,
+extern Evaluation *gr_evaluate(Oid function, const char *id,
 							   MemoryContext context);
 
 /* ---- rows (rows.c) -------------------------------------------------------- */

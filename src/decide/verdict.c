@@ -35,7 +35,7 @@ gr_test_invalid(const GrTestState *test, char *why, size_t size)
 
 	if (test->srm_p < test->srm_alpha)
 	{
-		snprintf(why, size, "sample ratio mismatch: %.300s units (p = %.2g, alarm below %g)",
+		snprintf(why, size, "sample ratio mismatch: %.300s (p = %.2g, alarm below %g)",
 				 test->split ? test->split : "", test->srm_p, test->srm_alpha);
 		return true;
 	}

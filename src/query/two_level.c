@@ -92,33 +92,42 @@ append_fold(StringInfo buf, const Fold *fold, int number, const char *schema)
 	}
 }
 
-static void
-append_metric(StringInfo buf, const Metric *m, const char *schema)
+/* A unit's observation of a metric, as an expression over its folds. */
+static char *
+observation(const Metric *m)
 {
 	switch (m->shape)
 	{
-		case SHAPE_VALUE:
-			appendStringInfo(buf, ", %s.guardrail_summarize(x%d)", schema, m->a);
-			break;
 		case SHAPE_POSITIVE:
-			appendStringInfo(buf, ", %s.guardrail_summarize((x%d > 0)::int::float8)", schema, m->a);
-			break;
+			return psprintf("(x%d > 0)::int::float8", m->a);
 		case SHAPE_AVERAGE:
-			appendStringInfo(buf, ", %s.guardrail_summarize(x%d / NULLIF(x%d, 0))", schema, m->a, m->b);
-			break;
-		case SHAPE_RATIO:
-			appendStringInfo(buf, ", %s.guardrail_summarize(x%d, x%d)", schema, m->a, m->b);
-			break;
-		case SHAPE_EVENTS:
-			appendStringInfo(buf, ", %s.guardrail_rollup(x%d)", schema, m->a);
-			break;
-		case SHAPE_UNITS:
-			appendStringInfo(buf, ", %s.guardrail_histogram(x%d)", schema, m->a);
-			break;
 		case SHAPE_UNITS_AVERAGE:
-			appendStringInfo(buf, ", %s.guardrail_histogram(x%d / NULLIF(x%d, 0))", schema, m->a, m->b);
+			return psprintf("(x%d / NULLIF(x%d, 0))", m->a, m->b);
+		case SHAPE_VALUE:
+		case SHAPE_RATIO:
+		case SHAPE_UNITS:
+		case SHAPE_EVENTS:
 			break;
 	}
+	return psprintf("x%d", m->a);
+}
+
+/* Two columns a metric: its summary or histogram, and its units that are not 0. */
+static void
+append_metric(StringInfo buf, const Metric *m, const char *schema)
+{
+	char	   *x = observation(m);
+
+	if (m->shape == SHAPE_EVENTS)
+		appendStringInfo(buf, ", %s.guardrail_rollup(%s), 0::bigint", schema, x);
+	else if (gr_metric_has_histogram(m))
+		appendStringInfo(buf, ", %s.guardrail_histogram(%s), 0::bigint", schema, x);
+	else if (m->shape == SHAPE_RATIO)
+		appendStringInfo(buf, ", %s.guardrail_summarize(%s, x%d), count(*) FILTER (WHERE %s <> 0)",
+						 schema, x, m->b, x);
+	else
+		appendStringInfo(buf, ", %s.guardrail_summarize(%s), count(*) FILTER (WHERE %s <> 0)",
+						 schema, x, x);
 }
 
 char *
@@ -207,6 +216,7 @@ read_metric(MetricData *data, int row, int column, int batch)
 		(void) gr_moments_merge(&data->moments, &m);
 	}
 	data->skipped += skipped;
+	data->nonzero += gr_spi_int8(row, column + 1, 0);
 }
 
 static int
@@ -239,7 +249,7 @@ read_units(Collection *c, const CollectSpec *spec)
 		arm->units += units;
 		arm->events += gr_spi_int8(row, 4, 0);
 		for (int m = 0; m < spec->nmetrics; m++)
-			read_metric(&arm->metrics[m], row, 5 + m, read_batch(row));
+			read_metric(&arm->metrics[m], row, 5 + 2 * m, read_batch(row));
 	}
 	for (int a = 0; a < c->narms; a++)
 		for (int m = 0; m < spec->nmetrics; m++)

@@ -97,6 +97,7 @@ send_metric(StringInfo buf, const MetricData *m)
 {
 	pq_sendbyte(buf, m->batch != NULL);
 	pq_sendint64(buf, m->skipped);
+	pq_sendint64(buf, m->nonzero);
 	if (m->batch)
 	{
 		for (int b = 0; b < GR_BATCHES; b++)
@@ -181,6 +182,7 @@ receive_metric(StringInfo buf, MetricData *m)
 	bool		has_histogram = pq_getmsgbyte(buf) != 0;
 
 	m->skipped = pq_getmsgint64(buf);
+	m->nonzero = pq_getmsgint64(buf);
 	if (has_histogram != (m->batch != NULL))
 		corrupt();
 	if (has_histogram)

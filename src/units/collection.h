@@ -27,6 +27,8 @@ typedef struct MetricData
 {
 	GrMoments	moments;		/* over units; of a histogram metric: empty */
 	int64		skipped;		/* units whose observation is not finite */
+	int64		nonzero;		/* units whose (first) value is not 0; of a histogram
+								 * metric: 0 */
 	BinList    *batch;			/* [GR_BATCHES], or NULL */
 	BinList		pooled;			/* of all batches */
 } MetricData;

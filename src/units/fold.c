@@ -120,6 +120,8 @@ fold_unit(const CollectSpec *spec, int m, const UnitEntry *e,
 	{
 		if (!gr_moments_add(&data->moments, x))
 			data->skipped++;
+		else
+			data->nonzero += (x[0] != 0);
 	}
 	else if (isfinite(x[0]))
 	{

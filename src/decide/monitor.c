@@ -1,0 +1,189 @@
+/*
+ * monitor.c
+ *	  Multipliers and p-values under the three monitoring designs.
+ *
+ * Under group_sequential a p-value is the smallest level at which the design
+ * would have rejected at this look (a repeated p-value, Jennison and Turnbull
+ * 1999, ch. 9).  It is exact at the announced levels and read between them on
+ * the scale of log p against z^2; a decision is only ever taken at such a level.
+ */
+#include "decide/monitor.h"
+
+#include <math.h>
+
+static int
+sides_of(GrTestKind kind)
+{
+	return kind == GR_TEST_GOAL ? 2 : 1;
+}
+
+static GrBoundRow *
+find_row(GrMonitor *m, GrTestKind kind, double level)
+{
+	for (int i = 0; i < m->nrows; i++)
+		if (m->rows[i].kind == kind && m->rows[i].level == level)
+			return &m->rows[i];
+	return NULL;
+}
+
+bool
+gr_monitor_level(GrMonitor *m, GrTestKind kind, double level)
+{
+	if (m->kind != GR_GROUP_SEQUENTIAL || find_row(m, kind, level))
+		return true;
+	if (m->nrows >= m->rows_room)
+		return false;
+	m->rows[m->nrows].kind = kind;
+	m->rows[m->nrows].level = level;
+	m->rows[m->nrows++].ready = false;
+	return true;
+}
+
+void
+gr_monitor_p_levels(GrMonitor *m, GrTestKind kind)
+{
+	static const double levels[GR_P_LEVELS] = {0.4, 0.1, 1e-2, 1e-4};
+
+	for (int i = 0; i < GR_P_LEVELS; i++)
+		(void) gr_monitor_level(m, kind, levels[i]);
+}
+
+/* The bounds of a row at all looks, this evaluation's last. */
+static void
+fill_row(GrMonitor *m, GrBoundRow *row)
+{
+	GrSpending	spending = row->kind == GR_TEST_BREACH ? m->spending :
+		GR_SPENDING_OBRIEN_FLEMING;
+	int			sides = sides_of(row->kind);
+	GrLookState *from = &m->scratch[0];
+	GrLookState *to = &m->scratch[1];
+
+	row->ready = true;
+	gr_look_init(from, sides);
+	for (int k = 0; k <= m->nlooks; k++)
+	{
+		bool		last = (k == m->nlooks);
+		double		t = last ? m->now : m->fraction[k];
+		double		spent = gr_alpha_spent(spending, m->phi, t, row->level, sides);
+		GrLookState *swap = from;
+
+		row->bound[k] = INFINITY;
+		if (last && !m->is_look)
+			return;
+		if (gr_look_bound(from, t, spent, &row->bound[k], last ? NULL : to) != GR_OK)
+		{
+			/* undecided from here on, never decided wrongly */
+			for (; k <= m->nlooks; k++)
+				row->bound[k] = INFINITY;
+			return;
+		}
+		from = to;
+		to = swap;
+	}
+}
+
+/* The row's bound at a look. */
+static double
+row_bound(GrMonitor *m, GrBoundRow *row, int look)
+{
+	if (!row->ready)
+		fill_row(m, row);
+	return look < 0 || look > m->nlooks ? INFINITY : row->bound[look];
+}
+
+double
+gr_monitor_multiplier(GrMonitor *m, GrTestKind kind, double level,
+					  const GrOccasion *at)
+{
+	int			sides = sides_of(kind);
+	GrBoundRow *row;
+
+	switch (m->kind)
+	{
+		case GR_FIXED:
+			return gr_t_isf(level / sides, at->df);
+		case GR_ALWAYS_VALID:
+			return gr_mixture_multiplier(at->n, gr_mixture_rho(m->n_star, at->alpha, sides),
+										 level, sides);
+		case GR_GROUP_SEQUENTIAL:
+			row = find_row(m, kind, level);
+			return row ? row_bound(m, row, at->look) : INFINITY;
+	}
+	return INFINITY;
+}
+
+/* Between two levels: ln p is linear in z^2. */
+static double
+between(double z, double z0, double level0, double z1, double level1)
+{
+	double		share = (z * z - z0 * z0) / (z1 * z1 - z0 * z0);
+
+	return exp(log(level0) + share * (log(level1) - log(level0)));
+}
+
+static double
+group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
+{
+	double		below_z = 0,	/* largest bound that z reaches */
+				below_level = 1,
+				above_z = INFINITY, /* smallest bound that z does not reach */
+				above_level = 0;
+	bool		reached = false;
+
+	for (int i = 0; i < m->nrows; i++)
+	{
+		GrBoundRow *row = &m->rows[i];
+		double		b;
+
+		if (row->kind != kind)
+			continue;
+		b = row_bound(m, row, look);
+		if (z >= b && (!reached || row->level < below_level))
+		{
+			reached = true;
+			below_z = b;
+			below_level = row->level;
+		}
+		else if (z < b && row->level > above_level)
+		{
+			above_z = b;
+			above_level = row->level;
+		}
+	}
+	if (!reached)
+	{
+		/* above every announced level: read from 1 at z = 0 */
+		if (z <= 0 || !isfinite(above_z) || above_z <= 0)
+			return 1;
+		return fmin(1, fmax(nextafter(above_level, 1),
+							between(z, 0, 1, above_z, above_level)));
+	}
+	if (isfinite(above_z) && above_z > below_z && above_level < below_level && below_z > 0)
+		return fmax(nextafter(above_level, 1),
+					between(z, below_z, below_level, above_z, above_level));
+	if (above_level > 0)
+		return below_level;
+	/* beyond the smallest level: the tail of the normal from there on */
+	return below_level * exp(gr_log_normal_cdf(-z) - gr_log_normal_cdf(-below_z));
+}
+
+double
+gr_monitor_p(GrMonitor *m, GrTestKind kind, double z, const GrOccasion *at)
+{
+	int			sides = sides_of(kind);
+
+	if (sides == 2)
+		z = fabs(z);
+	switch (m->kind)
+	{
+		case GR_FIXED:
+			return fmin(1, sides * gr_t_sf(z, at->df));
+		case GR_ALWAYS_VALID:
+			return fmin(1, exp(-gr_mixture_log_e(z, at->n,
+												 gr_mixture_rho(m->n_star, at->alpha, sides),
+												 sides)));
+		case GR_GROUP_SEQUENTIAL:
+			return group_sequential_p(m, kind, z, at->look);
+	}
+	return 1;
+}
