@@ -104,6 +104,9 @@ COMMENT ON COLUMN guardrail_rule.filter IS 'boolean SQL expression: which events
 COMMENT ON COLUMN guardrail_rule.unit_aggregate IS 'how a mean folds the events of a unit: sum, count, max, min, avg';
 COMMENT ON COLUMN guardrail_rule.quantile IS '0.95 for p95';
 COMMENT ON COLUMN guardrail_rule.quantile_over IS 'events (clustered by unit) or units';
+COMMENT ON COLUMN guardrail_rule.covariate IS 'SQL expression: a value per unit from before the experiment, constant over its events (CUPED)';
+COMMENT ON COLUMN guardrail_rule.cap_quantile IS 'winsorise the unit totals at this quantile, pooled over all arms';
+COMMENT ON COLUMN guardrail_rule.cap_value IS 'winsorise the unit totals at this value';
 COMMENT ON COLUMN guardrail_rule.worse IS 'higher or lower: the direction of harm';
 COMMENT ON COLUMN guardrail_rule.limit_kind IS 'absolute (the treatment''s own value), difference, relative (0.05 is 5 % of control), significance (no margin)';
 COMMENT ON COLUMN guardrail_rule.limit_value IS 'in the metric''s unit; a size without sign for difference and relative; on the primary the improvement asked for';

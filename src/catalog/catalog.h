@@ -21,6 +21,9 @@ typedef struct Rule
 	char	   *filter;			/* NULL: none */
 	char	   *unit_aggregate;
 	bool		over_units;		/* quantile_over = 'units' */
+	char	   *covariate;		/* NULL: none */
+	double		cap_quantile;	/* 0: none */
+	double		cap_value;		/* NaN: none */
 	int			metric;			/* in the collection's spec */
 } Rule;
 

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/float.h"
 
 const char *const gr_words_role[] = {"primary", "secondary", "guardrail", NULL};
 const char *const gr_words_severity[] = {"block", "hold", "warn", NULL};
@@ -139,6 +140,9 @@ read_rule(Rule *r, int row)
 	r->rule.evidence = (GrEvidence) Max(0, gr_word(gr_spi_text(row, 15), gr_words_evidence));
 	r->rule.alpha = gr_spi_float8(row, 16, 0.05);
 	r->rule.display_unit = gr_spi_text(row, 17);
+	r->covariate = gr_spi_text(row, 18);
+	r->cap_quantile = gr_spi_float8(row, 19, 0);
+	r->cap_value = gr_spi_float8(row, 20, get_float8_nan());
 	r->rule.is_proportion = strcmp(kind, "proportion") == 0 ||
 		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
 }
@@ -170,7 +174,7 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 
 	gr_spi_query(psprintf("SELECT metric, role, north_star, severity, kind, value, denominator, filter,"
 						  " unit_aggregate, quantile, quantile_over, worse, limit_kind, limit_value,"
-						  " evidence, alpha, display_unit"
+						  " evidence, alpha, display_unit, covariate, cap_quantile, cap_value"
 						  " FROM %s.guardrail_rule WHERE experiment_id = $1"
 						  " ORDER BY CASE role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END,"
 						  " metric COLLATE \"C\"", schema),

@@ -306,17 +306,17 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 	const char *args[] = {gr_row_text(row, "experiment_id")};
 	MemoryContext context = CurrentMemoryContext;
 	int			n;
-	char	 *(*cell)[4];
+	char	 *(*cell)[5];
 
-	gr_spi_query(psprintf("SELECT metric, value, denominator, filter FROM %s.guardrail_rule"
+	gr_spi_query(psprintf("SELECT metric, value, denominator, filter, covariate FROM %s.guardrail_rule"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	n = (int) SPI_processed;
 	cell = MemoryContextAlloc(context, sizeof(*cell) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		for (int k = 0; k < 4; k++)
+		for (int k = 0; k < 5; k++)
 			cell[i][k] = gr_spi_text(i, k + 1);
 	for (int i = 0; i < n; i++)
-		gr_check_expressions(events, cell[i][0], cell[i][1], cell[i][2], cell[i][3]);
+		gr_check_expressions(events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4]);
 }
 
 Datum

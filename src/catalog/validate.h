@@ -38,7 +38,8 @@ extern void gr_require_between(const Row *row, const char *column,
 
 /* Parse, analyse and plan a rule's expressions with the caller's rights. */
 extern void gr_check_expressions(Oid events, const char *metric, const char *value,
-								 const char *denominator, const char *filter);
+								 const char *denominator, const char *filter,
+								 const char *covariate);
 
 /* The row a trigger was fired for. */
 extern Row	gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what);

@@ -17,7 +17,8 @@ PG_FUNCTION_INFO_V1(guardrail_rule_check);
 
 void
 gr_check_expressions(Oid events, const char *metric, const char *value,
-					 const char *denominator, const char *filter)
+					 const char *denominator, const char *filter,
+					 const char *covariate)
 {
 	OwnerContext saved;
 	StringInfoData buf;
@@ -26,6 +27,8 @@ gr_check_expressions(Oid events, const char *metric, const char *value,
 	gr_expression_check(events, value, "value", metric, false);
 	if (denominator)
 		gr_expression_check(events, denominator, "denominator", metric, false);
+	if (covariate)
+		gr_expression_check(events, covariate, "covariate", metric, false);
 	if (filter)
 		gr_expression_check(events, filter, "filter", metric, true);
 
@@ -34,6 +37,8 @@ gr_check_expressions(Oid events, const char *metric, const char *value,
 	appendStringInfo(&buf, "EXPLAIN (COSTS OFF) SELECT (\n%s\n)", value);
 	if (denominator)
 		appendStringInfo(&buf, ", (\n%s\n)", denominator);
+	if (covariate)
+		appendStringInfo(&buf, ", (\n%s\n)", covariate);
 	appendStringInfo(&buf, " FROM %s", gr_relation_name(events));
 	if (filter)
 		appendStringInfo(&buf, " WHERE (\n%s\n)", filter);
@@ -63,8 +68,7 @@ only_for(const Row *row, const char *column, const char *unset, bool fits,
 static void
 check_later_options(const Row *row)
 {
-	static const char *const later[] = {"at_least", "retention_day", "window_length",
-	"covariate", "cap_quantile", "cap_value", NULL};
+	static const char *const later[] = {"at_least", "retention_day", "window_length", NULL};
 
 	for (int i = 0; later[i]; i++)
 		if (gr_row_text(row, later[i]))
@@ -90,6 +94,13 @@ check_kind(const Row *row)
 	gr_require_word(row, "unit_aggregate", gr_words_unit_aggregate);
 	only_for(row, "unit_aggregate", "sum", is(row, "kind", "mean") || (quantile && over_units),
 			 "mean (or quantile over units)");
+	only_for(row, "covariate", NULL, !quantile, "mean, proportion or ratio");
+	only_for(row, "cap_quantile", NULL, is(row, "kind", "mean") || is(row, "kind", "ratio"), "mean or ratio");
+	only_for(row, "cap_value", NULL, is(row, "kind", "mean"), "mean");
+	gr_require_between(row, "cap_quantile", 0, 1);
+	gr_require_between(row, "cap_value", -INFINITY, INFINITY);
+	if (gr_row_text(row, "cap_quantile") && gr_row_text(row, "cap_value"))
+		gr_refuse(row, "cap_value", "Cap at a quantile or at a value, not both.");
 	if (quantile && gr_row_text(row, "quantile") == NULL)
 		gr_refuse(row, "quantile", "It may hold a number between 0 and 1, such as 0.95 for p95.");
 	gr_require_between(row, "quantile", 0, 1);
@@ -186,7 +197,8 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 				 errhint("Write the row of guardrail_experiment first.")));
 	events = (Oid) gr_spi_int8(0, 1, 0);
 	gr_check_expressions(events, metric, gr_row_text(&row, "value"),
-						 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"));
+						 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
+						 gr_row_text(&row, "covariate"));
 	row.tuple = SPI_copytuple(row.tuple);
 	SPI_finish();
 	PG_RETURN_POINTER(row.tuple);

@@ -213,14 +213,70 @@ estimate_quantile(const Evaluation *v, const MetricData *data, const GrRule *rul
 								rule->quantile, multiplier, out);
 }
 
+/* All units of an arm; those without a covariate have its pooled mean. */
+static bool
+all_units(const MetricData *m, double pooled_mean, GrMoments *out)
+{
+	GrMoments	rest;
+
+	*out = m->adjusted;
+	return gr_moments_extend(&m->moments, pooled_mean, &rest) && gr_moments_merge(out, &rest);
+}
+
+/* The mean of the covariate over the units of all arms that have it. */
+static double
+pooled_covariate(const Collection *c, int metric)
+{
+	double		sum = 0,
+				n = 0;
+
+	for (int a = 0; a < c->narms; a++)
+	{
+		const GrMoments *m = &c->arms[a].metrics[metric].adjusted;
+
+		if (m->n > 0)
+			sum += gr_moments_mean(m, m->dim - 1) * (double) m->n;
+		n += (double) m->n;
+	}
+	return sum / n;
+}
+
+/*
+ * CUPED: the estimate of one arm, with theta and the covariate's mean from all of
+ * them.  A covariate that explains nothing, since no unit has one or it does not
+ * vary, changes nothing.
+ */
+static void
+estimate_adjusted(const Evaluation *v, const MetricData *m, int metric,
+				  GrEstimate *out, double *raw_variance)
+{
+	GrMoments  *arms = palloc(sizeof(GrMoments) * Max(v->c->narms, 1));
+	GrMoments	own;
+	double		mean = pooled_covariate(v->c, metric);
+	double		theta;
+	bool		known = !isnan(mean);
+
+	if (!known)
+		mean = 0;
+	for (int a = 0; a < v->c->narms; a++)
+		known = all_units(&v->c->arms[a].metrics[metric], mean, &arms[a]) && known;
+	if (!known || gr_cuped_theta(arms, v->c->narms, &theta) != GR_OK)
+		theta = 0;
+	if (all_units(m, mean, &own))
+		(void) gr_cuped_estimate(&own, theta, mean, out, raw_variance);
+	pfree(arms);
+}
+
 static void
 estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
-			  double n_compared, GrEstimate *out, int64 *units, int64 *events)
+			  double n_compared, GrEstimate *out, double *raw_variance,
+			  int64 *units, int64 *events)
 {
 	const ArmData *data = gr_collection_arm(v->c, arm);
 	const MetricData *m;
 
 	*out = (GrEstimate) {NAN, NAN, NAN};
+	*raw_variance = NAN;
 	*units = *events = 0;
 	if (data == NULL || data->units == 0)
 		return;
@@ -237,8 +293,10 @@ estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
 			estimate_quantile(v, m, &rule->rule, n_compared, out);
 		return;
 	}
-	*units = m->moments.n;
-	if (m->moments.dim == 2)
+	*units = m->moments.n + m->adjusted.n;
+	if (m->adjusted.dim > 0)
+		estimate_adjusted(v, m, rule->metric, out, raw_variance);
+	else if (m->moments.dim == 2)
 		(void) gr_ratio_estimate(&m->moments, out);
 	else
 		(void) gr_mean_estimate(&m->moments, 0, out);
@@ -322,9 +380,20 @@ carrying_units(const Evaluation *v, const GrResult *r, const Rule *rule)
 		if (m == NULL || m->batch)
 			return NAN;
 		nonzero += (double) m->nonzero;
-		zero += (double) (m->moments.n - m->nonzero);
+		zero += (double) (m->moments.n + m->adjusted.n - m->nonzero);
 	}
 	return strcmp(rule->kind, "proportion") == 0 ? Min(nonzero, zero) : nonzero;
+}
+
+/* What the metric's unit totals were capped at; NaN: nothing. */
+static double
+cap_of(const Evaluation *v, const char *name, const Rule *rule)
+{
+	const ArmData *arm = gr_collection_arm(v->c, name);
+
+	if (arm == NULL || !gr_metric_is_capped(&v->plan->spec->metrics[rule->metric]))
+		return NAN;
+	return isfinite(arm->metrics[rule->metric].cap[0]) ? arm->metrics[rule->metric].cap[0] : NAN;
 }
 
 /* What earlier checks of the plan left for this arm and metric. */
@@ -367,15 +436,18 @@ decide(Evaluation *v)
 
 			CHECK_FOR_INTERRUPTS();
 			double		n_compared = (double) v->arms[a].units;
+			double		raw[2];
 
 			if (e->rules[k].rule.limit_kind != GR_LIMIT_ABSOLUTE)
 				n_compared += (double) v->control.units;
 			r->rule = &e->rules[k].rule;
 			r->arm = &v->arms[a];
-			estimate_cell(v, v->control.name, &e->rules[k], n_compared, &r->control,
+			estimate_cell(v, v->control.name, &e->rules[k], n_compared, &r->control, &raw[0],
 						  &c->units_control, &c->events_control);
-			estimate_cell(v, v->arms[a].name, &e->rules[k], n_compared, &r->treatment,
+			estimate_cell(v, v->arms[a].name, &e->rules[k], n_compared, &r->treatment, &raw[1],
 						  &c->units_treatment, &c->events_treatment);
+			r->variance_removed = 1 - (r->control.variance + r->treatment.variance) / (raw[0] + raw[1]);
+			r->cap = cap_of(v, r->arm->name, &e->rules[k]);
 			r->carrying = carrying_units(v, r, &e->rules[k]);
 			inspect_column(v, &e->rules[k], r);
 			recall(v->past, r);

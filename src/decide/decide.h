@@ -134,6 +134,8 @@ typedef struct GrResult
 	double		carrying;		/* units of the arms compared whose value is not 0,
 								 * of a proportion the fewer of ones and zeros; NaN:
 								 * not known */
+	double		variance_removed;	/* share, by the covariate; NaN: none */
+	double		cap;			/* what unit totals were capped at; NaN: nothing */
 	double		left_out;		/* non-finite values, for the reason */
 	double		null_share_p;	/* p of "the share of NULLs is the same"; NaN */
 	double		null_share_alpha;

@@ -275,6 +275,16 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 static void
 append_notes(GrResult *r)
 {
+	char		number[NUMBER_SIZE];
+
+	if (!isnan(r->variance_removed))
+		append(r->reason, GR_REASON_SIZE, "; the covariate removed %.0f %% of the variance",
+			   100 * r->variance_removed);
+	if (!isnan(r->cap))
+	{
+		format_number(r->cap, 3, false, number, sizeof(number));
+		append(r->reason, GR_REASON_SIZE, "; unit totals capped at %s", number);
+	}
 	if (r->left_out > 0)
 		append(r->reason, GR_REASON_SIZE, "; %.0f values that are not finite left out",
 			   r->left_out);
