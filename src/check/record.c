@@ -254,11 +254,6 @@ try_evaluate(FunctionCallInfo fcinfo, const char *id, char **error)
 	PG_TRY();
 	{
 		v = gr_evaluate(fcinfo->flinfo->fn_oid, id, here);
-		if (strcmp(v->e->state, "draft") == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("experiment \"%s\" is a draft", id),
-					 errhint("Launch it with guardrail_launch(); guardrail_evaluate() shows drafts.")));
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -274,8 +269,6 @@ try_evaluate(FunctionCallInfo fcinfo, const char *id, char **error)
 			case ERRCODE_QUERY_CANCELED:
 			case ERRCODE_ADMIN_SHUTDOWN:
 			case ERRCODE_CRASH_SHUTDOWN:
-			case ERRCODE_OUT_OF_MEMORY:
-			case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
 				MemoryContextSwitchTo(here);
 				CurrentResourceOwner = owner;
 				ReThrowError(data);
@@ -353,11 +346,17 @@ guardrail_check(PG_FUNCTION_ARGS)
 		ids = gr_experiments_running(schema, &n, context);
 	else
 	{
-		char	   *id = gr_arg_text(fcinfo, 0, "experiment");
+		Experiment *e;
 
 		/* one that does not exist is the caller's error, not a failed check */
-		ids = &id;
-		(void) gr_experiment_load(schema, id, context);
+		ids = palloc(sizeof(char *));
+		ids[0] = gr_arg_text(fcinfo, 0, "experiment");
+		e = gr_experiment_load(schema, ids[0], context);
+		if (strcmp(e->state, "draft") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("experiment \"%s\" is a draft", e->id),
+					 errhint("Launch it with guardrail_launch(); guardrail_evaluate() shows drafts.")));
 	}
 	for (int i = 0; i < n; i++)
 	{

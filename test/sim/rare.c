@@ -23,16 +23,15 @@
 #include "stats.h"
 
 #define LOOKS 100
-#define LEVELS 2
+#define LEVELS 3
 #define DESIGNS 6
 #define MEASURES 5
 
-static const double level_of[LEVELS] = {0.10, 0.01};
+static const double level_of[LEVELS] = {0.10, 0.03, 0.01};
 static const char *const design_name[DESIGNS] = {"fixed", "always_valid", "always_valid, plan",
 	"power", "pocock", "obrien_fleming"};
-static const char *const measure_name[MEASURES] = {"nonzero, both arms",
-	"nonzero expected in the smaller arm", "nonzero seen in the poorer arm",
-	"effective number expected in the smaller arm", "effective number in the poorer arm"};
+static const char *const measure_name[MEASURES] = {"both arms", "smaller arm", "balanced",
+	"balanced, (sum x)^2", "balanced, (sum x^2)^3"};
 static const double threshold[] = {0, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000};
 #define THRESHOLDS ((int) (sizeof(threshold) / sizeof(threshold[0])))
 
@@ -44,6 +43,7 @@ typedef struct Sums
 	double		n,
 				x,
 				xx,
+				xxx,
 				nonzero;
 } Sums;
 
@@ -54,6 +54,8 @@ typedef struct Scenario
 	double		sigma;			/* of the log-normal value; negative: value 1 */
 	double		nonzero;		/* expected over both arms by the plan's end */
 	double		margin;			/* relative; the truth lies on it */
+	double		cap;			/* quantile of the values above 0; 1: none */
+	bool		score;			/* variance of counts under the hypothesis */
 } Scenario;
 
 static void
@@ -73,7 +75,7 @@ prepare(void)
 }
 
 static void
-draw(gsl_rng *rng, Sums *s, double n, double rate, double sigma, double scale)
+draw(gsl_rng *rng, Sums *s, double n, double rate, double sigma, double cap, double scale)
 {
 	unsigned	k = gsl_ran_binomial(rng, rate, (unsigned) n);
 
@@ -83,14 +85,16 @@ draw(gsl_rng *rng, Sums *s, double n, double rate, double sigma, double scale)
 	{
 		s->x += k;
 		s->xx += k;
+		s->xxx += k;
 		return;
 	}
 	for (unsigned i = 0; i < k; i++)
 	{
-		double		x = scale * exp(gsl_ran_gaussian_ziggurat(rng, sigma));
+		double		x = scale * fmin(exp(gsl_ran_gaussian_ziggurat(rng, sigma)), cap);
 
 		s->x += x;
 		s->xx += x * x;
+		s->xxx += x * x * x;
 	}
 }
 
@@ -98,12 +102,6 @@ static double
 variance_of_mean(const Sums *s)
 {
 	return (s->xx - s->x * s->x / s->n) / (s->n - 1) / s->n;
-}
-
-static double
-effective(const Sums *s)
-{
-	return s->xx > 0 ? s->x * s->x / s->xx : 0;
 }
 
 /* [tail][level][design][measure][threshold]: runs that decided falsely */
@@ -115,6 +113,8 @@ run(gsl_rng *rng, const Scenario *c, double bound[LEVELS][DESIGNS][LOOKS], Count
 	double		n = c->nonzero / c->rate / LOOKS;
 	double		lift = 1 + c->margin;
 	double		least = fmin(c->share, 1 - c->share);
+	double		balance = c->share * (1 - c->share) / pow(1 - 2 * c->share, 2);
+	double		cap = c->cap < 1 ? exp(c->sigma * gr_normal_isf(1 - c->cap)) : INFINITY;
 	Sums		t = {0},
 				k = {0};
 	double		best[2][LEVELS][DESIGNS][MEASURES];
@@ -128,9 +128,15 @@ run(gsl_rng *rng, const Scenario *c, double bound[LEVELS][DESIGNS][LOOKS], Count
 					v;
 
 		/* a proportion's harm is in its rate, revenue's in its size */
-		draw(rng, &t, n * c->share, c->sigma < 0 ? c->rate * lift : c->rate, c->sigma, lift);
-		draw(rng, &k, n * (1 - c->share), c->rate, c->sigma, 1);
+		draw(rng, &t, n * c->share, c->sigma < 0 ? c->rate * lift : c->rate, c->sigma, cap, lift);
+		draw(rng, &k, n * (1 - c->share), c->rate, c->sigma, cap, 1);
 		v = variance_of_mean(&t) + lift * lift * variance_of_mean(&k);
+		if (c->score)
+		{
+			double		mean = (t.x + k.x) / (lift * t.n + k.n);
+
+			v = lift * mean / t.n + lift * lift * mean / k.n;
+		}
 		if (!(v > 0))
 			continue;
 		z = (t.x / t.n - lift * k.x / k.n) / sqrt(v);
@@ -145,9 +151,9 @@ run(gsl_rng *rng, const Scenario *c, double bound[LEVELS][DESIGNS][LOOKS], Count
 		}
 		m[0] = t.nonzero + k.nonzero;
 		m[1] = m[0] * least;
-		m[2] = fmin(t.nonzero, k.nonzero);
-		m[3] = (t.x + k.x) * (t.x + k.x) / (t.xx + k.xx) * least;
-		m[4] = fmin(effective(&t), effective(&k));
+		m[2] = m[0] < 30 ? 0 : m[0] * balance;
+		m[3] = m[0] < 30 ? 0 : pow(t.x + k.x, 2) / (t.xx + k.xx) * balance;
+		m[4] = m[0] < 30 ? 0 : pow(t.xx + k.xx, 3) / pow(t.xxx + k.xxx, 2) * balance;
 		for (int tail = 0; tail < 2; tail++)
 			for (int l = 0; l < LEVELS; l++)
 				for (int d = 0; d < DESIGNS; d++)
@@ -200,8 +206,8 @@ scenario(gsl_rng *rng, const Scenario *c, int runs)
 				{
 					if (c->sigma < 0 && j >= 3)
 						continue;
-					printf("%g\t%g\t%g\t%g\t%g\t%s\t%g\t%s\t%s\t%d", c->share, c->rate, c->sigma,
-						   c->nonzero, c->margin, tail ? "lower" : "upper", level_of[l],
+					printf("%g\t%g\t%g\t%g\t%s\t%g\t%g\t%s\t%g\t%s\t%s\t%d", c->share, c->rate, c->sigma,
+						   c->cap, c->score ? "score" : "wald", c->nonzero, c->margin, tail ? "lower" : "upper", level_of[l],
 						   design_name[d], measure_name[j], runs);
 					for (int h = 0; h < THRESHOLDS; h++)
 						printf("\t%.5f", (double) counts[tail][l][d][j][h] / runs);
@@ -216,8 +222,8 @@ main(int argc, char **argv)
 	int			runs = argc > 1 ? atoi(argv[1]) : 20000;
 	unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
 	gsl_rng    *rng = gsl_rng_alloc(gsl_rng_taus2);
-	const double shares[] = {0.5, 0.9, 0.1};
-	const double rates[] = {1e-4, 1e-3, 1e-2};
+	const double shares[] = {0.5, 0.8, 0.9, 0.1};
+	const double caps[] = {1, 0.999, 0.99};
 	const double ends[] = {20, 50, 100, 200, 400, 800, 1600, 4000, 10000};
 	const double margins[] = {0, 0.5};
 	const double sigmas[] = {1, 1.5, 2};
@@ -226,29 +232,28 @@ main(int argc, char **argv)
 	gr_stats_init();
 	gsl_rng_set(rng, seed);
 	prepare();
-	printf("share\trate\tsigma\tnonzero\tmargin\ttail\tlevel\tdesign\tmeasure\truns");
+	printf("share\trate\tsigma\tcap\tstatistic\tnonzero\tmargin\ttail\tlevel\tdesign\tmeasure\truns");
 	for (int h = 0; h < THRESHOLDS; h++)
 		printf("\t%g", threshold[h]);
 	putchar('\n');
 	for (int m = 0; m < 2; m++)
-		for (int s = 0; s < 3; s++)
-			for (int r = 0; r < 3; r++)
-				for (int e = 0; e < 9; e++)
+		for (int s = 0; s < 4; s++)
+			for (int e = 0; e < 9; e++)
+				for (int q = 0; q < 2; q++)
 				{
-					Scenario	c = {shares[s], rates[r], -1, ends[e], margins[m]};
+					Scenario	c = {shares[s], 1e-3, -1, ends[e], margins[m], 1, q};
 
-					if (m == 1 && r != 1)
-						continue;	/* the rate hardly matters */
 					scenario(rng, &c, runs);
 				}
 	for (int g = 0; g < 3; g++)
-		for (int s = 0; s < 3; s++)
+		for (int s = 0; s < 4; s++)
 			for (int e = 0; e < 5; e++)
-			{
-				Scenario	c = {shares[s], 0.1, sigmas[g], money[e], 0};
+				for (int q = 0; q < 3; q++)
+				{
+					Scenario	c = {shares[s], 0.1, sigmas[g], money[e], 0, caps[q], false};
 
-				scenario(rng, &c, runs / (e == 4 ? 8 : 2));
-			}
+					scenario(rng, &c, runs / (e == 4 ? 4 : 1));
+				}
 	gsl_rng_free(rng);
 	return 0;
 }
