@@ -89,6 +89,19 @@ ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
 COMMENT ON TABLE guardrail_result_log IS
   'the metrics of every check ever recorded, one row per treatment arm and metric; append-only';
 
+CREATE TABLE guardrail_look_state (
+    experiment_id text NOT NULL,
+    kind integer NOT NULL,
+    level double precision NOT NULL,
+    plan_version integer NOT NULL,
+    looks integer NOT NULL,
+    bounds double precision[] NOT NULL,
+    state bytea NOT NULL,
+    PRIMARY KEY (experiment_id, kind, level)
+);
+COMMENT ON TABLE guardrail_look_state IS
+  'bounds of the looks so far under group_sequential, so that the next costs one step; computed anew when missing';
+
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_log
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_result_log

@@ -490,7 +490,7 @@ gr_evaluate(Oid function, const char *id, MemoryContext context)
 	v->past = gr_past_load(schema, e, context);
 	find_arms(v);
 	fill_test(v);
-	gr_monitor_setup(&v->monitor, e, v->past, &v->test, enough_to_look(v), v->narms);
+	gr_monitor_setup(&v->monitor, schema, e, v->past, &v->test, enough_to_look(v), v->narms);
 	decide(v);
 	MemoryContextSwitchTo(old);
 	return v;

@@ -2,7 +2,7 @@
  * past.c
  *	  The recorded checks as the state of a sequential design.
  *
- * Nothing else is stored: the looks are the checks that were recorded as looks,
+ * The looks are the checks that were recorded as looks,
  * the running minimum of a p-value stands in the last check's row, and the check
  * that set it (its witness) has the estimates from which its bound is computed.
  * Checks of other plan versions do not count.
@@ -122,7 +122,7 @@ gr_past_result(const Past *past, const char *variant, const char *metric)
 }
 
 void
-gr_monitor_setup(GrMonitor *m, const Experiment *e, const Past *past,
+gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
 				 const GrTestState *test, bool enough, int narms)
 {
 	double		last = past->nlooks > 0 ? past->fraction[past->nlooks - 1] : 0;
@@ -145,6 +145,11 @@ gr_monitor_setup(GrMonitor *m, const Experiment *e, const Past *past,
 	m->rows_room = gr_levels_needed(e->nrules, narms);
 	m->rows = palloc0(sizeof(GrBoundRow) * m->rows_room);
 	for (int i = 0; i < m->rows_room; i++)
+	{
 		m->rows[i].bound = palloc(sizeof(double) * (m->nlooks + 1));
-	m->scratch = palloc(sizeof(GrLookState) * 2);
+		m->rows[i].state = palloc(sizeof(GrLookState));
+	}
+	m->scratch = palloc(sizeof(GrLookState));
+	if (m->nlooks > 0)
+		gr_look_state_load(m, schema, e);
 }

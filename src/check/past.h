@@ -34,10 +34,18 @@ extern Past *gr_past_load(const char *schema, const Experiment *e,
 extern const PastResult *gr_past_result(const Past *past, const char *variant,
 										const char *metric);
 
+/* ---- stored looks (look_state.c) ------------------------------------------ */
+
+/* Put what is stored of the recorded looks into the monitor's rows. */
+extern void gr_look_state_load(GrMonitor *m, const char *schema, const Experiment *e);
+
+/* Store the rows after a look that was recorded.  As the extension's owner. */
+extern void gr_look_state_store(const GrMonitor *m, const char *schema, const Experiment *e);
+
 /*
  * Set up the monitor for this evaluation: is it a look, at which fraction?
  */
-extern void gr_monitor_setup(GrMonitor *m, const Experiment *e, const Past *past,
+extern void gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
 							 const GrTestState *test, bool enough, int narms);
 
 #endif							/* GR_PAST_H */

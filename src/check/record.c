@@ -233,6 +233,8 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		record_evaluation(&check, v);
 	else
 		record_failure(&check);
+	if (check.look_no > 0)
+		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);
 }

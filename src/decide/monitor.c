@@ -10,6 +10,7 @@
 #include "decide/monitor.h"
 
 #include <math.h>
+#include <string.h>
 
 static int
 sides_of(GrTestKind kind)
@@ -26,17 +27,25 @@ find_row(GrMonitor *m, GrTestKind kind, double level)
 	return NULL;
 }
 
+GrBoundRow *
+gr_monitor_row(GrMonitor *m, GrTestKind kind, double level)
+{
+	GrBoundRow *row = find_row(m, kind, level);
+
+	if (row || m->nrows >= m->rows_room)
+		return row;
+	row = &m->rows[m->nrows++];
+	row->kind = kind;
+	row->level = level;
+	row->known = 0;
+	gr_look_init(row->state, sides_of(kind));
+	return row;
+}
+
 bool
 gr_monitor_level(GrMonitor *m, GrTestKind kind, double level)
 {
-	if (m->kind != GR_GROUP_SEQUENTIAL || find_row(m, kind, level))
-		return true;
-	if (m->nrows >= m->rows_room)
-		return false;
-	m->rows[m->nrows].kind = kind;
-	m->rows[m->nrows].level = level;
-	m->rows[m->nrows++].ready = false;
-	return true;
+	return m->kind != GR_GROUP_SEQUENTIAL || gr_monitor_row(m, kind, level) != NULL;
 }
 
 void
@@ -48,47 +57,38 @@ gr_monitor_p_levels(GrMonitor *m, GrTestKind kind)
 		(void) gr_monitor_level(m, kind, levels[i]);
 }
 
-/* The bounds of a row at all looks, this evaluation's last. */
+/*
+ * The bounds of a row at all looks that are not known yet, this evaluation's last
+ * if it is one.
+ */
 static void
 fill_row(GrMonitor *m, GrBoundRow *row)
 {
 	GrSpending	spending = row->kind == GR_TEST_BREACH ? m->spending :
 		GR_SPENDING_OBRIEN_FLEMING;
 	int			sides = sides_of(row->kind);
-	GrLookState *from = &m->scratch[0];
-	GrLookState *to = &m->scratch[1];
+	int			nlooks = m->nlooks + (m->is_look ? 1 : 0);
 
-	row->ready = true;
-	gr_look_init(from, sides);
-	for (int k = 0; k <= m->nlooks; k++)
+	for (int k = row->known; k < nlooks; k++)
 	{
-		bool		last = (k == m->nlooks);
-		double		t = last ? m->now : m->fraction[k];
+		double		t = k < m->nlooks ? m->fraction[k] : m->now;
 		double		spent = gr_alpha_spent(spending, m->phi, t, row->level, sides);
-		GrLookState *swap = from;
 
-		row->bound[k] = INFINITY;
-		if (last && !m->is_look)
-			return;
-		if (gr_look_bound(from, t, spent, &row->bound[k], last ? NULL : to) != GR_OK)
-		{
-			/* undecided from here on, never decided wrongly */
-			for (; k <= m->nlooks; k++)
-				row->bound[k] = INFINITY;
-			return;
-		}
-		from = to;
-		to = swap;
+		if (gr_look_bound(row->state, t, spent, &row->bound[k], m->scratch) == GR_OK)
+			memcpy(row->state, m->scratch, sizeof(GrLookState));
+		else
+			row->bound[k] = INFINITY;	/* undecided, never decided wrongly */
 	}
+	row->known = nlooks;
 }
 
-/* The row's bound at a look. */
+/* The row's bound at a look; where there is none, nothing is rejected. */
 static double
 row_bound(GrMonitor *m, GrBoundRow *row, int look)
 {
-	if (!row->ready)
+	if (row->known < m->nlooks + (m->is_look ? 1 : 0))
 		fill_row(m, row);
-	return look < 0 || look > m->nlooks ? INFINITY : row->bound[look];
+	return look < 0 || look >= row->known ? INFINITY : row->bound[look];
 }
 
 double

@@ -35,8 +35,9 @@ typedef struct GrBoundRow
 {
 	GrTestKind	kind;
 	double		level;
-	bool		ready;
+	int			known;			/* looks whose bound stands in bound[] */
 	double	   *bound;			/* [nlooks + 1] */
+	GrLookState *state;			/* after "known" looks */
 } GrBoundRow;
 
 typedef struct GrMonitor
@@ -53,8 +54,8 @@ typedef struct GrMonitor
 	double		now;			/* its fraction, at most 1 */
 	int			nrows;
 	int			rows_room;
-	GrBoundRow *rows;			/* the caller's; bound[] set by the caller */
-	GrLookState *scratch;		/* two of them, the caller's */
+	GrBoundRow *rows;			/* the caller's, with room for bound[] and state */
+	GrLookState *scratch;		/* the caller's */
 } GrMonitor;
 
 /* How far a unit-of-information and a sample are at a look. */
@@ -71,6 +72,9 @@ typedef struct GrOccasion
  * nothing to do).  False when there is no room.
  */
 extern bool gr_monitor_level(GrMonitor *m, GrTestKind kind, double level);
+
+/* The same, and the row (NULL: no room), for who has stored its first looks. */
+extern GrBoundRow *gr_monitor_row(GrMonitor *m, GrTestKind kind, double level);
 
 /* Levels that p-values are read between. */
 #define GR_P_LEVELS 4

@@ -168,8 +168,8 @@ test_bounds(const GrResult *r, GrTestKind kind, double level, const GrTestState 
 
 	*lower = -INFINITY;
 	*upper = INFINITY;
-	/* a fixed test that is not over shows its bounds too */
-	if ((r->usable || fixed) &&
+	/* a fixed test that is not over decides nothing, and so may show them always */
+	if ((r->usable || (fixed && !test->over)) &&
 		test_statistic(r->rule, kind, &r->treatment, &r->control, &z, &at.df, &se) == GR_OK)
 		narrow(r, kind, level, test->monitor, &r->treatment, &r->control, &at, lower, upper);
 	if (past->known)
