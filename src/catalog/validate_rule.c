@@ -94,8 +94,8 @@ check_kind(const Row *row)
 	gr_require_word(row, "unit_aggregate", gr_words_unit_aggregate);
 	only_for(row, "unit_aggregate", "sum", is(row, "kind", "mean") || (quantile && over_units),
 			 "mean (or quantile over units)");
-	only_for(row, "covariate", NULL, !quantile, "mean, proportion or ratio");
-	only_for(row, "cap_quantile", NULL, is(row, "kind", "mean") || is(row, "kind", "ratio"), "mean or ratio");
+	only_for(row, "covariate", NULL, !quantile, "mean\", \"proportion\" or \"ratio");
+	only_for(row, "cap_quantile", NULL, is(row, "kind", "mean") || is(row, "kind", "ratio"), "mean\" or \"ratio");
 	only_for(row, "cap_value", NULL, is(row, "kind", "mean"), "mean");
 	gr_require_between(row, "cap_quantile", 0, 1);
 	gr_require_between(row, "cap_value", -INFINITY, INFINITY);

@@ -4,8 +4,8 @@
  *
  * Under group_sequential a p-value is the smallest level at which the design
  * would have rejected at this look (a repeated p-value, Jennison and Turnbull
- * 1999, ch. 9).  It is exact at the announced levels and read between them on
- * the scale of log p against z^2; a decision is only ever taken at such a level.
+ * 1999, ch. 9).  It is exact at the announced levels and read between them; a
+ * decision is only ever taken at such a level.
  */
 #include "decide/monitor.h"
 
@@ -112,14 +112,24 @@ gr_monitor_multiplier(GrMonitor *m, GrTestKind kind, double level,
 	return INFINITY;
 }
 
-/* Between two levels: ln p is linear in z^2. */
+/*
+ * Between two levels: linear from the bounds to what they would be at a single
+ * look, so that at a single look it is exact.
+ */
 static double
-between(double z, double z0, double level0, double z1, double level1)
+between(double z, double z0, double level0, double z1, double level1, int sides)
 {
-	double		share = (z * z - z0 * z0) / (z1 * z1 - z0 * z0);
+	double		q0 = gr_normal_isf(level0 / sides);
+	double		q1 = gr_normal_isf(level1 / sides);
 
-	return exp(log(level0) + share * (log(level1) - log(level0)));
+	return sides * gr_normal_sf(q0 + (q1 - q0) * (z - z0) / (z1 - z0));
 }
+
+/*
+ * Levels and p-values are multiplied and divided by the number of tests: keep off
+ * a level by more than rounding moves them, on the side where z lies.
+ */
+#define CLEAR_OF_LEVEL 1e-12
 
 static double
 group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
@@ -129,6 +139,7 @@ group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
 				above_z = INFINITY, /* smallest bound that z does not reach */
 				above_level = 0;
 	bool		reached = false;
+	int			sides = sides_of(kind);
 
 	for (int i = 0; i < m->nrows; i++)
 	{
@@ -152,15 +163,16 @@ group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
 	}
 	if (!reached)
 	{
-		/* above every announced level: read from 1 at z = 0 */
-		if (z <= 0 || !isfinite(above_z) || above_z <= 0)
+		/* above every announced level: as far from the bound as a single look is */
+		if (!isfinite(above_z))
 			return 1;
-		return fmin(1, fmax(nextafter(above_level, 1),
-							between(z, 0, 1, above_z, above_level)));
+		z = gr_normal_isf(above_level / sides) - (above_z - z);
+		return fmin(1, fmax(above_level * (1 + CLEAR_OF_LEVEL), sides * gr_normal_sf(z)));
 	}
-	if (isfinite(above_z) && above_z > below_z && above_level < below_level && below_z > 0)
-		return fmax(nextafter(above_level, 1),
-					between(z, below_z, below_level, above_z, above_level));
+	below_level *= 1 - CLEAR_OF_LEVEL;
+	if (isfinite(above_z) && above_z > below_z && above_level < below_level)
+		return fmax(above_level * (1 + CLEAR_OF_LEVEL),
+					fmin(below_level, between(z, below_z, below_level, above_z, above_level, sides)));
 	if (above_level > 0)
 		return below_level;
 	/* beyond the smallest level: the tail of the normal from there on */

@@ -285,6 +285,8 @@ append_notes(GrResult *r)
 		format_number(r->cap, 3, false, number, sizeof(number));
 		append(r->reason, GR_REASON_SIZE, "; unit totals capped at %s", number);
 	}
+	if (r->status == GR_BREACHED && r->latched && !r->is_witness[GR_TEST_BREACH])
+		append(r->reason, GR_REASON_SIZE, "; proven by an earlier check, which stands");
 	if (r->left_out > 0)
 		append(r->reason, GR_REASON_SIZE, "; %.0f values that are not finite left out",
 			   r->left_out);

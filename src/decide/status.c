@@ -404,8 +404,8 @@ gr_decide_results(GrResult *results, int narms, int nrules,
 	{
 		GrResult   *r = &results[i];
 
-		if (r->status == GR_NO_DATA)
-			r->status = r->latched ? GR_BREACHED : GR_NO_DATA;
+		if (r->status == GR_NO_DATA && !r->latched)
+			;					/* what was breached stays so, with its bounds */
 		else if (r->rule->role != GR_GUARDRAIL)
 			decide_goal(r, scratch->of_result[i], test);
 		else if (r->rule->evidence != GR_POINT)
