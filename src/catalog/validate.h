@@ -28,9 +28,9 @@ extern char *gr_row_old_text(const Row *row, const char *column);
 extern Datum gr_row_datum(const Row *row, const char *column, bool *null);
 extern void gr_row_set(Row *row, const char *column, Datum value);
 
-extern void gr_refuse(const Row *row, const char *column, const char *hint) pg_attribute_noreturn();
-extern void gr_refuse_unsupported(const Row *row, const char *column,
-								  const char *hint) pg_attribute_noreturn();
+GR_NORETURN extern void gr_refuse(const Row *row, const char *column, const char *hint);
+GR_NORETURN extern void gr_refuse_unsupported(const Row *row, const char *column,
+											  const char *hint);
 extern void gr_require_word(const Row *row, const char *column,
 							const char *const *words);
 extern void gr_require_between(const Row *row, const char *column,

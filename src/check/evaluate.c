@@ -467,16 +467,21 @@ decide(Evaluation *v)
 }
 
 Evaluation *
-gr_evaluate(Oid function, const char *id, MemoryContext context)
+gr_evaluate(Oid function, const char *id, bool recorded, MemoryContext context)
 {
 	char	   *schema = gr_schema_of_function(function);
-	Experiment *e = gr_experiment_load(schema, id, context);
+	Experiment *e;
 	OwnerContext saved;
 	MemoryContext old;
 	Evaluation *v;
 
-	/* the caller may see results only of events that he may read himself */
-	if (pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	if (recorded)
+		gr_writer_enter(&saved, function);
+	e = gr_experiment_load(schema, id, context);
+	if (recorded)
+		gr_owner_leave(&saved);
+	/* live results are only for who may read the events himself */
+	else if (pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(e->events)),
 					   get_rel_name(e->events));
 	old = MemoryContextSwitchTo(context);

@@ -27,7 +27,7 @@ evaluate_argument(FunctionCallInfo fcinfo)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	v = gr_evaluate(fcinfo->flinfo->fn_oid, id, context);
+	v = gr_evaluate(fcinfo->flinfo->fn_oid, id, false, context);
 	SPI_finish();
 	return v;
 }
@@ -107,7 +107,7 @@ status_lines(FunctionCallInfo fcinfo, const char *id)
 	MemoryContextSwitchTo(here);
 	PG_TRY();
 	{
-		v = gr_evaluate(fcinfo->flinfo->fn_oid, id, here);
+		v = gr_evaluate(fcinfo->flinfo->fn_oid, id, false, here);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
