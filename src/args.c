@@ -178,6 +178,41 @@ gr_arg_int8_array(FunctionCallInfo fcinfo, int i, const char *name, int *n)
 	return x;
 }
 
+int64 *
+gr_arg_split(FunctionCallInfo fcinfo, int i_counts, int i_shares, int *n,
+			 double **shares)
+{
+	int64	   *counts = gr_arg_int8_array(fcinfo, i_counts, "counts", n);
+	int			nshares;
+
+	if (*n < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"counts\" must have at least two elements")));
+	for (int i = 0; i < *n; i++)
+		if (counts[i] < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"counts\" must not contain negative numbers"),
+					 errdetail("Element %d is " INT64_FORMAT ".", i + 1, counts[i])));
+	*shares = NULL;
+	if (PG_ARGISNULL(i_shares))
+		return counts;
+	*shares = gr_arg_float8_array(fcinfo, i_shares, "shares", &nshares);
+	if (nshares != *n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"shares\" must have as many elements as \"counts\""),
+				 errdetail("They have %d and %d.", nshares, *n)));
+	for (int i = 0; i < *n; i++)
+		if ((*shares)[i] <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"shares\" must contain positive numbers only"),
+					 errdetail("Element %d is %g.", i + 1, (*shares)[i])));
+	return counts;
+}
+
 Datum
 gr_float8_record(FunctionCallInfo fcinfo, const double *values, int n)
 {

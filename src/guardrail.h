@@ -39,6 +39,13 @@ extern double *gr_arg_float8_array(FunctionCallInfo fcinfo, int i,
 extern int64 *gr_arg_int8_array(FunctionCallInfo fcinfo, int i,
 								const char *name, int *n);
 
+/*
+ * "counts" and "shares" of a test of the split: *n >= 2 counts, none negative,
+ * and as many positive shares; *shares is NULL for equal shares.
+ */
+extern int64 *gr_arg_split(FunctionCallInfo fcinfo, int i_counts, int i_shares,
+						   int *n, double **shares);
+
 /* "a", "b" or "c" */
 extern char *gr_quoted_list(const char *const *words);
 

@@ -154,11 +154,13 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 	MemoryContext old;
 	Experiment *e;
 
+	/* times as JSON writes them, whatever DateStyle the session has */
 	gr_spi_query(psprintf("SELECT experiment_id, events::oid::bigint, experiment_column, unit_column,"
 						  " variant_column, time_column, control,"
 						  " (SELECT array_agg(key ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
 						  " (SELECT array_agg(value ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
-						  " starts_at::text, ends_at::text, COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
+						  " pg_catalog.to_jsonb(starts_at) #>> '{}', pg_catalog.to_jsonb(ends_at) #>> '{}',"
+						  " COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
 						  " correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
 						  " plan_version::bigint, monitoring, spending, spending_phi"
 						  " FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),

@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "query/query.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(guardrail_experiment_check);
@@ -45,6 +46,12 @@ gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called before insert or update, for each row")));
+	/* anyone may attach it to a table whose columns are of other types */
+	if (RelationGetNamespace(data->tg_relation) != get_func_namespace(fcinfo->flinfo->fn_oid) ||
+		strcmp(RelationGetRelationName(data->tg_relation), psprintf("guardrail_%s", kind)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called for table guardrail_%s", kind)));
 	row.update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
 	row.relation = data->tg_relation;
 	row.tuple = row.update ? data->tg_newtuple : data->tg_trigtuple;
@@ -119,6 +126,25 @@ gr_refuse_unsupported(const Row *row, const char *column, const char *hint)
 			 errmsg("column \"%s\" of %s \"%s\" holds \"%s\", which this version of guardrail does not support",
 					column, row->kind, gr_row_text(row, row->what), value ? value : "NULL"),
 			 errhint("%s", hint)));
+}
+
+/* What the table requires and no other check has spoken of. */
+void
+gr_refuse_nulls(const Row *row)
+{
+	TupleDesc	desc = RelationGetDescr(row->relation);
+
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(desc, i)->attnotnull && heap_attisnull(row->tuple, i + 1, desc))
+			gr_refuse(row, NameStr(TupleDescAttr(desc, i)->attname), "It may not be NULL.");
+}
+
+bool
+gr_row_is(const Row *row, const char *column, const char *word)
+{
+	char	   *value = gr_row_text(row, column);
+
+	return value && strcmp(value, word) == 0;
 }
 
 void
@@ -246,16 +272,51 @@ check_later_options(const Row *row)
 	for (int i = 0; later[i]; i++)
 		if (gr_row_text(row, later[i]))
 			gr_refuse_unsupported(row, later[i], "Leave it NULL.");
-	if (strcmp(gr_row_text(row, "exposed_at_column"), "exposed_at") != 0)
+	if (!gr_row_is(row, "exposed_at_column", "exposed_at"))
 		gr_refuse_unsupported(row, "exposed_at_column", "Leave its default.");
+}
+
+/* Numbers and times; the table's own constraints say the same without a hint. */
+static void
+check_numbers(const Row *row)
+{
+	bool		null;
+	double		crossover = DatumGetFloat8(gr_row_datum(row, "max_crossover", &null));
+	Datum		starts_at,
+				ends_at;
+	bool		no_start,
+				no_end;
+
+	gr_require_between(row, "srm_alpha", 0, 0.5);
+	if (!null && !(crossover >= 0 && crossover <= 1))
+		gr_refuse(row, "max_crossover", "It may hold a share between 0 and 1.");
+	if (DatumGetInt64(gr_row_datum(row, "min_units", &null)) < 2 && !null)
+		gr_refuse(row, "min_units", "It may hold a number of units, at least 2.");
+	if (DatumGetInt64(gr_row_datum(row, "planned_units", &null)) < 1 && !null)
+		gr_refuse(row, "planned_units", "It may hold a number of units, at least 1.");
+	starts_at = gr_row_datum(row, "starts_at", &no_start);
+	ends_at = gr_row_datum(row, "ends_at", &no_end);
+	if (!no_start && !no_end && DatumGetTimestampTz(ends_at) <= DatumGetTimestampTz(starts_at))
+		gr_refuse(row, "ends_at", "It may hold a time after starts_at.");
 }
 
 static void
 check_owner(const Row *row)
 {
-	bool		null;
+	bool		null,
+				never;
 	Oid			owner = DatumGetObjectId(gr_row_datum(row, "owner", &null));
 	char	   *old = gr_row_old_text(row, "owner");
+
+	/* its events are read with the owner's rights: not everyone says how */
+	if (old)
+	{
+		Experiment	e = {.id = gr_row_text(row, "experiment_id")};
+
+		e.owner = DatumGetObjectId(SPI_getbinval(row->old, RelationGetDescr(row->relation),
+												 column_number(row, "owner"), &never));
+		gr_require_ownership(&e);
+	}
 
 	if (null)
 		gr_refuse(row, "owner", "It may hold a role that you are a member of.");
@@ -322,6 +383,7 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 Datum
 guardrail_experiment_check(PG_FUNCTION_ARGS)
 {
+	static const char *const states[] = {"draft", "running", "stopped", NULL};
 	Row			row = gr_trigger_row(fcinfo, "experiment", "experiment_id");
 	char	   *schema = gr_schema_of(fcinfo);
 	bool		null;
@@ -344,8 +406,9 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	check_later_options(&row);
 	check_monitoring(&row);
 	gr_require_word(&row, "correction", gr_words_correction);
-	gr_require_between(&row, "srm_alpha", 0, 0.5);
-	gr_require_between(&row, "max_crossover", -1e-300, 1 + 1e-9);
+	gr_require_word(&row, "state", states);
+	check_numbers(&row);
+	gr_refuse_nulls(&row);
 	check_shares(&row);
 	old_events = gr_row_old_text(&row, "events");
 	if (old_events && strcmp(old_events, gr_row_text(&row, "events")) != 0)

@@ -31,6 +31,8 @@ extern void gr_row_set(Row *row, const char *column, Datum value);
 GR_NORETURN extern void gr_refuse(const Row *row, const char *column, const char *hint);
 GR_NORETURN extern void gr_refuse_unsupported(const Row *row, const char *column,
 											  const char *hint);
+extern void gr_refuse_nulls(const Row *row);
+extern bool gr_row_is(const Row *row, const char *column, const char *word);
 extern void gr_require_word(const Row *row, const char *column,
 							const char *const *words);
 extern void gr_require_between(const Row *row, const char *column,

@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "query/query.h"
 #include "utils/rel.h"
@@ -21,7 +22,6 @@ gr_check_expressions(Oid events, const char *metric, const char *value,
 					 const char *covariate)
 {
 	OwnerContext saved;
-	StringInfoData buf;
 
 	gr_owner_enter(&saved, GetUserId());
 	gr_expression_check(events, value, "value", metric, false);
@@ -31,27 +31,7 @@ gr_check_expressions(Oid events, const char *metric, const char *value,
 		gr_expression_check(events, covariate, "covariate", metric, false);
 	if (filter)
 		gr_expression_check(events, filter, "filter", metric, true);
-
-	/* does it plan, and may the writer read it? */
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "EXPLAIN (COSTS OFF) SELECT (\n%s\n)", value);
-	if (denominator)
-		appendStringInfo(&buf, ", (\n%s\n)", denominator);
-	if (covariate)
-		appendStringInfo(&buf, ", (\n%s\n)", covariate);
-	appendStringInfo(&buf, " FROM %s", gr_relation_name(events));
-	if (filter)
-		appendStringInfo(&buf, " WHERE (\n%s\n)", filter);
-	gr_spi_query(buf.data, false, 0, NULL);
 	gr_owner_leave(&saved);
-}
-
-static bool
-is(const Row *row, const char *column, const char *word)
-{
-	char	   *value = gr_row_text(row, column);
-
-	return value && strcmp(value, word) == 0;
 }
 
 /* A column that only some kinds have must be NULL, or its default, elsewhere. */
@@ -82,21 +62,21 @@ static void
 check_kind(const Row *row)
 {
 	static const char *const over[] = {"events", "units", NULL};
-	bool		quantile = is(row, "kind", "quantile");
-	bool		over_units = is(row, "quantile_over", "units");
+	bool		quantile = gr_row_is(row, "kind", "quantile");
+	bool		over_units = gr_row_is(row, "quantile_over", "units");
 
 	if (gr_row_text(row, "value") == NULL)
 		gr_refuse(row, "value", "It may hold an SQL expression over one event.");
-	only_for(row, "denominator", NULL, is(row, "kind", "ratio"), "ratio");
+	only_for(row, "denominator", NULL, gr_row_is(row, "kind", "ratio"), "ratio");
 	only_for(row, "quantile", NULL, quantile, "quantile");
 	only_for(row, "quantile_over", "events", quantile, "quantile");
 	gr_require_word(row, "quantile_over", over);
 	gr_require_word(row, "unit_aggregate", gr_words_unit_aggregate);
-	only_for(row, "unit_aggregate", "sum", is(row, "kind", "mean") || (quantile && over_units),
+	only_for(row, "unit_aggregate", "sum", gr_row_is(row, "kind", "mean") || (quantile && over_units),
 			 "mean (or quantile over units)");
 	only_for(row, "covariate", NULL, !quantile, "mean\", \"proportion\" or \"ratio");
-	only_for(row, "cap_quantile", NULL, is(row, "kind", "mean") || is(row, "kind", "ratio"), "mean\" or \"ratio");
-	only_for(row, "cap_value", NULL, is(row, "kind", "mean"), "mean");
+	only_for(row, "cap_quantile", NULL, gr_row_is(row, "kind", "mean") || gr_row_is(row, "kind", "ratio"), "mean\" or \"ratio");
+	only_for(row, "cap_value", NULL, gr_row_is(row, "kind", "mean"), "mean");
 	gr_require_between(row, "cap_quantile", 0, 1);
 	gr_require_between(row, "cap_value", -INFINITY, INFINITY);
 	if (gr_row_text(row, "cap_quantile") && gr_row_text(row, "cap_value"))
@@ -110,15 +90,15 @@ static void
 check_role(Row *row)
 {
 	static const char *const worse[] = {"higher", "lower", NULL};
-	bool		guardrail = is(row, "role", "guardrail");
+	bool		guardrail = gr_row_is(row, "role", "guardrail");
 
 	gr_require_word(row, "role", gr_words_role);
 	gr_require_word(row, "worse", worse);
 	gr_require_word(row, "severity", gr_words_severity);
 	gr_require_word(row, "evidence", gr_words_evidence);
-	if (!guardrail && !is(row, "severity", "block"))
+	if (!guardrail && !gr_row_is(row, "severity", "block"))
 		gr_refuse(row, "severity", "It belongs to rules of role \"guardrail\".");
-	if (!guardrail && !is(row, "evidence", "breach"))
+	if (!guardrail && !gr_row_is(row, "evidence", "breach"))
 		gr_refuse(row, "evidence", "It belongs to rules of role \"guardrail\".");
 	if (gr_row_text(row, "alpha") == NULL)
 		gr_row_set(row, "alpha", Float8GetDatum(guardrail ? 0.10 : 0.05));
@@ -128,7 +108,7 @@ check_role(Row *row)
 static void
 check_limit(Row *row)
 {
-	bool		guardrail = is(row, "role", "guardrail");
+	bool		guardrail = gr_row_is(row, "role", "guardrail");
 	bool		null;
 	double		limit;
 
@@ -141,13 +121,13 @@ check_limit(Row *row)
 	}
 	gr_require_word(row, "limit_kind", gr_words_limit_kind);
 	limit = DatumGetFloat8(gr_row_datum(row, "limit_value", &null));
-	if (is(row, "limit_kind", "significance"))
+	if (gr_row_is(row, "limit_kind", "significance"))
 	{
 		if (!null && limit != 0)
 			gr_refuse(row, "limit_value", "With limit_kind \"significance\" there is no margin: leave it NULL.");
 		return;
 	}
-	if (null && !guardrail && !is(row, "limit_kind", "absolute"))
+	if (null && !guardrail && !gr_row_is(row, "limit_kind", "absolute"))
 	{
 		gr_row_set(row, "limit_value", Float8GetDatum(0));
 		return;
@@ -156,10 +136,10 @@ check_limit(Row *row)
 		gr_refuse(row, "limit_value", "It may hold a number in the metric's unit (relative: 0.05 is 5 %).");
 	if (!isfinite(limit))
 		gr_refuse(row, "limit_value", "It may hold a finite number.");
-	if (limit < 0 && !is(row, "limit_kind", "absolute"))
+	if (limit < 0 && !gr_row_is(row, "limit_kind", "absolute"))
 		gr_refuse(row, "limit_value", "It may hold a size, not below 0: "
 				  "the direction of harm stands in \"worse\".");
-	if (is(row, "limit_kind", "relative") && limit >= 1 && is(row, "worse", guardrail ? "lower" : "higher"))
+	if (gr_row_is(row, "limit_kind", "relative") && limit >= 1 && gr_row_is(row, "worse", guardrail ? "lower" : "higher"))
 		gr_refuse(row, "limit_value", "It may hold a fraction below 1: nothing falls by more than 100 %.");
 }
 
@@ -169,8 +149,10 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	Row			row = gr_trigger_row(fcinfo, "rule", "metric");
 	char	   *schema = gr_schema_of(fcinfo);
 	char	   *id,
-			   *metric;
+			   *metric,
+			   *display_unit;
 	const char *args[1];
+	Experiment	owned = {0};
 	Oid			events;
 
 	id = gr_row_text(&row, "experiment_id");
@@ -183,11 +165,15 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	check_kind(&row);
 	check_role(&row);
 	check_limit(&row);
+	display_unit = gr_row_text(&row, "display_unit");
+	if (display_unit && pg_mbstrlen(display_unit) > 20)
+		gr_refuse(&row, "display_unit", "It may hold at most 20 characters, such as ms or EUR.");
+	gr_refuse_nulls(&row);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	args[0] = id;
-	gr_spi_query(psprintf("SELECT events::oid::bigint FROM %s.guardrail_experiment"
+	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint FROM %s.guardrail_experiment"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	if (SPI_processed == 0)
 		ereport(ERROR,
@@ -195,6 +181,10 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 				 errmsg("column \"experiment_id\" of rule \"%s\" holds \"%s\", which is no experiment",
 						metric, id),
 				 errhint("Write the row of guardrail_experiment first.")));
+	/* its expressions run with the experiment's owner's rights */
+	owned.id = id;
+	owned.owner = (Oid) gr_spi_int8(0, 2, 0);
+	gr_require_ownership(&owned);
 	events = (Oid) gr_spi_int8(0, 1, 0);
 	gr_check_expressions(events, metric, gr_row_text(&row, "value"),
 						 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),

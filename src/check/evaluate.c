@@ -480,8 +480,9 @@ gr_evaluate(Oid function, const char *id, bool recorded, MemoryContext context)
 	e = gr_experiment_load(schema, id, context);
 	if (recorded)
 		gr_owner_leave(&saved);
+	(void) gr_relation_name(e->events);
 	/* live results are only for who may read the events himself */
-	else if (pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	if (!recorded && pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(e->events)),
 					   get_rel_name(e->events));
 	old = MemoryContextSwitchTo(context);

@@ -12,6 +12,7 @@
 #include "catalog/validate.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(guardrail_launch);
@@ -63,7 +64,10 @@ lock_experiment(FunctionCallInfo fcinfo, const char *schema)
 	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment WHERE experiment_id = $1 FOR UPDATE",
 						  schema), false, 1, args);
 	gr_owner_leave(&saved);
+	/* what the lock waited for is newer than the caller's snapshot */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	e = gr_experiment_load(schema, id, CurrentMemoryContext);
+	PopActiveSnapshot();
 	gr_require_ownership(e);
 	return e;
 }

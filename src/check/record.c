@@ -222,7 +222,13 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf("SELECT plan_version::bigint FROM %s.guardrail_experiment"
 						  " WHERE experiment_id = $1", schema), false, 1, args);
-	check.plan_version = SPI_processed > 0 ? (int) gr_spi_int8(0, 1, 0) : 0;
+	if (SPI_processed == 0)
+	{
+		/* deleted meanwhile */
+		gr_owner_leave(&saved);
+		return;
+	}
+	check.plan_version = (int) gr_spi_int8(0, 1, 0);
 	gr_spi_query(psprintf("SELECT pg_catalog.nextval('%s.guardrail_check_id')", schema),
 				 false, 0, NULL);
 	check.check_id = gr_spi_int8(0, 1, 0);
@@ -351,16 +357,13 @@ guardrail_check(PG_FUNCTION_ARGS)
 		ids = gr_experiments_running(schema, &n, context);
 	else
 	{
-		Experiment *e;
-
-		/* one that does not exist is the caller's error, not a failed check */
 		ids = palloc(sizeof(char *));
 		ids[0] = gr_arg_text(fcinfo, 0, "experiment");
-		e = gr_experiment_load(schema, ids[0], context);
-		if (strcmp(e->state, "draft") == 0)
+		/* one that does not exist, or a draft: the caller's error, no failed check */
+		if (strcmp(gr_experiment_load(schema, ids[0], context)->state, "draft") == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("experiment \"%s\" is a draft", e->id),
+					 errmsg("experiment \"%s\" is a draft", ids[0]),
 					 errhint("Launch it with guardrail_launch(); guardrail_evaluate() shows drafts.")));
 	}
 	gr_owner_leave(&saved);

@@ -212,6 +212,9 @@ extern const char *gr_verdict_word(GrVerdict verdict);
 extern void gr_reason_of_result(GrResult *r, const GrArm *control,
 								const GrTestState *test);
 
+/* Bytes of a name that fit into size, no UTF-8 character cut: for "%.*s". */
+extern int	gr_fitting(const char *name, int size);
+
 /* The rule's name as people say it: "load p95". */
 extern void gr_rule_title(const GrRule *rule, char *buf, size_t size);
 

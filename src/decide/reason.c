@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NUMBER_SIZE 64
+#define NUMBER_SIZE 128
+#define UNIT_SIZE 80
+#define NAME_SIZE 60
 
 const char *
 gr_status_word(GrStatus status)
@@ -48,6 +50,19 @@ gr_verdict_word(GrVerdict verdict)
 			return "SHIP";
 	}
 	return "?";
+}
+
+int
+gr_fitting(const char *name, int size)
+{
+	int			n = (int) strlen(name);
+
+	if (n <= size)
+		return n;
+	/* name[n] must begin a character */
+	for (n = size; n > 0 && ((unsigned char) name[n] & 0xC0) == 0x80; n--)
+		;
+	return n;
 }
 
 void
@@ -113,7 +128,7 @@ gr_format_effect(const GrRule *rule, double x, int digits, char *buf, size_t siz
 	format_number(x * factor, digits, rule->limit_kind != GR_LIMIT_ABSOLUTE,
 				  number, sizeof(number));
 	if (unit && unit[0] && isfinite(x))
-		snprintf(buf, size, "%s %.30s", number, unit);
+		snprintf(buf, size, "%s %.*s", number, gr_fitting(unit, UNIT_SIZE), unit);
 	else
 		snprintf(buf, size, "%s", number);
 }
@@ -127,8 +142,9 @@ format_limit(const GrRule *rule, char *buf, size_t size)
 	double		x = gr_signed_limit(rule) * factor;
 	bool		sign = rule->limit_kind != GR_LIMIT_ABSOLUTE && x != 0;
 
-	snprintf(buf, size, sign ? "%+.6g%s%.30s" : "%.6g%s%.30s", x + 0.0,
-			 unit && unit[0] ? " " : "", unit && unit[0] ? unit : "");
+	snprintf(buf, size, sign ? "%+.6g%s%.*s" : "%.6g%s%.*s", x + 0.0,
+			 unit && unit[0] ? " " : "", unit ? gr_fitting(unit, UNIT_SIZE) : 0,
+			 unit ? unit : "");
 }
 
 /* A bound; more digits when it would look like the limit. */
@@ -146,6 +162,25 @@ format_bound(const GrRule *rule, double x, char *buf, size_t size)
 	}
 }
 
+/* What was cut off may have ended within a UTF-8 character. */
+static void
+drop_partial_character(char *buf)
+{
+	size_t		n = strlen(buf);
+	size_t		lead = n;
+
+	while (lead > 0 && ((unsigned char) buf[lead - 1] & 0xC0) == 0x80)
+		lead--;
+	if (lead > 0 && (unsigned char) buf[lead - 1] >= 0xC0)
+	{
+		unsigned char c = (unsigned char) buf[lead - 1];
+		size_t		length = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+
+		if (n - (lead - 1) < length)
+			buf[lead - 1] = '\0';
+	}
+}
+
 static void __attribute__((format(gnu_printf, 3, 4)))
 append(char *buf, size_t size, const char *format,...)
 {
@@ -155,7 +190,8 @@ append(char *buf, size_t size, const char *format,...)
 	if (used + 1 >= size)
 		return;
 	va_start(args, format);
-	vsnprintf(buf + used, size - used, format, args);
+	if (vsnprintf(buf + used, size - used, format, args) >= (int) (size - used))
+		drop_partial_character(buf);
 	va_end(args);
 }
 
@@ -265,8 +301,8 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 		char		count[NUMBER_SIZE];
 
 		format_count(r->units_needed, count, sizeof(count));
-		append(r->reason, GR_REASON_SIZE, ": undecided, about %s more units needed in %.60s",
-			   count, r->arm->name);
+		append(r->reason, GR_REASON_SIZE, ": undecided, about %s more units needed in %.*s",
+			   count, gr_fitting(r->arm->name, NAME_SIZE), r->arm->name);
 	}
 	else
 		append(r->reason, GR_REASON_SIZE, ": undecided");
@@ -306,8 +342,10 @@ gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
 	gr_rule_title(rule, r->reason, GR_REASON_SIZE);
 	if (r->status == GR_NO_DATA)
 	{
-		append(r->reason, GR_REASON_SIZE, ": no data in %.60s",
-			   r->arm->units == 0 || isnan(r->treatment.value) ? r->arm->name : control->name);
+		const char *name = r->arm->units == 0 || isnan(r->treatment.value) ?
+			r->arm->name : control->name;
+
+		append(r->reason, GR_REASON_SIZE, ": no data in %.*s", gr_fitting(name, NAME_SIZE), name);
 		append_notes(r);
 		return;
 	}

@@ -31,12 +31,13 @@ bool
 gr_test_invalid(const GrTestState *test, char *why, size_t size)
 {
 	int64_t		all = test->total_units + test->crossover_units;
+	const char *split = test->split ? test->split : "";
 	double		share = all > 0 ? (double) test->crossover_units / (double) all : 0;
 
 	if (test->srm_p < test->srm_alpha)
 	{
-		snprintf(why, size, "sample ratio mismatch: %.300s (p = %.2g, alarm below %g)",
-				 test->split ? test->split : "", test->srm_p, test->srm_alpha);
+		snprintf(why, size, "sample ratio mismatch: %.*s (p = %.2g, alarm below %g)",
+				 gr_fitting(split, 300), split, test->srm_p, test->srm_alpha);
 		return true;
 	}
 	if (all >= test->min_units && share > test->max_crossover)
@@ -84,9 +85,11 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 	const GrResult *primary = out->primary;
 
 	if (arm->units < test->min_units || control->units < test->min_units)
-		add_clause(why, size, "; ", "too few units: %" PRId64 " in %.60s, %" PRId64
-				   " in %.60s, nothing is decided below %" PRId64,
-				   arm->units, arm->name, control->units, control->name, test->min_units);
+		add_clause(why, size, "; ", "too few units: %" PRId64 " in %.*s, %" PRId64
+				   " in %.*s, nothing is decided below %" PRId64,
+				   arm->units, gr_fitting(arm->name, 60), arm->name,
+				   control->units, gr_fitting(control->name, 60), control->name,
+				   test->min_units);
 	if (!test->over && test->planned_units > 0)
 		add_clause(why, size, "; ", "the test is not over: %" PRId64 " of %" PRId64 " units are in",
 				   test->total_units, test->planned_units);

@@ -47,7 +47,9 @@ require_one_expression(const char *text)
 		select->sortClause || select->limitOffset || select->limitCount ||
 		select->lockingClause)
 		not_one_expression("It has clauses of a query.");
-	if (list_length(select->targetList) != 1)
+	if (select->targetList == NIL)
+		not_one_expression("It is empty.");
+	if (list_length(select->targetList) > 1)
 		not_one_expression("It is a list of expressions.");
 	target = linitial_node(ResTarget, select->targetList);
 	if (target->name != NULL)
@@ -112,6 +114,9 @@ gr_expression_check(Oid events, const char *text, const char *column,
 	PG_TRY();
 	{
 		type = gr_expression_type(events, text);
+		/* does it plan, and may the writer read it? */
+		gr_spi_query(psprintf("EXPLAIN (COSTS OFF) SELECT (\n%s\n) FROM %s", text,
+							  gr_relation_name(events)), false, 0, NULL);
 	}
 	PG_CATCH();
 	{

@@ -49,7 +49,8 @@ gr_effect(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c)
 
 /*
  * Welch-Satterthwaite degrees of freedom of a + b.  A part without variance
- * has no say.  NaN when a part that has one has no degrees of freedom.
+ * has no say.  NaN when a part that has one has no degrees of freedom, or so
+ * few that the result underflows.
  */
 static double
 satterthwaite(double a, double df_a, double b, double df_b)
@@ -66,7 +67,7 @@ satterthwaite(double a, double df_a, double b, double df_b)
 		sum += share_a * share_a / df_a;
 	if (b > 0.0)
 		sum += share_b * share_b / df_b;
-	return 1.0 / sum;
+	return isinf(sum) ? NAN : 1.0 / sum;
 }
 
 /* First order standard error of t/c, scaled by c so that nothing overflows. */
@@ -348,6 +349,12 @@ gr_relative(double mean_t, double var_t, double n_t, double mean_c,
 
 	if (method == GR_DELTA)
 	{
+		/* the ratio or its error out of range: Fieller needs neither */
+		if (!isfinite(out->estimate) || out->se == 0.0)
+		{
+			out->statistic = out->df = NAN;
+			return GR_UNDEFINED;
+		}
 		out->statistic = (out->estimate - margin) / out->se;
 		out->df = satterthwaite(t.variance, t.df, c.variance, c.df);
 	}

@@ -229,11 +229,13 @@ static double
 student_upper(double t, double df)
 {
 	StudentParts s;
+	double		tail;
 
 	student_parts(t, df, &s);
 	if (student_is_central(&s))
 		return 0.5 - student_central(&s);
-	return 0.5 * s.scale * student_fraction(&s) * exp(s.power);
+	tail = 0.5 * s.scale * student_fraction(&s) * exp(s.power);
+	return tail > 0.5 ? 0.5 : tail;
 }
 
 double

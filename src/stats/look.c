@@ -28,8 +28,20 @@
 /* Less than this is not worth a bound. */
 #define LEAST_SPENT 1e-30
 
+/* A smaller step, relative to t, would be lost in the rounding of the scores. */
+#define LEAST_STEP 1e-13
+
+/* Probability that one look may lose or gain by quadrature. */
+#define WORST_MASS 1e-6
+
 /* A panel is integrated by its own nodes up to this half width, in sigmas. */
 #define WIDEST_PANEL 2.5
+
+/*
+ * Nor does a panel of this width, in sigmas, ever need halving: a convolution
+ * cannot bend more.  What still moves is where the kernel's reach ends.
+ */
+#define NARROWEST_PANEL 0.05
 
 /* The quadrature rule, and what interpolation and its check need. */
 typedef struct Rule
@@ -178,18 +190,29 @@ integrate_rest(const Step *step, const double *values, double center,
 	return sum;
 }
 
+/* A panel in score units: the nodes do not reach its edges. */
+static void
+panel_extent(const Step *step, const double *x, double *center, double *half)
+{
+	*center = 0.5 * (x[0] + x[NODES - 1]) * step->root_from;
+	*half = (x[NODES - 1] - x[0]) / (2.0 * step->rule.node[NODES - 1])
+		* step->root_from;
+}
+
 static double
 integrate_panel(const Step *step, Kernel kernel, double s, double reach,
 				const double *x, const double *w)
 {
-	double		center = 0.5 * (x[0] + x[NODES - 1]) * step->root_from;
-	double		half = (x[NODES - 1] - x[0]) / (2.0 * step->rule.node[NODES - 1])
-		* step->root_from;
-	double		low = center - half;
-	double		high = center + half;
+	double		center;
+	double		half;
+	double		low;
+	double		high;
 	double		values[NODES];
 	double		sum = 0.0;
 
+	panel_extent(step, x, &center, &half);
+	low = center - half;
+	high = center + half;
 	if (high < s - reach || (kernel == KERNEL_DENSITY && low > s + reach))
 		return 0.0;
 	if (half <= WIDEST_PANEL * step->sigma || low > s + reach)
@@ -274,8 +297,12 @@ first_edges(const Step *step, double low, double high, double *edges)
 	candidates[n++] = 0.0;
 	if (from->looks > 0 && from->npoints > 0)
 	{
-		double		last = from->x[from->npoints - 1] * step->root_from;
+		double		center;
+		double		half;
+		double		last;
 
+		panel_extent(step, from->x + from->npoints - NODES, &center, &half);
+		last = center + half;
 		for (int sign = -1; sign <= 1; sign += 2)
 		{
 			candidates[n++] = sign * last - 8.0 * step->sigma;
@@ -325,7 +352,7 @@ build_panels(const Step *step, double low, double high, double tolerance,
 			return false;
 		if (sample_panel(step, a, b, tolerance, next->x + next->npoints,
 						 next->w + next->npoints) ||
-			!(middle > a && middle < b))
+			b - a <= NARROWEST_PANEL * step->sigma)
 		{
 			next->npoints += NODES;
 			left--;
@@ -335,6 +362,29 @@ build_panels(const Step *step, double low, double high, double tolerance,
 		edges[left++] = a;
 	}
 	return true;
+}
+
+static double
+mass(const GrLookState *state)
+{
+	double		sum = 0.0;
+
+	if (state->looks == 0)
+		return 1.0;
+	for (int i = 0; i < state->npoints; i++)
+		sum += state->w[i];
+	return sum;
+}
+
+/*
+ * What had not crossed before either crosses now or has not crossed yet: a
+ * density so narrow that the first nodes passed over it would show here.
+ */
+static bool
+mass_is_kept(const GrLookState *from, const GrLookState *next)
+{
+	return fabs(mass(from) - mass(next) - (next->spent - from->spent))
+		<= WORST_MASS;
 }
 
 static GrCode
@@ -353,7 +403,7 @@ next_state(const Step *step, double t, double bound, double spent,
 	for (double tolerance = 1e-10; tolerance < 1e-5; tolerance *= 30.0)
 	{
 		if (build_panels(step, low, high, tolerance, next))
-			return GR_OK;
+			return mass_is_kept(step->from, next) ? GR_OK : GR_NO_CONVERGENCE;
 	}
 	return GR_NO_CONVERGENCE;
 }
@@ -393,8 +443,8 @@ gr_look_valid(const GrLookState *state)
 static GrCode
 init_step(Step *step, const GrLookState *state, double t)
 {
-	if (!gr_look_valid(state) || !(t > state->t) || isinf(t) ||
-		!(t >= DBL_MIN) || state->looks >= GR_MAX_LOOKS)
+	if (!gr_look_valid(state) || !(t - state->t > LEAST_STEP * t) ||
+		isinf(t) || !(t >= DBL_MIN) || state->looks >= GR_MAX_LOOKS)
 		return GR_BAD_ARGUMENT;
 	step->from = state;
 	step->root_from = sqrt(state->t);
@@ -471,6 +521,8 @@ gr_look_bound(const GrLookState *state, double t, double spent,
 	if (code == GR_OK && next != NULL)
 		code = next_state(&step, t, *bound, rest > 0.0 ? spent : state->spent,
 						  next);
+	if (code != GR_OK)
+		*bound = NAN;
 	return code;
 }
 
@@ -494,5 +546,9 @@ gr_look_spent(const GrLookState *state, double t, double bound,
 	tail = isinf(bound) ? 0.0
 		: integrate(&step, KERNEL_TAIL, bound * step.root);
 	*spent = fmin(state->spent + state->sides * tail, 1.0);
-	return next == NULL ? GR_OK : next_state(&step, t, bound, *spent, next);
+	if (next != NULL)
+		code = next_state(&step, t, bound, *spent, next);
+	if (code != GR_OK)
+		*spent = NAN;
+	return code;
 }

@@ -18,6 +18,24 @@ sides_valid(int sides)
 	return sides == 1 || sides == 2;
 }
 
+/* ln(1 + n/rho), whose quotient may overflow. */
+static double
+log_growth(double n, double rho)
+{
+	double		quotient = n / rho;
+
+	return isinf(quotient) ? log(n) - log(rho) : log1p(quotient);
+}
+
+/* sqrt((n + rho)/n): what s/sqrt(n + rho) is smaller than z by. */
+static double
+root_shrink(double n, double rho)
+{
+	double		quotient = rho / n;
+
+	return isinf(quotient) ? sqrt(rho) / sqrt(n) : sqrt(1.0 + quotient);
+}
+
 double
 gr_mixture_rho(double n_star, double alpha, int sides)
 {
@@ -42,8 +60,8 @@ gr_mixture_log_e(double z, double n, double rho, int sides)
 		return NAN;
 	if (n == 0.0)
 		return 0.0;
-	x = z / sqrt(1.0 + rho / n);
-	shrink = -0.5 * log1p(n / rho);
+	x = z / fmin(root_shrink(n, rho), DBL_MAX);
+	shrink = -0.5 * log_growth(n, rho);
 	if (sides == 2)
 		return shrink + 0.5 * x * x;
 	return shrink + log(2.0) + gr_log_normal_cdf_scaled(x);
@@ -84,7 +102,7 @@ gr_mixture_multiplier(double n, double rho, double alpha, int sides)
 		return NAN;
 	if (n == 0.0)
 		return INFINITY;
-	goal = 0.5 * log1p(n / rho) - log(alpha);
+	goal = 0.5 * log_growth(n, rho) - log(alpha);
 	x = sides == 2 ? sqrt(2.0 * goal) : one_sided_root(goal);
-	return x * sqrt(1.0 + rho / n);
+	return x * root_shrink(n, rho);
 }

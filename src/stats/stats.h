@@ -60,7 +60,10 @@ extern double gr_t_cdf(double t, double df);
 extern double gr_t_sf(double t, double df);
 extern double gr_t_isf(double q, double df);
 
-/* Upper tail of chi-square, x >= 0, df > 0. */
+/*
+ * Upper tail of chi-square, x >= 0, df > 0.  NaN where it does not settle: x
+ * close to df beyond some 1e6.
+ */
 extern double gr_chisq_sf(double x, double df);
 
 /* ---- moments (moments.c) ---------------------------------------------- */
@@ -415,7 +418,7 @@ extern bool gr_look_valid(const GrLookState *state);
  * sides together), by recursive integration (Armitage, McPherson and Rowe
  * 1969).  next (may be NULL) receives the state after the look.  Nothing to
  * spend, or less than 1e-30: +Inf, and the rest is kept for later.  t not above
- * state->t: GR_BAD_ARGUMENT.
+ * state->t by more than rounding (1e-13 t): GR_BAD_ARGUMENT.
  */
 extern GrCode gr_look_bound(const GrLookState *state, double t, double spent,
 							double *bound, GrLookState *next);

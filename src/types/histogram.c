@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "common/int.h"
 #include "libpq/pqformat.h"
 #include "utils/memutils.h"
 
@@ -201,7 +202,8 @@ guardrail_histogram_combine(PG_FUNCTION_ARGS)
 				nb,
 				n;
 	int64		skipped_a,
-				skipped_b;
+				skipped_b,
+				total;
 
 	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
 		PG_RETURN_NULL();
@@ -211,10 +213,15 @@ guardrail_histogram_combine(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	a = gr_histogram_read(PG_GETARG_HISTOGRAM_P(0), &na, &skipped_a);
 	b = gr_histogram_read(PG_GETARG_HISTOGRAM_P(1), &nb, &skipped_b);
+	if (pg_add_s64_overflow(gr_histogram_total(a, na), gr_histogram_total(b, nb), &total) ||
+		pg_add_s64_overflow(skipped_a, skipped_b, &skipped_a))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("cannot merge histograms: a number would be out of range")));
 	out = MemoryContextAllocHuge(CurrentMemoryContext,
 								 sizeof(GrBin) * Max(na + nb, 1));
 	n = (int) gr_histogram_merge(a, na, b, nb, out);
-	PG_RETURN_POINTER(gr_histogram_make(out, n, skipped_a + skipped_b));
+	PG_RETURN_POINTER(gr_histogram_make(out, n, skipped_a));
 }
 
 Datum

@@ -118,50 +118,13 @@ guardrail_p_adjust(PG_FUNCTION_ARGS)
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/*
- * counts and shares of a test of the split.  *shares is NULL for equal shares.
- */
-static int64 *
-read_split(FunctionCallInfo fcinfo, int *n, double **shares)
-{
-	int64	   *counts = gr_arg_int8_array(fcinfo, 0, "counts", n);
-	int			nshares;
-
-	if (*n < 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"counts\" must have at least two elements")));
-	for (int i = 0; i < *n; i++)
-		if (counts[i] < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("argument \"counts\" must not contain negative numbers"),
-					 errdetail("Element %d is " INT64_FORMAT ".", i + 1, counts[i])));
-	*shares = NULL;
-	if (PG_ARGISNULL(1))
-		return counts;
-	*shares = gr_arg_float8_array(fcinfo, 1, "shares", &nshares);
-	if (nshares != *n)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"shares\" must have as many elements as \"counts\""),
-				 errdetail("They have %d and %d.", nshares, *n)));
-	for (int i = 0; i < *n; i++)
-		if ((*shares)[i] <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("argument \"shares\" must contain positive numbers only"),
-					 errdetail("Element %d is %g.", i + 1, (*shares)[i])));
-	return counts;
-}
-
 /* guardrail_srm(counts, shares) */
 Datum
 guardrail_srm(PG_FUNCTION_ARGS)
 {
 	int			n;
 	double	   *shares;
-	int64	   *counts = read_split(fcinfo, &n, &shares);
+	int64	   *counts = gr_arg_split(fcinfo, 0, 1, &n, &shares);
 	double		values[3] = {NAN, NAN, NAN};
 
 	(void) gr_srm(counts, shares, n, &values[0], &values[1], &values[2]);
@@ -194,14 +157,19 @@ compare_estimates(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c,
 				  GrTest *out)
 {
 	double		tail = (alternative == GR_TWO_SIDED) ? (1 - level) / 2 : 1 - level;
+	double		crit;
 
 	*out = (GrTest) {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
 	out->estimate = gr_effect(kind, t, c);
 	if (gr_contrast_statistic(kind, t, c, margin, &out->statistic, &out->df,
 							  &out->se) != GR_OK)
 		return;
-	(void) gr_contrast_bounds(kind, t, c, gr_t_isf(tail, out->df),
-							  &out->lower, &out->upper);
+	crit = gr_t_isf(tail, out->df);
+	/* one-sided below level 0.5 the bounds change places */
+	if (crit >= 0)
+		(void) gr_contrast_bounds(kind, t, c, crit, &out->lower, &out->upper);
+	else
+		(void) gr_contrast_bounds(kind, t, c, -crit, &out->upper, &out->lower);
 	switch (alternative)
 	{
 		case GR_TWO_SIDED:

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "common/int.h"
 #include "libpq/pqformat.h"
 
 PG_FUNCTION_INFO_V1(guardrail_summary_in);
@@ -248,11 +249,15 @@ guardrail_summary_combine(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_POINTER(gr_summary_make(&b, skipped_b));
 	gr_summary_read(PG_GETARG_SUMMARY_P(0), &a, &skipped_a);
-	if (!gr_moments_merge(&a, &b))
+	if (a.dim != b.dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cannot merge summaries of %d and %d variables", a.dim, b.dim)));
-	PG_RETURN_POINTER(gr_summary_make(&a, skipped_a + skipped_b));
+	if (!gr_moments_merge(&a, &b) || pg_add_s64_overflow(skipped_a, skipped_b, &skipped_a))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("cannot merge summaries: a number would be out of range")));
+	PG_RETURN_POINTER(gr_summary_make(&a, skipped_a));
 }
 
 Datum
