@@ -13,8 +13,13 @@
 /* Concentration of the prior of the sequential test of the split. */
 #define SRM_PRIOR 10000
 
-/* Units that must carry a metric before a normal approximation speaks. */
+/*
+ * Units that must carry a metric before a normal approximation speaks, and the
+ * same for a split that is not even, where the difference of two means is skewed
+ * by |1 - 2s| / sqrt(s (1 - s) units).  Found by simulation: doc/simulation.md.
+ */
 #define MIN_CARRYING 30
+#define MIN_CARRYING_SKEWED 200
 
 static int
 compare_names(const void *a, const void *b)
@@ -174,7 +179,6 @@ fill_test(Evaluation *v)
 	t->over = e->monitoring != GR_FIXED ||
 		(t->planned_units > 0 && t->total_units >= t->planned_units) ||
 		e->ended || strcmp(e->state, "stopped") == 0;
-	t->min_carrying = MIN_CARRYING;
 	t->beta = planned_beta(e);
 	t->monitor = &v->monitor;
 	for (int i = 0; i < e->nrules; i++)
@@ -385,6 +389,19 @@ carrying_units(const Evaluation *v, const GrResult *r, const Rule *rule)
 	return strcmp(rule->kind, "proportion") == 0 ? Min(nonzero, zero) : nonzero;
 }
 
+/* How many units must carry the metric, for the split of these two arms. */
+static double
+carrying_needed(const GrArm *arm, const GrArm *control, const Rule *rule)
+{
+	double		s = (double) arm->units / (double) Max(arm->units + control->units, 1);
+
+	if (rule->rule.limit_kind == GR_LIMIT_ABSOLUTE)
+		return MIN_CARRYING_SKEWED;
+	if (s <= 0 || s >= 1)
+		return MIN_CARRYING;
+	return ceil(Max(MIN_CARRYING, MIN_CARRYING_SKEWED * (1 - 2 * s) * (1 - 2 * s) / (s * (1 - s))));
+}
+
 /* What the metric's unit totals were capped at; NaN: nothing. */
 static double
 cap_of(const Evaluation *v, const char *name, const Rule *rule)
@@ -449,6 +466,7 @@ decide(Evaluation *v)
 			r->variance_removed = 1 - (r->control.variance + r->treatment.variance) / (raw[0] + raw[1]);
 			r->cap = cap_of(v, r->arm->name, &e->rules[k]);
 			r->carrying = carrying_units(v, r, &e->rules[k]);
+			r->carrying_needed = carrying_needed(r->arm, &v->control, &e->rules[k]);
 			inspect_column(v, &e->rules[k], r);
 			recall(v->past, r);
 		}

@@ -84,7 +84,6 @@ typedef struct GrTestState
 	int64_t		planned_units;	/* 0: none */
 	bool		over;			/* the time to decide has come: always so under a
 								 * sequential design, under fixed at the end */
-	double		min_carrying;	/* see GrResult.carrying */
 	double		beta;			/* 1 - power that each test is planned at */
 	GrMonitor  *monitor;
 	bool		has_primary;
@@ -134,6 +133,7 @@ typedef struct GrResult
 	double		carrying;		/* units of the arms compared whose value is not 0,
 								 * of a proportion the fewer of ones and zeros; NaN:
 								 * not known */
+	double		carrying_needed;	/* fewer decide nothing */
 	double		variance_removed;	/* share, by the covariate; NaN: none */
 	double		cap;			/* what unit totals were capped at; NaN: nothing */
 	double		left_out;		/* non-finite values, for the reason */

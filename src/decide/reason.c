@@ -279,10 +279,10 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 		append(r->reason, GR_REASON_SIZE,
 			   ": %" PRId64 " units, nothing is decided below %" PRId64 " in each arm",
 			   fewest, test->min_units);
-	else if (r->carrying < test->min_carrying)
+	else if (r->carrying < r->carrying_needed)
 		append(r->reason, GR_REASON_SIZE,
 			   ": only %.0f units carry the metric, nothing is decided below %.0f",
-			   r->carrying, test->min_carrying);
+			   r->carrying, r->carrying_needed);
 	else if (isinf(r->treatment.variance) || isinf(r->control.variance))
 		append(r->reason, GR_REASON_SIZE, ": too few events for a bound");
 	else if (test->monitor->kind == GR_GROUP_SEQUENTIAL && !test->monitor->is_look)

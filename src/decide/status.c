@@ -121,7 +121,7 @@ estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 	r->at.df = NAN;
 	memset(r->is_witness, 0, sizeof(r->is_witness));
 	r->usable = r->status != GR_NO_DATA && has_enough_units(r, control, test) &&
-		!(r->carrying < test->min_carrying) &&
+		!(r->carrying < r->carrying_needed) &&
 		(m->kind != GR_GROUP_SEQUENTIAL || m->is_look) &&
 		test_statistic(rule, GR_TEST_BREACH, &r->treatment, &r->control, &z, &df, &r->se) == GR_OK;
 	if (is_tested(rule, GR_TEST_BREACH))
