@@ -69,6 +69,9 @@ name_culprit(const Evaluation *v, StringInfo buf, const int64 *counts,
 		double		expected = total * shares[i] / sum;
 		double		z = fabs((double) counts[i] - expected) / sqrt(Max(expected, 1));
 
+		/* of two that are equally far, the one that lost units */
+		if ((double) counts[i] < expected)
+			z *= 1 + 1e-9;
 		if (z > largest)
 		{
 			largest = z;
@@ -367,7 +370,8 @@ inspect_column(const Evaluation *v, const Rule *rule, GrResult *r)
 
 /*
  * Units of the arms compared that carry the metric: those whose value is not 0,
- * of a proportion the fewer of ones and zeros.  NaN for quantiles.
+ * of a proportion the fewer of ones and zeros.  NaN for quantiles, and where
+ * most units carry it: a dense metric needs no more than min_units.
  */
 static double
 carrying_units(const Evaluation *v, const GrResult *r, const Rule *rule)
@@ -386,7 +390,9 @@ carrying_units(const Evaluation *v, const GrResult *r, const Rule *rule)
 		nonzero += (double) m->nonzero;
 		zero += (double) (m->moments.n + m->adjusted.n - m->nonzero);
 	}
-	return strcmp(rule->kind, "proportion") == 0 ? Min(nonzero, zero) : nonzero;
+	if (strcmp(rule->kind, "proportion") == 0)
+		return Min(nonzero, zero);
+	return nonzero < zero ? nonzero : NAN;
 }
 
 /* How many units must carry the metric, for the split of these two arms. */

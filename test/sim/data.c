@@ -346,17 +346,16 @@ data_estimates(Data *data, double multiplier, GrEstimate *treatment, GrEstimate 
 }
 
 double
-data_carrying(const Data *data)
+data_carrying(const Data *data, double *needed)
 {
 	double		nonzero = (double) (data->arm[0].nonzero + data->arm[1].nonzero);
 	double		zero = (double) (data_units(data, false) + data_units(data, true)) - nonzero;
-	double		balance = data->share * (1 - data->share) / pow(1 - 2 * data->share, 2);
+	double		s = data->share;
 
+	*needed = ceil(fmax(30, 200 * (1 - 2 * s) * (1 - 2 * s) / (s * (1 - s))));
 	if (data->kind == SCORE || data->kind == LATENCY_P95)
 		return NAN;
-	if (data->kind == PROPORTION || data->kind == CRASH_UNITS)
-		nonzero = fmin(nonzero, zero);
-	return fmin(nonzero, nonzero * balance * 30 / 200);
+	return data->kind == PROPORTION || data->kind == CRASH_UNITS ? fmin(nonzero, zero) : nonzero;
 }
 
 double

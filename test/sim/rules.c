@@ -129,11 +129,11 @@ check(Data *data, RuleId rule, double planned, const GrRule *guardrail, Log *log
 	static GrResult r;
 	GrScratch	scratch = {p, alpha, adjusted, divisor, order, member, of_result, testable};
 	GrBoundRow	rows[2 * LEVELS];
-	GrMonitor	m;
+	GrMonitor	m = {0};
 	GrArm		treatment = {"treatment", data_units(data, true), 0};
 	GrArm		control = {"control", data_units(data, false), 0};
 	GrTestState test = {.correction = GR_ADJUST_HOLM,.srm_p = NAN,.min_units = MIN_UNITS,
-		.planned_units = (int64_t) planned,.min_carrying = 30,.beta = 0.2,.monitor = &m,
+		.planned_units = (int64_t) planned,.beta = 0.2,.monitor = &m,
 	.over = rule != FIXED || look == LOOKS};
 	GrArmVerdict verdict;
 	GrOccasion	at;
@@ -149,8 +149,8 @@ check(Data *data, RuleId rule, double planned, const GrRule *guardrail, Log *log
 	if (!isfinite(multiplier))
 		multiplier = gr_t_isf(ALPHA, at.df);
 	data_estimates(data, multiplier, &r.treatment, &r.control);
-	r.carrying = data_carrying(data);
-	r.null_share_p = NAN;
+	r.carrying = data_carrying(data, &r.carrying_needed);
+	r.variance_removed = r.cap = r.null_share_p = NAN;
 	memcpy(r.past, log->past, sizeof(r.past));
 	r.latched = log->breached && rule != POINT;
 	gr_decide_results(&r, 1, 1, &control, &test, &scratch);
@@ -164,7 +164,8 @@ check(Data *data, RuleId rule, double planned, const GrRule *guardrail, Log *log
 
 /* ---- published rules ------------------------------------------------------ */
 
-double
+/* The multiplier of its bound, n units of both arms. */
+static double
 published_multiplier(RuleId rule, double n)
 {
 	double		rho,
@@ -185,6 +186,30 @@ published_multiplier(RuleId rule, double n)
 			return sqrt((1 + tau) / tau * (2 * log(1 / ALPHA) + log1p(tau)));
 		default:
 			return INFINITY;
+	}
+}
+
+double
+rule_bound(RuleId rule, int look, double planned)
+{
+	double		n = planned * look / LOOKS;
+
+	switch (rule)
+	{
+		case FIXED:
+			return look == LOOKS ? gr_normal_isf(ALPHA) : INFINITY;
+		case ALWAYS_VALID:
+			return gr_mixture_multiplier(n, gr_mixture_rho(5000, ALPHA, 1), ALPHA, 1);
+		case ALWAYS_VALID_PLAN:
+			return gr_mixture_multiplier(n, gr_mixture_rho(planned / 4, ALPHA, 1), ALPHA, 1);
+		case GS_POWER:
+		case GS_POCOCK:
+		case GS_OBRIEN_FLEMING:
+			return plan_bounds(rule - GS_POWER, 1)->bound[GR_TEST_BREACH][1][look - 1];
+		case POINT:
+			return 0;
+		default:
+			return published_multiplier(rule, n);
 	}
 }
 

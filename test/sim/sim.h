@@ -63,8 +63,8 @@ extern int64_t data_units(const Data *data, bool treatment);
 extern void data_estimates(Data *data, double multiplier, GrEstimate *treatment,
 						   GrEstimate *control);
 
-/* GrResult.carrying */
-extern double data_carrying(const Data *data);
+/* Units that carry the metric, and how many must: as src/check/evaluate.c has it. */
+extern double data_carrying(const Data *data, double *needed);
 
 /* Standard error of the lift at the plan's end, in relation to the control. */
 extern double data_pilot(Data *data, gsl_rng *rng, double lift, int runs);
@@ -101,7 +101,7 @@ typedef struct Outcome
 extern void run_rules(Data *data, Kind kind, double margin, gsl_rng *rng, double lift,
 					  Outcome outcome[RULES]);
 
-/* The multiplier of a published rule's bound, n units of both arms. */
-extern double published_multiplier(RuleId rule, double n);
+/* The bound of a rule on the z scale, at a look of a plan of so many units. */
+extern double rule_bound(RuleId rule, int look, double planned);
 
 #endif							/* SIM_H */

@@ -3,7 +3,7 @@
 -- percentile_cont over the units of both arms; for the fast and the two-level
 -- shape of the scan.  The data are made by a linear congruence: no random().
 SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS guardrail;
+CREATE EXTENSION guardrail;
 CREATE TABLE adjusted_users AS
 SELECT u AS user_id, (ARRAY['control', 'treatment'])[(u * 7919 % 13 < 6)::int + 1] AS variant,
        CASE WHEN u % 10 > 0 THEN exp((u * 104729 % 1000) / 500.0) END AS pre
@@ -90,3 +90,4 @@ DROP FUNCTION against_oracle;
 DROP VIEW adjusted_linear, adjusted_per_user;
 DROP TABLE adjusted_users, adjusted_events, adjusted_oracle;
 DELETE FROM guardrail_experiment;
+DROP EXTENSION guardrail;

@@ -6,7 +6,7 @@
 -- the sum, 2.766071 standard errors (Howard et al. 2021).
 \set VERBOSITY default
 SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS guardrail;
+CREATE EXTENSION guardrail;
 CREATE TABLE monitored (user_id bigint, variant text, batch int, x float8, y float8);
 -- two arms, batches alike: the effect stays, its error shrinks
 INSERT INTO monitored
@@ -113,3 +113,4 @@ CALL guardrail_check('obf');
 ROLLBACK;
 DROP PROCEDURE look;
 DROP TABLE monitored, seen, with_cache, mixture, latch, split;
+DROP EXTENSION guardrail;

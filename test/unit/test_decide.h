@@ -82,7 +82,6 @@ plan_init(Plan *plan, GrMonitoring monitoring)
 	plan->test.srm_p = NAN;
 	plan->test.max_crossover = 0.01;
 	plan->test.min_units = 100;
-	plan->test.min_carrying = 30;
 	plan->test.beta = 0.2;
 	plan->test.over = true;
 	plan->narms = 1;
@@ -181,7 +180,8 @@ evaluate(Plan *plan, Check *check)
 
 		r->rule = &plan->rules[i % plan->nrules];
 		r->arm = &check->arms[i / plan->nrules];
-		r->null_share_p = NAN;
+		r->carrying_needed = 30;
+		r->variance_removed = r->cap = r->null_share_p = NAN;
 		r->null_share_alpha = test->srm_alpha;
 		memcpy(r->past, plan->past[i], sizeof(r->past));
 		r->latched = plan->breached[i] &&
