@@ -33,4 +33,11 @@
 #define GR_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 18 puts it first and has no word for it at the end */
+#if PG_VERSION_NUM >= 180000
+#define GR_NORETURN pg_noreturn
+#else
+#define GR_NORETURN __attribute__((noreturn))
+#endif
+
 #endif							/* GR_COMPAT_H */

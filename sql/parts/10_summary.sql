@@ -21,6 +21,14 @@ CREATE AGGREGATE guardrail_summarize(x double precision, y double precision) (
   COMBINEFUNC = guardrail_summary_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_summarize(double precision, double precision) IS
   'summary of two values per unit, such as numerator and denominator of a ratio';
+CREATE FUNCTION guardrail_summary_add(guardrail_summary, double precision, double precision, double precision) RETURNS guardrail_summary
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_summary_add(guardrail_summary, double precision, double precision, double precision) IS 'transition of guardrail_summarize(x, y, u)';
+CREATE AGGREGATE guardrail_summarize(x double precision, y double precision, u double precision) (
+  SFUNC = guardrail_summary_add, STYPE = guardrail_summary, SSPACE = 144,
+  COMBINEFUNC = guardrail_summary_combine, PARALLEL = SAFE);
+COMMENT ON AGGREGATE guardrail_summarize(double precision, double precision, double precision) IS
+  'summary of three values per unit: numerator and denominator of a ratio, and a covariate';
 CREATE AGGREGATE guardrail_rollup(guardrail_summary) (
   SFUNC = guardrail_summary_combine, STYPE = guardrail_summary, SSPACE = 96,
   COMBINEFUNC = guardrail_summary_combine, PARALLEL = SAFE);

@@ -23,7 +23,7 @@ CREATE TABLE guardrail_experiment (
   starts_at timestamptz,
   ends_at timestamptz CHECK (ends_at > starts_at),
   planned_units bigint CHECK (planned_units > 0),
-  monitoring text DEFAULT 'fixed',
+  monitoring text,
   spending text NOT NULL DEFAULT 'power',
   spending_phi double precision NOT NULL DEFAULT 1,
   correction text NOT NULL DEFAULT 'holm',
@@ -53,9 +53,9 @@ COMMENT ON COLUMN guardrail_experiment.shares IS 'planned traffic, such as {"con
 COMMENT ON COLUMN guardrail_experiment.starts_at IS 'only events at or after it count';
 COMMENT ON COLUMN guardrail_experiment.ends_at IS 'only events before it count; the test is over when it has passed';
 COMMENT ON COLUMN guardrail_experiment.planned_units IS 'units over all arms that the test was planned for';
-COMMENT ON COLUMN guardrail_experiment.monitoring IS 'fixed: one test at the end; other designs are not supported by this version';
-COMMENT ON COLUMN guardrail_experiment.spending IS 'not supported by this version';
-COMMENT ON COLUMN guardrail_experiment.spending_phi IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.monitoring IS 'always_valid, group_sequential or fixed; NULL is settled at launch: group_sequential when planned_units is given, else always_valid';
+COMMENT ON COLUMN guardrail_experiment.spending IS 'spending function of the breach tests under group_sequential: power, pocock, obrien_fleming';
+COMMENT ON COLUMN guardrail_experiment.spending_phi IS 'exponent of spending power';
 COMMENT ON COLUMN guardrail_experiment.correction IS 'over the breach tests of blocking guardrails and arms: none, bonferroni, holm, hochberg';
 COMMENT ON COLUMN guardrail_experiment.srm_alpha IS 'level of the alarm for a sample ratio mismatch';
 COMMENT ON COLUMN guardrail_experiment.max_crossover IS 'share of units seen in two arms above which the test is INVALID';
@@ -104,6 +104,9 @@ COMMENT ON COLUMN guardrail_rule.filter IS 'boolean SQL expression: which events
 COMMENT ON COLUMN guardrail_rule.unit_aggregate IS 'how a mean folds the events of a unit: sum, count, max, min, avg';
 COMMENT ON COLUMN guardrail_rule.quantile IS '0.95 for p95';
 COMMENT ON COLUMN guardrail_rule.quantile_over IS 'events (clustered by unit) or units';
+COMMENT ON COLUMN guardrail_rule.covariate IS 'SQL expression: a value per unit from before the experiment, constant over its events (CUPED)';
+COMMENT ON COLUMN guardrail_rule.cap_quantile IS 'winsorise the unit totals at this quantile, pooled over all arms';
+COMMENT ON COLUMN guardrail_rule.cap_value IS 'winsorise the unit totals at this value';
 COMMENT ON COLUMN guardrail_rule.worse IS 'higher or lower: the direction of harm';
 COMMENT ON COLUMN guardrail_rule.limit_kind IS 'absolute (the treatment''s own value), difference, relative (0.05 is 5 % of control), significance (no margin)';
 COMMENT ON COLUMN guardrail_rule.limit_value IS 'in the metric''s unit; a size without sign for difference and relative; on the primary the improvement asked for';

@@ -10,6 +10,7 @@ CREATE TABLE guardrail_check_log (
     checked_at timestamptz NOT NULL,
     plan_version integer,
     error text,
+    look_no integer,
     experiment_id text,
     variant text,
     verdict text,
@@ -34,6 +35,8 @@ CREATE TABLE guardrail_check_log (
     events_treatment bigint,
     null_unit_rows bigint,
     unknown_arm_rows bigint,
+    monitoring text,
+    information double precision,
     PRIMARY KEY (check_id, arm_no)
 );
 ALTER TABLE guardrail_check_log ALTER experiment_id SET NOT NULL, ALTER verdict SET NOT NULL;
@@ -44,6 +47,11 @@ COMMENT ON TABLE guardrail_check_log IS
 CREATE TABLE guardrail_result_log (
     check_id bigint NOT NULL,
     checked_at timestamptz NOT NULL,
+    n_compared double precision,
+    look_no integer,
+    breach_check bigint,
+    safe_check bigint,
+    goal_check bigint,
     experiment_id text,
     variant text,
     metric text,
@@ -53,6 +61,8 @@ CREATE TABLE guardrail_result_log (
     north_star boolean,
     control_value double precision,
     treatment_value double precision,
+    control_se double precision,
+    treatment_se double precision,
     effect double precision,
     effect_lower double precision,
     effect_upper double precision,
@@ -79,6 +89,19 @@ ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
 COMMENT ON TABLE guardrail_result_log IS
   'the metrics of every check ever recorded, one row per treatment arm and metric; append-only';
 
+CREATE TABLE guardrail_look_state (
+    experiment_id text NOT NULL,
+    kind integer NOT NULL,
+    level double precision NOT NULL,
+    plan_version integer NOT NULL,
+    looks integer NOT NULL,
+    bounds double precision[] NOT NULL,
+    state bytea NOT NULL,
+    PRIMARY KEY (experiment_id, kind, level)
+);
+COMMENT ON TABLE guardrail_look_state IS
+  'bounds of the looks so far under group_sequential, so that the next costs one step; computed anew when missing';
+
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_log
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_result_log
@@ -88,7 +111,7 @@ CREATE VIEW guardrail_verdict AS
   SELECT l.experiment_id, l.variant, l.verdict, l.status, l.reason, l.primary_metric, l.primary_status,
     l.primary_effect, l.primary_lower, l.primary_upper, l.guardrails, l.breached, l.safe, l.undecided,
     l.no_data, l.srm_p, l.crossover_share, l.crossover_units, l.units_control, l.units_treatment,
-    l.events_control, l.events_treatment, l.null_unit_rows, l.unknown_arm_rows,
+    l.events_control, l.events_treatment, l.null_unit_rows, l.unknown_arm_rows, l.monitoring, l.information,
     l.error, l.checked_at, l.check_id, l.plan_version
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
@@ -99,9 +122,10 @@ COMMENT ON VIEW guardrail_verdict IS 'the last recorded check: one row per exper
 
 CREATE VIEW guardrail_result AS
   SELECT l.experiment_id, l.variant, l.metric, l.role, l.severity, l.kind, l.north_star, l.control_value,
-    l.treatment_value, l.effect, l.effect_lower, l.effect_upper, l.limit_kind, l.limit_value, l.evidence,
-    l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe, l.p_value, l.p_value_adjusted, l.status, l.reason,
-    l.units_control, l.units_treatment, l.events_control, l.events_treatment, l.units_needed, l.display_unit,
+    l.treatment_value, l.control_se, l.treatment_se, l.effect, l.effect_lower, l.effect_upper, l.limit_kind,
+    l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe, l.p_value,
+    l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
+    l.events_treatment, l.units_needed, l.display_unit,
     l.checked_at, l.check_id
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
@@ -120,6 +144,8 @@ CREATE FUNCTION guardrail_evaluate(experiment text) RETURNS TABLE (
     north_star boolean,
     control_value double precision,
     treatment_value double precision,
+    control_se double precision,
+    treatment_se double precision,
     effect double precision,
     effect_lower double precision,
     effect_upper double precision,
@@ -168,7 +194,9 @@ CREATE FUNCTION guardrail_decide(experiment text) RETURNS TABLE (
     events_control bigint,
     events_treatment bigint,
     null_unit_rows bigint,
-    unknown_arm_rows bigint)
+    unknown_arm_rows bigint,
+    monitoring text,
+    information double precision)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 2;
 COMMENT ON FUNCTION guardrail_decide(text) IS
   'the verdict on an experiment now: one row per treatment arm, SHIP, HOLD, BLOCK or INVALID; records nothing';

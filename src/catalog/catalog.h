@@ -21,6 +21,9 @@ typedef struct Rule
 	char	   *filter;			/* NULL: none */
 	char	   *unit_aggregate;
 	bool		over_units;		/* quantile_over = 'units' */
+	char	   *covariate;		/* NULL: none */
+	double		cap_quantile;	/* 0: none */
+	double		cap_value;		/* NaN: none */
 	int			metric;			/* in the collection's spec */
 } Rule;
 
@@ -41,6 +44,9 @@ typedef struct Experiment
 	char	   *ends_at;
 	bool		ended;			/* ends_at has passed */
 	int64		planned_units;	/* 0: none */
+	GrMonitoring monitoring;	/* settled: as it would be at launch */
+	GrSpending	spending;
+	double		spending_phi;
 	GrAdjust	correction;
 	double		srm_alpha;
 	double		max_crossover;
@@ -48,6 +54,7 @@ typedef struct Experiment
 	Oid			owner;
 	char	   *state;
 	int			plan_version;
+	Oid			function;		/* of the extension that reads it */
 	int			nrules;
 	Rule	   *rules;			/* by role, then name */
 } Experiment;
@@ -78,6 +85,8 @@ extern const char *const gr_words_severity[];
 extern const char *const gr_words_evidence[];
 extern const char *const gr_words_limit_kind[];
 extern const char *const gr_words_correction[];
+extern const char *const gr_words_monitoring[];
+extern const char *const gr_words_spending[];
 extern const char *const gr_words_kind[];
 extern const char *const gr_words_unit_aggregate[];
 

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/float.h"
 
 const char *const gr_words_role[] = {"primary", "secondary", "guardrail", NULL};
 const char *const gr_words_severity[] = {"block", "hold", "warn", NULL};
@@ -19,6 +20,10 @@ const char *const gr_words_limit_kind[] = {"absolute", "difference", "relative",
 "significance", NULL};
 const char *const gr_words_correction[] = {"none", "bonferroni", "holm",
 "hochberg", NULL};
+/* the orders of GrMonitoring and GrSpending */
+const char *const gr_words_monitoring[] = {"always_valid", "group_sequential",
+"fixed", NULL};
+const char *const gr_words_spending[] = {"obrien_fleming", "pocock", "power", NULL};
 const char *const gr_words_kind[] = {"mean", "proportion", "ratio", "quantile",
 "retention", "distinct", "entropy", NULL};
 const char *const gr_words_unit_aggregate[] = {"sum", "count", "max", "min",
@@ -78,6 +83,7 @@ read_experiment(void)
 	Experiment *e = palloc0(sizeof(Experiment));
 	char	  **shares;
 	int			nshares;
+	int			monitoring;
 
 	e->id = gr_spi_text(0, 1);
 	e->events = (Oid) gr_spi_int8(0, 2, 0);
@@ -102,6 +108,13 @@ read_experiment(void)
 	e->owner = (Oid) gr_spi_int8(0, 18, 0);
 	e->state = gr_spi_text(0, 19);
 	e->plan_version = (int) gr_spi_int8(0, 20, 0);
+	monitoring = gr_word(gr_spi_text(0, 21), gr_words_monitoring);
+	if (monitoring < 0)
+		e->monitoring = e->planned_units > 0 ? GR_GROUP_SEQUENTIAL : GR_ALWAYS_VALID;
+	else
+		e->monitoring = (GrMonitoring) monitoring;
+	e->spending = (GrSpending) Max(0, gr_word(gr_spi_text(0, 22), gr_words_spending));
+	e->spending_phi = gr_spi_float8(0, 23, 1);
 	return e;
 }
 
@@ -127,6 +140,9 @@ read_rule(Rule *r, int row)
 	r->rule.evidence = (GrEvidence) Max(0, gr_word(gr_spi_text(row, 15), gr_words_evidence));
 	r->rule.alpha = gr_spi_float8(row, 16, 0.05);
 	r->rule.display_unit = gr_spi_text(row, 17);
+	r->covariate = gr_spi_text(row, 18);
+	r->cap_quantile = gr_spi_float8(row, 19, 0);
+	r->cap_value = gr_spi_float8(row, 20, get_float8_nan());
 	r->rule.is_proportion = strcmp(kind, "proportion") == 0 ||
 		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
 }
@@ -146,7 +162,7 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 						  " pg_catalog.to_jsonb(starts_at) #>> '{}', pg_catalog.to_jsonb(ends_at) #>> '{}',"
 						  " COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
 						  " correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
-						  " plan_version::bigint"
+						  " plan_version::bigint, monitoring, spending, spending_phi"
 						  " FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),
 				 true, 1, args);
 	if (SPI_processed == 0)
@@ -160,7 +176,7 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 
 	gr_spi_query(psprintf("SELECT metric, role, north_star, severity, kind, value, denominator, filter,"
 						  " unit_aggregate, quantile, quantile_over, worse, limit_kind, limit_value,"
-						  " evidence, alpha, display_unit"
+						  " evidence, alpha, display_unit, covariate, cap_quantile, cap_value"
 						  " FROM %s.guardrail_rule WHERE experiment_id = $1"
 						  " ORDER BY CASE role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END,"
 						  " metric COLLATE \"C\"", schema),

@@ -248,25 +248,35 @@ check_shares(const Row *row)
 }
 
 static void
+check_monitoring(const Row *row)
+{
+	char	   *monitoring = gr_row_text(row, "monitoring");
+	bool		null;
+	double		phi = DatumGetFloat8(gr_row_datum(row, "spending_phi", &null));
+
+	if (monitoring)
+		gr_require_word(row, "monitoring", gr_words_monitoring);
+	gr_require_word(row, "spending", gr_words_spending);
+	if (!(phi > 0 && phi <= 10))
+		gr_refuse(row, "spending_phi", "It may hold a number above 0, up to 10.");
+	if (phi != 1 && strcmp(gr_row_text(row, "spending"), "power") != 0)
+		gr_refuse(row, "spending_phi", "It belongs to spending \"power\".");
+	if (monitoring && strcmp(monitoring, "group_sequential") == 0 &&
+		gr_row_text(row, "planned_units") == NULL)
+		gr_refuse(row, "planned_units", "Monitoring \"group_sequential\" spends its alpha over the "
+				  "planned units: give their number, or use \"always_valid\".");
+}
+
+static void
 check_later_options(const Row *row)
 {
 	static const char *const later[] = {"cursor_column", "exposures", NULL};
-	char	   *monitoring = gr_row_text(row, "monitoring");
-	bool		null;
-	static const char *const words[] = {"always_valid", "group_sequential", "fixed", NULL};
 
 	for (int i = 0; later[i]; i++)
 		if (gr_row_text(row, later[i]))
 			gr_refuse_unsupported(row, later[i], "Leave it NULL.");
 	if (!gr_row_is(row, "exposed_at_column", "exposed_at"))
 		gr_refuse_unsupported(row, "exposed_at_column", "Leave its default.");
-	gr_require_word(row, "monitoring", words);
-	if (strcmp(monitoring, "fixed") != 0)
-		gr_refuse_unsupported(row, "monitoring", "It may hold \"fixed\".");
-	if (!gr_row_is(row, "spending", "power"))
-		gr_refuse_unsupported(row, "spending", "Leave its default.");
-	if (DatumGetFloat8(gr_row_datum(row, "spending_phi", &null)) != 1 || null)
-		gr_refuse_unsupported(row, "spending_phi", "Leave its default.");
 }
 
 /* Numbers and times; the table's own constraints say the same without a hint. */
@@ -360,17 +370,17 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 	const char *args[] = {gr_row_text(row, "experiment_id")};
 	MemoryContext context = CurrentMemoryContext;
 	int			n;
-	char	 *(*cell)[4];
+	char	 *(*cell)[5];
 
-	gr_spi_query(psprintf("SELECT metric, value, denominator, filter FROM %s.guardrail_rule"
+	gr_spi_query(psprintf("SELECT metric, value, denominator, filter, covariate FROM %s.guardrail_rule"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	n = (int) SPI_processed;
 	cell = MemoryContextAlloc(context, sizeof(*cell) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		for (int k = 0; k < 4; k++)
+		for (int k = 0; k < 5; k++)
 			cell[i][k] = gr_spi_text(i, k + 1);
 	for (int i = 0; i < n; i++)
-		gr_check_expressions(events, cell[i][0], cell[i][1], cell[i][2], cell[i][3]);
+		gr_check_expressions(events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4]);
 }
 
 Datum
@@ -383,8 +393,6 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	Oid			events;
 	char	   *old_events;
 
-	if (gr_row_text(&row, "monitoring") == NULL)
-		gr_row_set(&row, "monitoring", CStringGetTextDatum("fixed"));
 	check_managed(&row);
 	if (gr_row_text(&row, "experiment_id") == NULL || gr_row_text(&row, "experiment_id")[0] == '\0')
 		gr_refuse(&row, "experiment_id", "It may hold the experiment's name, as it stands in the events.");
@@ -402,6 +410,7 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 		check_columns(&row, events);
 	}
 	check_later_options(&row);
+	check_monitoring(&row);
 	gr_require_word(&row, "correction", gr_words_correction);
 	gr_require_word(&row, "state", states);
 	check_numbers(&row);

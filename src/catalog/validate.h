@@ -28,9 +28,9 @@ extern char *gr_row_old_text(const Row *row, const char *column);
 extern Datum gr_row_datum(const Row *row, const char *column, bool *null);
 extern void gr_row_set(Row *row, const char *column, Datum value);
 
-extern void gr_refuse(const Row *row, const char *column, const char *hint) pg_attribute_noreturn();
-extern void gr_refuse_unsupported(const Row *row, const char *column,
-								  const char *hint) pg_attribute_noreturn();
+GR_NORETURN extern void gr_refuse(const Row *row, const char *column, const char *hint);
+GR_NORETURN extern void gr_refuse_unsupported(const Row *row, const char *column,
+											  const char *hint);
 extern void gr_refuse_nulls(const Row *row);
 extern bool gr_row_is(const Row *row, const char *column, const char *word);
 extern void gr_require_word(const Row *row, const char *column,
@@ -40,7 +40,8 @@ extern void gr_require_between(const Row *row, const char *column,
 
 /* Parse, analyse and plan a rule's expressions with the caller's rights. */
 extern void gr_check_expressions(Oid events, const char *metric, const char *value,
-								 const char *denominator, const char *filter);
+								 const char *denominator, const char *filter,
+								 const char *covariate);
 
 /* The row a trigger was fired for. */
 extern Row	gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what);

@@ -19,7 +19,8 @@ PG_FUNCTION_INFO_V1(guardrail_rule_check);
 
 void
 gr_check_expressions(Oid events, const char *metric, const char *value,
-					 const char *denominator, const char *filter)
+					 const char *denominator, const char *filter,
+					 const char *covariate)
 {
 	OwnerContext saved;
 
@@ -27,6 +28,8 @@ gr_check_expressions(Oid events, const char *metric, const char *value,
 	gr_expression_check(events, value, "value", metric, false);
 	if (denominator)
 		gr_expression_check(events, denominator, "denominator", metric, false);
+	if (covariate)
+		gr_expression_check(events, covariate, "covariate", metric, false);
 	if (filter)
 		gr_expression_check(events, filter, "filter", metric, true);
 	gr_owner_leave(&saved);
@@ -46,8 +49,7 @@ only_for(const Row *row, const char *column, const char *unset, bool fits,
 static void
 check_later_options(const Row *row)
 {
-	static const char *const later[] = {"at_least", "retention_day", "window_length",
-	"covariate", "cap_quantile", "cap_value", NULL};
+	static const char *const later[] = {"at_least", "retention_day", "window_length", NULL};
 
 	for (int i = 0; later[i]; i++)
 		if (gr_row_text(row, later[i]))
@@ -73,6 +75,13 @@ check_kind(const Row *row)
 	gr_require_word(row, "unit_aggregate", gr_words_unit_aggregate);
 	only_for(row, "unit_aggregate", "sum", gr_row_is(row, "kind", "mean") || (quantile && over_units),
 			 "mean (or quantile over units)");
+	only_for(row, "covariate", NULL, !quantile, "mean\", \"proportion\" or \"ratio");
+	only_for(row, "cap_quantile", NULL, gr_row_is(row, "kind", "mean") || gr_row_is(row, "kind", "ratio"), "mean\" or \"ratio");
+	only_for(row, "cap_value", NULL, gr_row_is(row, "kind", "mean"), "mean");
+	gr_require_between(row, "cap_quantile", 0, 1);
+	gr_require_between(row, "cap_value", -INFINITY, INFINITY);
+	if (gr_row_text(row, "cap_quantile") && gr_row_text(row, "cap_value"))
+		gr_refuse(row, "cap_value", "Cap at a quantile or at a value, not both.");
 	if (quantile && gr_row_text(row, "quantile") == NULL)
 		gr_refuse(row, "quantile", "It may hold a number between 0 and 1, such as 0.95 for p95.");
 	gr_require_between(row, "quantile", 0, 1);
@@ -181,7 +190,8 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	/* off in a restore: the events may have changed since the rule was written */
 	if (check_function_bodies)
 		gr_check_expressions(events, metric, gr_row_text(&row, "value"),
-							 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"));
+							 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
+							 gr_row_text(&row, "covariate"));
 	row.tuple = SPI_copytuple(row.tuple);
 	SPI_finish();
 	PG_RETURN_POINTER(row.tuple);

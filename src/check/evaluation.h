@@ -22,6 +22,8 @@ typedef struct Evaluation
 	ScanPlan   *plan;
 	Collection *c;
 	GrTestState test;
+	GrMonitor	monitor;
+	struct Past *past;			/* past.h */
 	GrArm		control;
 	int			narms;			/* treatment arms, by name */
 	GrArm	   *arms;
@@ -30,8 +32,12 @@ typedef struct Evaluation
 	GrArmVerdict *verdicts;		/* [narms] */
 } Evaluation;
 
-/* Read, scan, decide.  SPI must be connected; the result lives in "context". */
-extern Evaluation *gr_evaluate(const char *schema, const char *id,
+/*
+ * Read, scan, decide.  SPI must be connected; the result lives in "context".
+ * function: the caller, by which the extension's schema and owner are known.
+ * recorded: for the log, with no right of the caller asked for.
+ */
+extern Evaluation *gr_evaluate(Oid function, const char *id, bool recorded,
 							   MemoryContext context);
 
 /* ---- rows (rows.c) -------------------------------------------------------- */

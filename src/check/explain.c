@@ -8,6 +8,47 @@
 
 #include "miscadmin.h"
 
+/* The design, and where it stands. */
+static void
+explain_monitor(StringInfo buf, const Evaluation *v)
+{
+	const GrMonitor *m = &v->monitor;
+
+	switch (m->kind)
+	{
+		case GR_FIXED:
+			appendStringInfo(buf, "  fixed: one Welch t test at the end; the test is %s\n",
+							 v->test.over ? "over" : "not over");
+			break;
+		case GR_ALWAYS_VALID:
+			appendStringInfo(buf, "  always valid: normal mixture tuned to %.0f units; p-values are least values"
+							 " over the recorded checks\n", m->n_star);
+			break;
+		case GR_GROUP_SEQUENTIAL:
+			appendStringInfo(buf, "  group sequential: breach tests spend by %s", gr_words_spending[m->spending]);
+			if (m->spending == GR_SPENDING_POWER)
+				appendStringInfo(buf, " (exponent %g)", m->phi);
+			appendStringInfo(buf, ", safety and primary by obrien_fleming; %d looks recorded", m->nlooks);
+			if (m->nlooks > 0)
+				appendStringInfo(buf, ", the last at fraction %.4g", m->fraction[m->nlooks - 1]);
+			appendStringInfo(buf, "; a check now, at fraction %.4g, would %sbe a look\n", m->now,
+							 m->is_look ? "" : "not ");
+			break;
+	}
+}
+
+/* The multiplier that stands behind a bound now. */
+static void
+explain_multiplier(StringInfo buf, const Evaluation *v, const GrResult *r, GrTestKind kind,
+				   double level, const char *what)
+{
+	GrMonitor  *m = (GrMonitor *) &v->monitor;
+
+	if (m->kind != GR_FIXED && r->usable)
+		appendStringInfo(buf, "    multiplier of the %s at level %.6g: %.6g standard errors\n", what, level,
+						 gr_monitor_multiplier(m, kind, level, &r->at));
+}
+
 static void
 explain_counts(StringInfo buf, const Evaluation *v)
 {
@@ -27,14 +68,13 @@ explain_counts(StringInfo buf, const Evaluation *v)
 	if (isnan(t->srm_p))
 		appendStringInfo(buf, "  split: not tested, too few units\n");
 	else
-		appendStringInfo(buf, "  split: Pearson chi-square p = %.6g, alarm below %g\n",
-						 t->srm_p, t->srm_alpha);
+		appendStringInfo(buf, "  split: %s p = %.6g, alarm below %g\n",
+						 v->e->monitoring == GR_FIXED ? "Pearson chi-square" :
+						 "Dirichlet-multinomial e-process, least", t->srm_p, t->srm_alpha);
 	if (t->planned_units > 0)
-		appendStringInfo(buf, "  planned: " INT64_FORMAT " units; the test is %s\n",
-						 t->planned_units, t->over ? "over" : "not over");
-	else
-		appendStringInfo(buf, "  no units planned; the test is %s\n",
-						 t->over ? "over" : "not over");
+		appendStringInfo(buf, "  " INT64_FORMAT " of " INT64_FORMAT " planned units\n",
+						 t->total_units, t->planned_units);
+	explain_monitor(buf, v);
 }
 
 /* The per-arm estimate's formula with its numbers. */
@@ -57,6 +97,11 @@ explain_arm(StringInfo buf, const Evaluation *v, const char *name, const Rule *r
 						 name, rule->rule.quantile * 100,
 						 gr_histogram_total(m->pooled.bins, m->pooled.nbins),
 						 estimate->value, sqrt(estimate->variance), estimate->df);
+	else if (m->adjusted.dim > 0)
+		appendStringInfo(buf, "    %s: " INT64_FORMAT " units, " INT64_FORMAT " of them with the covariate;"
+						 " adjusted value %.9g, standard error %.6g (CUPED)\n",
+						 name, m->moments.n + m->adjusted.n, m->adjusted.n, estimate->value,
+						 sqrt(estimate->variance));
 	else if (m->moments.dim == 2)
 		appendStringInfo(buf, "    %s: ratio of sums %.9g / %.9g = %.9g, standard error %.6g"
 						 " (delta method over " INT64_FORMAT " units)\n",
@@ -72,7 +117,7 @@ explain_arm(StringInfo buf, const Evaluation *v, const char *name, const Rule *r
 }
 
 static void
-explain_test(StringInfo buf, const GrResult *r)
+explain_test(StringInfo buf, const Evaluation *v, const GrResult *r)
 {
 	const GrRule *rule = r->rule;
 	double		margin = gr_signed_limit(rule);
@@ -102,6 +147,15 @@ explain_test(StringInfo buf, const GrResult *r)
 	}
 	appendStringInfo(buf, "    effect %.9g, bounds %.9g (one-sided level %.6g) and %.9g (level %.6g)\n",
 					 r->effect, r->lower, 1 - r->level_lower, r->upper, 1 - r->level_upper);
+	if (rule->role == GR_GUARDRAIL)
+	{
+		explain_multiplier(buf, v, r, GR_TEST_BREACH,
+						   rule->worse_is_higher ? r->level_lower : r->level_upper, "breach bound");
+		explain_multiplier(buf, v, r, GR_TEST_SAFE,
+						   rule->worse_is_higher ? r->level_upper : r->level_lower, "safety bound");
+	}
+	else
+		explain_multiplier(buf, v, r, GR_TEST_GOAL, 2 * r->level_lower, "interval");
 	if (!isnan(r->p_breach))
 		appendStringInfo(buf, "    p of the breach %.6g, adjusted %.6g, alpha %g; p of the safety %.6g\n",
 						 r->p_breach, r->p_breach_adjusted, rule->alpha, r->p_safe);
@@ -126,10 +180,10 @@ explain_result(StringInfo buf, const Evaluation *v, int a, int k)
 	if (rule->rule.role == GR_GUARDRAIL && rule->rule.evidence == GR_POINT)
 		appendStringInfo(buf, "    the estimate alone decides: no error rate is claimed\n");
 	else
-		explain_test(buf, r);
+		explain_test(buf, v, r);
 	if (!isnan(r->units_needed))
-		appendStringInfo(buf, "    would be decided with power 0.8 by about %.0f more units in %s%s\n",
-						 r->units_needed, r->arm->name,
+		appendStringInfo(buf, "    would be decided with power %.3g by about %.0f more units in %s%s\n",
+						 1 - v->test.beta, r->units_needed, r->arm->name,
 						 rule->rule.role == GR_GUARDRAIL ? ", if there is no harm" :
 						 ", if the effect is what it is estimated to be");
 }
@@ -140,8 +194,9 @@ gr_explain(const Evaluation *v, const char *schema)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "Experiment %s, state %s, monitoring fixed, correction %s\n",
-					 v->e->id, v->e->state, gr_words_correction[v->e->correction]);
+	appendStringInfo(&buf, "Experiment %s, state %s, monitoring %s, correction %s\n",
+					 v->e->id, v->e->state, gr_words_monitoring[v->e->monitoring],
+					 gr_words_correction[v->e->correction]);
 	appendStringInfo(&buf, "\nThe statement, run as %s\n%s\n",
 					 GetUserNameFromId(v->e->owner, true),
 					 gr_fast_shape_fits(v->plan) ? gr_sql_fast(v->e, v->plan, schema) :

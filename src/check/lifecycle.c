@@ -96,7 +96,9 @@ guardrail_launch(PG_FUNCTION_ARGS)
 	gr_owner_enter(&saved, e->owner);
 	(void) gr_plan_make(e);
 	gr_owner_leave(&saved);
-	change_state(fcinfo, schema, e->id, "state = 'running', launched_at = pg_catalog.now(), plan_version = 1");
+	change_state(fcinfo, schema, e->id,
+				 psprintf("state = 'running', launched_at = pg_catalog.now(), plan_version = 1,"
+						  " monitoring = '%s'", gr_words_monitoring[e->monitoring]));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -27,7 +27,7 @@ evaluate_argument(FunctionCallInfo fcinfo)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	v = gr_evaluate(gr_schema_of(fcinfo), id, context);
+	v = gr_evaluate(fcinfo->flinfo->fn_oid, id, false, context);
 	SPI_finish();
 	return v;
 }
@@ -93,7 +93,7 @@ guardrail_status(PG_FUNCTION_ARGS)
 
 /* The lines of one experiment; one that fails has a line that says so. */
 static void
-status_lines(FunctionCallInfo fcinfo, const char *schema, const char *id)
+status_lines(FunctionCallInfo fcinfo, const char *id)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext here = CurrentMemoryContext;
@@ -107,7 +107,7 @@ status_lines(FunctionCallInfo fcinfo, const char *schema, const char *id)
 	MemoryContextSwitchTo(here);
 	PG_TRY();
 	{
-		v = gr_evaluate(schema, id, here);
+		v = gr_evaluate(fcinfo->flinfo->fn_oid, id, false, here);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -158,7 +158,7 @@ guardrail_status_all(PG_FUNCTION_ARGS)
 	{
 		MemoryContext old = MemoryContextSwitchTo(loop);
 
-		status_lines(fcinfo, schema, ids[i]);
+		status_lines(fcinfo, ids[i]);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(loop);
 	}

@@ -4,11 +4,11 @@
  *
  * With lifecycle.c the only module that writes.  Each experiment is evaluated in
  * a subtransaction: one that fails has its error recorded and does not stop the
- * others.  Reading comes first; then the experiment's row is locked, so that two
- * checks of one experiment record one after the other, and the rows are written
+ * others.  The experiment's row is locked, so that two checks of one experiment
+ * come one after the other; then comes reading, in a fresh snapshot, then writing,
  * with the rights of the extension's owner.
  */
-#include "check/evaluation.h"
+#include "check/past.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(guardrail_check);
@@ -29,6 +30,7 @@ typedef struct Check
 	TimestampTz checked_at;
 	int			plan_version;
 	const char *error;			/* NULL: it worked */
+	int			look_no;		/* 0: it is no look */
 } Check;
 
 /* INSERT of n fixed values and a row's columns. */
@@ -69,25 +71,41 @@ insert_row(const Check *check, const char *table, const char *fixed_names,
 static void
 insert_verdict(const Check *check, int arm_no, const Datum *values, const bool *nulls)
 {
-	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, TEXTOID};
+	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, TEXTOID, INT4OID};
 	const Datum fixed[] = {Int64GetDatum(check->check_id), Int32GetDatum(arm_no),
 		TimestampTzGetDatum(check->checked_at), Int32GetDatum(check->plan_version),
-	check->error ? CStringGetTextDatum(check->error) : (Datum) 0};
-	const bool	fixed_nulls[] = {false, false, false, false, check->error == NULL};
+		check->error ? CStringGetTextDatum(check->error) : (Datum) 0,
+	Int32GetDatum(check->look_no)};
+	const bool	fixed_nulls[] = {false, false, false, false, check->error == NULL,
+	check->look_no == 0};
 
-	insert_row(check, "guardrail_check_log", "check_id, arm_no, checked_at, plan_version, error",
+	insert_row(check, "guardrail_check_log",
+			   "check_id, arm_no, checked_at, plan_version, error, look_no",
 			   types, fixed, fixed_nulls, lengthof(types),
 			   gr_verdict_columns, values, nulls, gr_verdict_ncolumns);
 }
 
+/* The check that set each test's running minimum: this one, or an earlier one. */
 static void
-insert_result(const Check *check, const Datum *values, const bool *nulls)
+insert_result(const Check *check, const Evaluation *v, const GrResult *r,
+			  const Datum *values, const bool *nulls)
 {
-	const Oid	types[] = {INT8OID, TIMESTAMPTZOID};
-	const Datum fixed[] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at)};
-	const bool	fixed_nulls[] = {false, false};
+	const PastResult *past = gr_past_result(v->past, r->arm->name, r->rule->metric);
+	Oid			types[7] = {INT8OID, TIMESTAMPTZOID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID};
+	Datum		fixed[7] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
+	Float8GetDatum(r->at.n), Int32GetDatum(check->look_no)};
+	bool		fixed_nulls[7] = {false, false, false, check->look_no == 0};
 
-	insert_row(check, "guardrail_result_log", "check_id, checked_at",
+	for (int k = 0; k < GR_TEST_KINDS; k++)
+	{
+		int64		witness = r->is_witness[k] ? check->check_id :
+			past && past->test[k].known ? past->witness[k] : 0;
+
+		fixed[4 + k] = Int64GetDatum(witness);
+		fixed_nulls[4 + k] = (witness == 0);
+	}
+	insert_row(check, "guardrail_result_log",
+			   "check_id, checked_at, n_compared, look_no, breach_check, safe_check, goal_check",
 			   types, fixed, fixed_nulls, lengthof(types),
 			   gr_result_columns, values, nulls, gr_result_ncolumns);
 }
@@ -190,7 +208,7 @@ record_evaluation(const Check *check, const Evaluation *v)
 		for (int k = 0; k < v->e->nrules; k++)
 		{
 			gr_result_row(v, a, k, values, nulls);
-			insert_result(check, values, nulls);
+			insert_result(check, v, &v->results[a * v->e->nrules + k], values, nulls);
 		}
 	}
 }
@@ -206,7 +224,7 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf("SELECT plan_version::bigint FROM %s.guardrail_experiment"
-						  " WHERE experiment_id = $1 FOR NO KEY UPDATE", schema), false, 1, args);
+						  " WHERE experiment_id = $1", schema), false, 1, args);
 	if (SPI_processed == 0)
 	{
 		/* deleted meanwhile */
@@ -219,10 +237,13 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	check.check_id = gr_spi_int8(0, 1, 0);
 	check.checked_at = GetCurrentTimestamp();
 	check.error = error;
+	check.look_no = v && v->monitor.is_look ? v->monitor.nlooks + 1 : 0;
 	if (v)
 		record_evaluation(&check, v);
 	else
 		record_failure(&check);
+	if (check.look_no > 0)
+		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);
 }
@@ -232,7 +253,7 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
  * check is not recorded but goes on cancelling.
  */
 static Evaluation *
-try_evaluate(const char *schema, const char *id, char **error)
+try_evaluate(FunctionCallInfo fcinfo, const char *id, char **error)
 {
 	MemoryContext here = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -243,7 +264,7 @@ try_evaluate(const char *schema, const char *id, char **error)
 	MemoryContextSwitchTo(here);
 	PG_TRY();
 	{
-		v = gr_evaluate(schema, id, here);
+		v = gr_evaluate(fcinfo->flinfo->fn_oid, id, true, here);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -272,11 +293,32 @@ try_evaluate(const char *schema, const char *id, char **error)
 	return v;
 }
 
+/*
+ * One check of an experiment at a time: a second one waits here, and then sees
+ * what the first has recorded, which the looks and the running minima rest on.
+ */
+static void
+lock_experiment(FunctionCallInfo fcinfo, const char *schema, const char *id)
+{
+	OwnerContext saved;
+	const char *args[] = {id};
+
+	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
+	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment"
+						  " WHERE experiment_id = $1 FOR NO KEY UPDATE", schema), false, 1, args);
+	gr_owner_leave(&saved);
+}
+
 static void
 check_one(FunctionCallInfo fcinfo, const char *schema, const char *id)
 {
 	char	   *error;
-	Evaluation *v = try_evaluate(schema, id, &error);
+	Evaluation *v;
+
+	/* what the last check recorded must be seen: lock first, then look */
+	lock_experiment(fcinfo, schema, id);
+	PushActiveSnapshot(GetLatestSnapshot());
+	v = try_evaluate(fcinfo, id, &error);
 
 	record(fcinfo, schema, id, v, error);
 	if (error)
@@ -284,6 +326,7 @@ check_one(FunctionCallInfo fcinfo, const char *schema, const char *id)
 				(errcode(ERRCODE_WARNING),
 				 errmsg("check of experiment \"%s\" failed: %s", id, error),
 				 errhint("The failure is recorded in guardrail_check_log.")));
+	PopActiveSnapshot();
 }
 
 /* guardrail_check(experiment text): NULL for all that run */
@@ -294,6 +337,7 @@ guardrail_check(PG_FUNCTION_ARGS)
 	MemoryContext loop = AllocSetContextCreate(context, "guardrail_check",
 											   ALLOCSET_DEFAULT_SIZES);
 	char	   *schema = gr_schema_of(fcinfo);
+	OwnerContext saved;
 	char	  **ids;
 	int			n = 1;
 
@@ -303,8 +347,15 @@ guardrail_check(PG_FUNCTION_ARGS)
 				 errmsg("cannot record a check during recovery"),
 				 errhint("Run guardrail_check() on the primary; guardrail_evaluate() and "
 						 "guardrail_status() work here.")));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("guardrail_check must run in a READ COMMITTED transaction"),
+				 errhint("A check must see what the last check has recorded.")));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	/* whoever may call this needs no right on the catalog or on the events */
+	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	if (PG_ARGISNULL(0))
 		ids = gr_experiments_running(schema, &n, context);
 	else
@@ -318,6 +369,7 @@ guardrail_check(PG_FUNCTION_ARGS)
 					 errmsg("experiment \"%s\" is a draft", ids[0]),
 					 errhint("Launch it with guardrail_launch(); guardrail_evaluate() shows drafts.")));
 	}
+	gr_owner_leave(&saved);
 	for (int i = 0; i < n; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(loop);

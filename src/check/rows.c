@@ -14,6 +14,7 @@ const RowColumn gr_result_columns[] = {
 	{"role", TEXTOID}, {"severity", TEXTOID}, {"kind", TEXTOID},
 	{"north_star", BOOLOID},
 	{"control_value", FLOAT8OID}, {"treatment_value", FLOAT8OID},
+	{"control_se", FLOAT8OID}, {"treatment_se", FLOAT8OID},
 	{"effect", FLOAT8OID}, {"effect_lower", FLOAT8OID}, {"effect_upper", FLOAT8OID},
 	{"limit_kind", TEXTOID}, {"limit_value", FLOAT8OID},
 	{"evidence", TEXTOID}, {"alpha", FLOAT8OID},
@@ -37,7 +38,8 @@ const RowColumn gr_verdict_columns[] = {
 	{"srm_p", FLOAT8OID}, {"crossover_share", FLOAT8OID}, {"crossover_units", INT8OID},
 	{"units_control", INT8OID}, {"units_treatment", INT8OID},
 	{"events_control", INT8OID}, {"events_treatment", INT8OID},
-	{"null_unit_rows", INT8OID}, {"unknown_arm_rows", INT8OID}
+	{"null_unit_rows", INT8OID}, {"unknown_arm_rows", INT8OID},
+	{"monitoring", TEXTOID}, {"information", FLOAT8OID}
 };
 
 const int	gr_verdict_ncolumns = lengthof(gr_verdict_columns);
@@ -78,6 +80,12 @@ put_count(Writer *w, int64 n)
 	put(w, Int64GetDatum(n), false);
 }
 
+static double
+finite_or_nan(double x)
+{
+	return isfinite(x) ? x : NAN;
+}
+
 void
 gr_result_row(const Evaluation *v, int arm, int rule, Datum *values, bool *nulls)
 {
@@ -96,6 +104,8 @@ gr_result_row(const Evaluation *v, int arm, int rule, Datum *values, bool *nulls
 	put(&w, BoolGetDatum(row->north_star), false);
 	put_number(&w, r->control.value);
 	put_number(&w, r->treatment.value);
+	put_number(&w, finite_or_nan(sqrt(r->control.variance)));
+	put_number(&w, finite_or_nan(sqrt(r->treatment.variance)));
 	put_number(&w, r->effect);
 	put_number(&w, r->status == GR_NO_DATA ? NAN : r->lower);
 	put_number(&w, r->status == GR_NO_DATA ? NAN : r->upper);
@@ -152,5 +162,8 @@ gr_verdict_row(const Evaluation *v, int arm, Datum *values, bool *nulls)
 	put_count(&w, v->arms[arm].events);
 	put_count(&w, v->c->null_unit_rows);
 	put_count(&w, v->c->unknown_arm_rows);
+	put_text(&w, gr_words_monitoring[v->e->monitoring]);
+	put_number(&w, v->e->planned_units > 0 ?
+			   (double) v->test.total_units / (double) v->e->planned_units : NAN);
 	Assert(w.n == gr_verdict_ncolumns);
 }

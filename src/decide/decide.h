@@ -8,6 +8,7 @@
 #ifndef GR_DECIDE_H
 #define GR_DECIDE_H
 
+#include "decide/monitor.h"
 #include "stats/stats.h"
 
 typedef enum GrRole
@@ -81,11 +82,15 @@ typedef struct GrTestState
 	double		max_crossover;
 	int64_t		min_units;
 	int64_t		planned_units;	/* 0: none */
-	bool		over;			/* under fixed: the time to decide has come */
+	bool		over;			/* the time to decide has come: always so under a
+								 * sequential design, under fixed at the end */
+	double		beta;			/* 1 - power that each test is planned at */
+	GrMonitor  *monitor;
 	bool		has_primary;
 	int64_t		crossover_units;
 	double		srm_p;			/* NaN: not tested */
-	const char *split;			/* "control 5200, treatment 4800" */
+	const char *split;			/* "control 5200, treatment 4800 units: 200 too few in
+								 * treatment" */
 	int64_t		total_units;	/* over all arms, without crossover units */
 } GrTestState;
 
@@ -99,6 +104,22 @@ typedef struct GrArm
 
 #define GR_REASON_SIZE 512
 
+/*
+ * What the recorded checks of the same plan leave behind for one test: the
+ * running minimum of its p-value, and the estimates of the check that set it
+ * (its witness), from which its bound is computed at whatever level decides.
+ */
+typedef struct GrPast
+{
+	bool		known;
+	double		p;
+	GrEstimate	treatment;
+	GrEstimate	control;
+	GrOccasion	at;
+} GrPast;
+
+#define GR_TEST_KINDS 3
+
 /* One treatment arm and rule: estimates in, everything else out. */
 typedef struct GrResult
 {
@@ -107,6 +128,14 @@ typedef struct GrResult
 	const GrArm *arm;
 	GrEstimate	treatment;		/* value NaN: no data */
 	GrEstimate	control;
+	GrPast		past[GR_TEST_KINDS];	/* by GrTestKind */
+	bool		latched;		/* a recorded check of this plan was BREACHED */
+	double		carrying;		/* units of the arms compared whose value is not 0,
+								 * of a proportion the fewer of ones and zeros; NaN:
+								 * not known */
+	double		carrying_needed;	/* fewer decide nothing */
+	double		variance_removed;	/* share, by the covariate; NaN: none */
+	double		cap;			/* what unit totals were capped at; NaN: nothing */
 	double		left_out;		/* non-finite values, for the reason */
 	double		null_share_p;	/* p of "the share of NULLs is the same"; NaN */
 	double		null_share_alpha;
@@ -124,6 +153,9 @@ typedef struct GrResult
 	double		p_value;		/* two-sided, of primaries and secondaries */
 	double		p_value_adjusted;
 	GrStatus	status;
+	bool		usable;			/* this evaluation counts as evidence */
+	GrOccasion	at;
+	bool		is_witness[GR_TEST_KINDS];	/* it set the running minimum */
 	double		units_needed;	/* more units of the arm, for UNDECIDED; NaN */
 	char		reason[GR_REASON_SIZE];
 } GrResult;
@@ -154,6 +186,9 @@ typedef struct GrScratch
 	double	   *of_result;		/* divisor of each result */
 	bool	   *testable;
 } GrScratch;
+
+/* How many rows of bounds a group-sequential monitor may need. */
+extern int	gr_levels_needed(int nrules, int narms);
 
 /*
  * Decide every result: results is [narms][nrules], treatment arms only;

@@ -279,8 +279,15 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 		append(r->reason, GR_REASON_SIZE,
 			   ": %" PRId64 " units, nothing is decided below %" PRId64 " in each arm",
 			   fewest, test->min_units);
+	else if (r->carrying < r->carrying_needed)
+		append(r->reason, GR_REASON_SIZE,
+			   ": only %.0f units carry the metric, nothing is decided below %.0f",
+			   r->carrying, r->carrying_needed);
 	else if (isinf(r->treatment.variance) || isinf(r->control.variance))
 		append(r->reason, GR_REASON_SIZE, ": too few events for a bound");
+	else if (test->monitor->kind == GR_GROUP_SEQUENTIAL && !test->monitor->is_look)
+		append(r->reason, GR_REASON_SIZE, test->monitor->nlooks > 0 ?
+			   ": undecided at the last look" : ": the first look comes with more units");
 	else if (isnan(r->se))
 		append(r->reason, GR_REASON_SIZE, ": nothing varies, so nothing can be tested");
 	else if (!test->over && test->planned_units > 0)
@@ -304,6 +311,18 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 static void
 append_notes(GrResult *r)
 {
+	char		number[NUMBER_SIZE];
+
+	if (!isnan(r->variance_removed))
+		append(r->reason, GR_REASON_SIZE, "; the covariate removed %.0f %% of the variance",
+			   100 * r->variance_removed);
+	if (!isnan(r->cap))
+	{
+		format_number(r->cap, 3, false, number, sizeof(number));
+		append(r->reason, GR_REASON_SIZE, "; unit totals capped at %s", number);
+	}
+	if (r->status == GR_BREACHED && r->latched && !r->is_witness[GR_TEST_BREACH])
+		append(r->reason, GR_REASON_SIZE, "; proven by an earlier check, which stands");
 	if (r->left_out > 0)
 		append(r->reason, GR_REASON_SIZE, "; %.0f values that are not finite left out",
 			   r->left_out);

@@ -3,8 +3,10 @@
  *	  From two estimates and a rule to BREACHED, SAFE, UNDECIDED; to WON, LOST.
  *
  * Everything is oriented by harm: h = effect when worse is higher, -effect
- * otherwise.  A status always comes from a p-value, and the bounds are computed
- * at the level that decided, so that status, p-value and bounds agree.
+ * otherwise.  A status comes from a p-value, which under a sequential design is
+ * the running minimum over the recorded checks, and the bounds are computed at
+ * the level that decided, from this evaluation and from the check that set the
+ * minimum, whichever is tighter: so status, p-value and bounds agree.
  */
 #include "decide/decide.h"
 
@@ -40,72 +42,142 @@ gr_signed_limit(const GrRule *rule)
 	return towards_higher ? size : -size;
 }
 
-/* The statistic of "h = limit", oriented: large is harm (or, for others, good). */
-static GrCode
-oriented_statistic(const GrResult *r, double margin, bool higher, double *z,
-				   double *df, double *se)
+static bool
+is_tested(const GrRule *rule, GrTestKind kind)
 {
-	GrCode		code = gr_contrast_statistic(gr_contrast_of(r->rule->limit_kind),
-											 &r->treatment, &r->control, margin,
-											 z, df, se);
+	if (kind == GR_TEST_GOAL)
+		return rule->role != GR_GUARDRAIL;
+	return rule->role == GR_GUARDRAIL && rule->evidence != GR_POINT;
+}
 
-	if (!higher)
+/* The statistic of a test: large is evidence for harm, for safety, for a win. */
+static GrCode
+test_statistic(const GrRule *rule, GrTestKind kind, const GrEstimate *treatment,
+			   const GrEstimate *control, double *z, double *df, double *se)
+{
+	GrCode		code = gr_contrast_statistic(gr_contrast_of(rule->limit_kind), treatment,
+											 control, gr_signed_limit(rule), z, df, se);
+
+	if (rule->worse_is_higher != (kind == GR_TEST_BREACH))
 		*z = -*z;
 	return code;
 }
 
-static void
-set_bounds(GrResult *r, double alpha_lower, double alpha_upper, double df)
+/* This evaluation's p-value of a test into the running minimum. */
+static double
+running_p(GrResult *r, GrTestKind kind, const GrTestState *test)
 {
-	GrContrastKind kind = gr_contrast_of(r->rule->limit_kind);
-	double		unused;
+	const GrPast *past = &r->past[kind];
+	double		p = NAN;
+	double		z,
+				df,
+				se;
 
-	r->level_lower = alpha_lower;
-	r->level_upper = alpha_upper;
-	(void) gr_contrast_bounds(kind, &r->treatment, &r->control,
-							  gr_t_isf(alpha_lower, df), &r->lower, &unused);
-	(void) gr_contrast_bounds(kind, &r->treatment, &r->control,
-							  gr_t_isf(alpha_upper, df), &unused, &r->upper);
+	if (r->usable && test_statistic(r->rule, kind, &r->treatment, &r->control,
+									&z, &df, &se) == GR_OK)
+	{
+		r->at.df = df;
+		p = gr_monitor_p(test->monitor, kind, z, &r->at);
+	}
+	r->is_witness[kind] = !isnan(p) && (!past->known || p <= past->p);
+	return past->known && !r->is_witness[kind] ? past->p : p;
 }
 
-/*
- * First pass: effect and unadjusted p-values.  False when nothing can be tested
- * (the status is then final).
- */
 static bool
+has_data(const GrResult *r, const GrArm *control)
+{
+	if (r->arm->units == 0 || isnan(r->treatment.value))
+		return false;
+	return r->rule->limit_kind == GR_LIMIT_ABSOLUTE ||
+		(control->units > 0 && !isnan(r->control.value));
+}
+
+static bool
+has_enough_units(const GrResult *r, const GrArm *control, const GrTestState *test)
+{
+	return r->arm->units >= test->min_units &&
+		(r->rule->limit_kind == GR_LIMIT_ABSOLUTE || control->units >= test->min_units);
+}
+
+/* First pass: effect, and p-values before any correction. */
+static void
 estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 {
 	const GrRule *rule = r->rule;
-	double		margin = gr_signed_limit(rule);
+	const GrMonitor *m = test->monitor;
 	double		z,
 				df;
 
 	r->effect = gr_effect(gr_contrast_of(rule->limit_kind), &r->treatment, &r->control);
-	r->se = r->p_breach = r->p_breach_adjusted = r->p_safe = NAN;
-	r->p_value = r->p_value_adjusted = r->units_needed = NAN;
+	r->se = r->p_breach = r->p_safe = r->p_value = r->units_needed = NAN;
 	r->level_lower = r->level_upper = rule->role == GR_GUARDRAIL ? rule->alpha : rule->alpha / 2;
 	r->lower = -INFINITY;
 	r->upper = INFINITY;
-	r->status = GR_UNDECIDED;
-	if (r->arm->units == 0 || isnan(r->treatment.value) ||
-		(rule->limit_kind != GR_LIMIT_ABSOLUTE &&
-		 (control->units == 0 || isnan(r->control.value))))
+	r->status = has_data(r, control) ? GR_UNDECIDED : GR_NO_DATA;
+	r->at.look = m->nlooks;
+	r->at.alpha = rule->alpha;
+	r->at.n = (double) r->arm->units +
+		(rule->limit_kind == GR_LIMIT_ABSOLUTE ? 0 : (double) control->units);
+	r->at.df = NAN;
+	memset(r->is_witness, 0, sizeof(r->is_witness));
+	r->usable = r->status != GR_NO_DATA && has_enough_units(r, control, test) &&
+		!(r->carrying < r->carrying_needed) &&
+		(m->kind != GR_GROUP_SEQUENTIAL || m->is_look) &&
+		test_statistic(rule, GR_TEST_BREACH, &r->treatment, &r->control, &z, &df, &r->se) == GR_OK;
+	if (is_tested(rule, GR_TEST_BREACH))
 	{
-		r->status = GR_NO_DATA;
-		return false;
+		r->p_breach = running_p(r, GR_TEST_BREACH, test);
+		r->p_safe = running_p(r, GR_TEST_SAFE, test);
 	}
-	if (oriented_statistic(r, margin, rule->worse_is_higher, &z, &df, &r->se) != GR_OK)
-		return false;
-	if (rule->role == GR_GUARDRAIL && rule->evidence != GR_POINT)
-	{
-		r->p_breach = gr_t_sf(z, df);
-		r->p_safe = gr_t_cdf(z, df);
-	}
-	else if (rule->role != GR_GUARDRAIL)
-		r->p_value = fmin(1, 2 * gr_t_sf(fabs(z), df));
-	return r->arm->units >= test->min_units &&
-		(rule->limit_kind == GR_LIMIT_ABSOLUTE || control->units >= test->min_units);
+	else if (is_tested(rule, GR_TEST_GOAL))
+		r->p_value = running_p(r, GR_TEST_GOAL, test);
+	r->p_breach_adjusted = r->p_breach;
+	r->p_value_adjusted = r->p_value;
 }
+
+/* ---- bounds --------------------------------------------------------------- */
+
+/* Narrow [*lower, *upper] by one occasion's bounds at a level. */
+static void
+narrow(const GrResult *r, GrTestKind kind, double level, GrMonitor *m,
+	   const GrEstimate *treatment, const GrEstimate *control,
+	   const GrOccasion *at, double *lower, double *upper)
+{
+	double		crit = gr_monitor_multiplier(m, kind, level, at);
+	double		lo,
+				hi;
+
+	if (!isfinite(crit) ||
+		gr_contrast_bounds(gr_contrast_of(r->rule->limit_kind), treatment, control,
+						   crit, &lo, &hi) != GR_OK)
+		return;
+	*lower = fmax(*lower, lo);
+	*upper = fmin(*upper, hi);
+}
+
+/* The bounds of a test at a level, from now and from the witness. */
+static void
+test_bounds(const GrResult *r, GrTestKind kind, double level, const GrTestState *test,
+			double *lower, double *upper)
+{
+	const GrPast *past = &r->past[kind];
+	GrOccasion	at = r->at;
+	double		z,
+				se;
+	bool		fixed = test->monitor->kind == GR_FIXED;
+
+	*lower = -INFINITY;
+	*upper = INFINITY;
+	/* a fixed test that is not over decides nothing, and so may show them always */
+	if ((r->usable || (fixed && !test->over)) &&
+		test_statistic(r->rule, kind, &r->treatment, &r->control, &z, &at.df, &se) == GR_OK)
+		narrow(r, kind, level, test->monitor, &r->treatment, &r->control, &at, lower, upper);
+	if (past->known)
+		narrow(r, kind, level, test->monitor, &past->treatment, &past->control, &past->at,
+			   lower, upper);
+}
+
+/* ---- decisions ------------------------------------------------------------ */
 
 /* A point rule: the estimate alone. */
 static void
@@ -121,66 +193,76 @@ decide_point(GrResult *r)
 
 /* Bounds and status of a guardrail whose p-values are final. */
 static void
-decide_guardrail(GrResult *r, double divisor, int narms, bool over)
+decide_guardrail(GrResult *r, double divisor, int narms, const GrTestState *test)
 {
 	const GrRule *rule = r->rule;
-	double		breach_alpha = rule->alpha / divisor;
-	double		safe_alpha = rule->alpha / narms;
-	double		margin = gr_signed_limit(rule);
-	double		z,
-				df;
+	double		breach_level = rule->alpha / divisor;
+	double		safe_level = rule->alpha / narms;
+	double		breach[2],
+				safe[2];
 
-	if (oriented_statistic(r, margin, rule->worse_is_higher, &z, &df, &r->se) != GR_OK)
-		return;
-	if (rule->worse_is_higher)
-		set_bounds(r, breach_alpha, safe_alpha, df);
-	else
-		set_bounds(r, safe_alpha, breach_alpha, df);
-	if (!over)
+	test_bounds(r, GR_TEST_BREACH, breach_level, test, &breach[0], &breach[1]);
+	test_bounds(r, GR_TEST_SAFE, safe_level, test, &safe[0], &safe[1]);
+	r->lower = rule->worse_is_higher ? breach[0] : safe[0];
+	r->upper = rule->worse_is_higher ? safe[1] : breach[1];
+	r->level_lower = rule->worse_is_higher ? breach_level : safe_level;
+	r->level_upper = rule->worse_is_higher ? safe_level : breach_level;
+	if (!test->over)
 	{
 		/* before its end a fixed test has estimates, no conclusions */
 		r->p_breach = r->p_breach_adjusted = r->p_safe = NAN;
 		return;
 	}
-	if (r->p_breach_adjusted <= rule->alpha)
+	if (r->p_breach_adjusted <= rule->alpha || r->latched)
 		r->status = GR_BREACHED;
-	else if (r->p_safe <= safe_alpha)
+	else if (r->p_safe <= safe_level)
 		r->status = GR_IS_SAFE;
 }
 
-/* A primary or secondary: WON beyond its limit, LOST when worse than zero. */
-static void
-decide_goal(GrResult *r, double divisor, bool over)
+/* Did the check that set the running minimum look good? */
+static bool
+witness_is_good(const GrResult *r)
 {
-	const GrRule *rule = r->rule;
-	double		alpha = rule->alpha / divisor;
-	double		margin = gr_signed_limit(rule);
+	const GrPast *past = &r->past[GR_TEST_GOAL];
+	bool		now = r->is_witness[GR_TEST_GOAL] || !past->known;
 	double		z,
 				df,
 				se;
 
-	if (oriented_statistic(r, margin, !rule->worse_is_higher, &z, &df, &se) != GR_OK)
-		return;
-	set_bounds(r, alpha / 2, alpha / 2, df);
-	if (!over)
+	return test_statistic(r->rule, GR_TEST_GOAL, now ? &r->treatment : &past->treatment,
+						  now ? &r->control : &past->control, &z, &df, &se) == GR_OK && z > 0;
+}
+
+/* A primary or secondary: WON beyond its limit, LOST when worse than zero. */
+static void
+decide_goal(GrResult *r, double divisor, const GrTestState *test)
+{
+	const GrRule *rule = r->rule;
+	double		level = rule->alpha / divisor;
+
+	test_bounds(r, GR_TEST_GOAL, level, test, &r->lower, &r->upper);
+	r->level_lower = r->level_upper = level / 2;
+	if (!test->over)
 	{
 		r->p_value = r->p_value_adjusted = NAN;
 		return;
 	}
-	if (r->p_value_adjusted <= rule->alpha && z > 0)
+	if (isnan(r->p_value_adjusted))
+		return;
+	if (r->p_value_adjusted <= rule->alpha && witness_is_good(r))
 		r->status = GR_WON;
 	else if (rule->limit_kind != GR_LIMIT_ABSOLUTE &&
-			 oriented_statistic(r, 0, rule->worse_is_higher, &z, &df, &se) == GR_OK &&
-			 2 * gr_t_sf(z, df) <= alpha)
+			 (rule->worse_is_higher ? r->lower > 0 : r->upper < 0))
 		r->status = GR_LOST;
 }
 
 /*
- * Units of the treatment arm still needed for a conclusion with power 0.8, if
- * the truth is no harm (a guardrail; its safety proof) or the estimate (others).
+ * Units of the treatment arm still needed for a conclusion with the planned
+ * power, if the truth is no harm (a guardrail; its safety proof) or the estimate
+ * (others).
  */
 static void
-set_units_needed(GrResult *r)
+set_units_needed(GrResult *r, const GrTestState *test)
 {
 	const GrRule *rule = r->rule;
 	double		margin = gr_signed_limit(rule);
@@ -202,36 +284,41 @@ set_units_needed(GrResult *r)
 	}
 	if (truth == margin)
 		return;
-	factor = (gr_normal_isf(alpha) + gr_normal_isf(0.2)) * r->se / (truth - margin);
+	factor = (gr_normal_isf(alpha) + gr_normal_isf(test->beta)) * r->se / (truth - margin);
 	factor = factor * factor;
 	if (factor > 1 && factor < 1e9)
 		r->units_needed = ceil((factor - 1) * (double) r->arm->units);
 }
 
-/* Tests that are adjusted together: guardrails that block, or the primary. */
+/* ---- several tests -------------------------------------------------------- */
+
+/*
+ * Tests that are adjusted together: of guardrails that block, or the primary's;
+ * over all arms, and whether they can be tested yet or not.
+ */
 static bool
-in_family(const GrResult *r, bool testable, GrRole role)
+in_family(const GrRule *rule, GrTestKind kind)
 {
-	if (!testable || r->rule->role != role)
+	if (!is_tested(rule, kind))
 		return false;
-	if (role == GR_PRIMARY)
-		return !isnan(r->p_value);
-	return r->rule->severity == GR_BLOCK && !isnan(r->p_breach);
+	return kind == GR_TEST_GOAL ? rule->role == GR_PRIMARY : rule->severity == GR_BLOCK;
 }
 
 /* Adjust one family; divisor[] and adjusted go back to each member. */
 static void
-adjust_family(GrResult *results, int n, const bool *testable, GrRole role,
-			  const GrTestState *test, GrScratch *s)
+adjust_family(GrResult *results, int n, GrTestKind kind, const GrTestState *test,
+			  GrScratch *s)
 {
 	int			k = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!in_family(&results[i], testable[i], role))
+		double		p = kind == GR_TEST_GOAL ? results[i].p_value : results[i].p_breach;
+
+		if (!in_family(results[i].rule, kind))
 			continue;
 		s->member[k] = i;
-		s->p[k] = role == GR_PRIMARY ? results[i].p_value : results[i].p_breach;
+		s->p[k] = isnan(p) ? 1 : p;
 		s->alpha[k++] = results[i].rule->alpha;
 	}
 	if (k == 0 || gr_p_adjust_divisor(s->p, s->alpha, k, test->correction,
@@ -242,11 +329,58 @@ adjust_family(GrResult *results, int n, const bool *testable, GrRole role,
 		GrResult   *r = &results[s->member[j]];
 
 		s->of_result[s->member[j]] = s->divisor[j];
-		if (role == GR_PRIMARY)
+		if (kind == GR_TEST_GOAL && !isnan(r->p_value))
 			r->p_value_adjusted = s->adjusted[j];
-		else
+		else if (kind == GR_TEST_BREACH && !isnan(r->p_breach))
 			r->p_breach_adjusted = s->adjusted[j];
 	}
+}
+
+/* Announce the levels that a family of that size may decide at. */
+static void
+announce(GrMonitor *m, GrTestKind kind, double alpha, GrAdjust correction, int size)
+{
+	if (correction == GR_ADJUST_NONE || correction == GR_ADJUST_BONFERRONI)
+		(void) gr_monitor_level(m, kind, correction == GR_ADJUST_NONE ? alpha : alpha / size);
+	else
+		for (int divisor = 1; divisor <= size; divisor++)
+			(void) gr_monitor_level(m, kind, alpha / divisor);
+}
+
+static void
+announce_levels(const GrResult *results, int narms, int nrules, const GrTestState *test)
+{
+	int			size[GR_TEST_KINDS] = {0};
+
+	for (int k = 0; k < nrules; k++)
+		for (int kind = 0; kind < GR_TEST_KINDS; kind++)
+			size[kind] += narms * in_family(results[k].rule, (GrTestKind) kind);
+	for (int k = 0; k < nrules; k++)
+	{
+		const GrRule *rule = results[k].rule;
+
+		for (int kind = 0; kind < GR_TEST_KINDS; kind++)
+		{
+			GrTestKind	test_kind = (GrTestKind) kind;
+
+			if (!is_tested(rule, test_kind))
+				continue;
+			gr_monitor_p_levels(test->monitor, test_kind);
+			if (test_kind == GR_TEST_SAFE)
+				(void) gr_monitor_level(test->monitor, test_kind, rule->alpha / narms);
+			else
+				announce(test->monitor, test_kind, rule->alpha,
+						 in_family(rule, test_kind) ? test->correction : GR_ADJUST_NONE,
+						 size[kind]);
+		}
+	}
+}
+
+int
+gr_levels_needed(int nrules, int narms)
+{
+	/* each rule at its alpha over 1 .. all tests of its family, and safety */
+	return nrules * (nrules * narms + 1) + GR_TEST_KINDS * GR_P_LEVELS;
 }
 
 void
@@ -255,37 +389,30 @@ gr_decide_results(GrResult *results, int narms, int nrules,
 				  GrScratch *scratch)
 {
 	int			n = narms * nrules;
-	double	   *divisors = scratch->of_result;
-	bool	   *testable = scratch->testable;
 
+	if (n == 0)
+		return;
+	announce_levels(results, narms, nrules, test);
 	for (int i = 0; i < n; i++)
 	{
-		GrResult   *r = &results[i];
-
-		divisors[i] = 1;
-		testable[i] = estimate_result(r, control, test);
-		r->p_breach_adjusted = r->p_breach;
-		r->p_value_adjusted = r->p_value;
+		scratch->of_result[i] = 1;
+		estimate_result(&results[i], control, test);
 	}
-	adjust_family(results, n, testable, GR_GUARDRAIL, test, scratch);
-	adjust_family(results, n, testable, GR_PRIMARY, test, scratch);
+	adjust_family(results, n, GR_TEST_BREACH, test, scratch);
+	adjust_family(results, n, GR_TEST_GOAL, test, scratch);
 	for (int i = 0; i < n; i++)
 	{
 		GrResult   *r = &results[i];
-		bool		over = test->over && testable[i];
-		bool		enough = r->arm->units >= test->min_units &&
-			(control->units >= test->min_units ||
-			 r->rule->limit_kind == GR_LIMIT_ABSOLUTE);
 
-		if (r->status == GR_NO_DATA)
-			;
+		if (r->status == GR_NO_DATA && !r->latched)
+			;					/* what was breached stays so, with its bounds */
 		else if (r->rule->role != GR_GUARDRAIL)
-			decide_goal(r, divisors[i], over);
+			decide_goal(r, scratch->of_result[i], test);
 		else if (r->rule->evidence != GR_POINT)
-			decide_guardrail(r, divisors[i], narms, over);
-		else if (enough)
+			decide_guardrail(r, scratch->of_result[i], narms, test);
+		else if (has_enough_units(r, control, test))
 			decide_point(r);
-		set_units_needed(r);
+		set_units_needed(r, test);
 		gr_reason_of_result(r, control, test);
 	}
 }

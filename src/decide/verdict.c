@@ -36,7 +36,7 @@ gr_test_invalid(const GrTestState *test, char *why, size_t size)
 
 	if (test->srm_p < test->srm_alpha)
 	{
-		snprintf(why, size, "sample ratio mismatch: %.*s units (p = %.2g, alarm below %g)",
+		snprintf(why, size, "sample ratio mismatch: %.*s (p = %.2g, alarm below %g)",
 				 gr_fitting(split, 300), split, test->srm_p, test->srm_alpha);
 		return true;
 	}

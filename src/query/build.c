@@ -8,6 +8,8 @@
  */
 #include "query/query.h"
 
+#include <math.h>
+
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "units/collect.h"
@@ -99,7 +101,7 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 {
 	CollectSpec *spec = plan->spec;
 	int			column = plan_column(plan, e, rule->value, rule->filter);
-	Metric		m = {SHAPE_VALUE, -1, -1};
+	Metric		m = {SHAPE_VALUE, -1, -1, -1, rule->cap_quantile, rule->cap_value};
 
 	if (strcmp(rule->kind, "proportion") == 0)
 	{
@@ -134,7 +136,18 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("rule \"%s\" is of kind \"%s\", which this version does not evaluate",
 						rule->rule.metric, rule->kind)));
+	/* constant per unit, so its largest value is its value */
+	if (rule->covariate)
+		m.covariate = plan_fold(spec, FOLD_MAX, plan_column(plan, e, rule->covariate, NULL));
 	return m;
+}
+
+static bool
+same_metric(const Metric *a, const Metric *b)
+{
+	return a->shape == b->shape && a->a == b->a && a->b == b->b &&
+		a->covariate == b->covariate && a->cap_quantile == b->cap_quantile &&
+		(a->cap_value == b->cap_value || (isnan(a->cap_value) && isnan(b->cap_value)));
 }
 
 ScanPlan *
@@ -157,7 +170,7 @@ gr_plan_make(Experiment *e)
 	plan->column_filter = palloc0(sizeof(char *) * GR_MAX_COLUMNS);
 	plan->column_type = palloc0(sizeof(Oid) * GR_MAX_COLUMNS);
 	spec->filtered = palloc0(GR_MAX_COLUMNS);
-	spec->folds = palloc0(sizeof(Fold) * 2 * GR_MAX_METRICS);
+	spec->folds = palloc0(sizeof(Fold) * 3 * GR_MAX_METRICS);
 	spec->metrics = palloc0(sizeof(Metric) * e->nrules);
 	for (int i = 0; i < e->nrules; i++)
 	{
@@ -165,8 +178,7 @@ gr_plan_make(Experiment *e)
 		int			k;
 
 		for (k = 0; k < spec->nmetrics; k++)
-			if (spec->metrics[k].shape == m.shape && spec->metrics[k].a == m.a &&
-				spec->metrics[k].b == m.b)
+			if (same_metric(&spec->metrics[k], &m))
 				break;
 		if (k == spec->nmetrics)
 			spec->metrics[spec->nmetrics++] = m;

@@ -64,6 +64,9 @@ extern char *gr_sql_fast(const Experiment *e, const ScanPlan *plan, const char *
 extern char *gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const char *schema);
 extern char *gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema);
 
+/* Columns of the two-level statement for each metric, from the fifth on. */
+#define METRIC_COLUMNS 5
+
 /* "FROM events WHERE ..." of the experiment's rows. */
 extern char *gr_sql_from(const Experiment *e);
 

@@ -1,17 +1,16 @@
 /*
  * two_level.c
- *	  The two-level shape: GROUP BY unit in the server's executor, which spills.
+ *	  The statements of the two-level shape: GROUP BY unit in the server's
+ *	  executor, which spills.
  *
  * Level 1 folds a unit's events in plain SQL, level 2 summarises units by arm
- * and batch; a second, small statement counts rows.  Both run in one snapshot.
+ * and batch; a second, small statement counts rows.
  */
 #include "query/query.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
-#include "types/histogram.h"
-#include "types/summary.h"
 
 /* A column of the plan as float8; NULL when the filter refuses the row. */
 static char *
@@ -92,53 +91,136 @@ append_fold(StringInfo buf, const Fold *fold, int number, const char *schema)
 	}
 }
 
-static void
-append_metric(StringInfo buf, const Metric *m, const char *schema)
+/* A unit's observation of a metric, as an expression over its folds. */
+static char *
+observation(const Metric *m)
 {
 	switch (m->shape)
 	{
-		case SHAPE_VALUE:
-			appendStringInfo(buf, ", %s.guardrail_summarize(x%d)", schema, m->a);
-			break;
 		case SHAPE_POSITIVE:
-			appendStringInfo(buf, ", %s.guardrail_summarize((x%d > 0)::int::float8)", schema, m->a);
-			break;
+			return psprintf("(x%d > 0)::int::float8", m->a);
 		case SHAPE_AVERAGE:
-			appendStringInfo(buf, ", %s.guardrail_summarize(x%d / NULLIF(x%d, 0))", schema, m->a, m->b);
-			break;
-		case SHAPE_RATIO:
-			appendStringInfo(buf, ", %s.guardrail_summarize(x%d, x%d)", schema, m->a, m->b);
-			break;
-		case SHAPE_EVENTS:
-			appendStringInfo(buf, ", %s.guardrail_rollup(x%d)", schema, m->a);
-			break;
-		case SHAPE_UNITS:
-			appendStringInfo(buf, ", %s.guardrail_histogram(x%d)", schema, m->a);
-			break;
 		case SHAPE_UNITS_AVERAGE:
-			appendStringInfo(buf, ", %s.guardrail_histogram(x%d / NULLIF(x%d, 0))", schema, m->a, m->b);
+			return psprintf("(x%d / NULLIF(x%d, 0))", m->a, m->b);
+		case SHAPE_VALUE:
+		case SHAPE_RATIO:
+		case SHAPE_UNITS:
+		case SHAPE_EVENTS:
 			break;
 	}
+	return psprintf("x%d", m->a);
+}
+
+/* The denominator, or the observation itself, not above its cap. */
+static char *
+capped(const Metric *m, int number, int variable)
+{
+	char	   *x = variable == 0 ? observation(m) : psprintf("x%d", m->b);
+	char	   *cap = NULL;
+
+	if (m->cap_quantile > 0)
+		cap = psprintf("cap%d_%d", number, variable);
+	else if (!isnan(m->cap_value) && variable == 0)
+		cap = psprintf("'%.17g'::float8", m->cap_value);
+	if (cap == NULL)
+		return x;
+	/* LEAST would take the cap for a NULL */
+	return psprintf("(CASE WHEN %s > %s THEN %s ELSE %s END)", x, cap, cap, x);
+}
+
+/* METRIC_COLUMNS: summary or histogram, units that are not 0, summary of the units
+ * with covariate, and the two caps. */
+static void
+append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
+{
+	char	   *x = capped(m, number, 0);
+	char	   *y = m->shape == SHAPE_RATIO ? psprintf(", %s", capped(m, number, 1)) : "";
+	char	   *u = m->covariate >= 0 ? psprintf("x%d", m->covariate) : NULL;
+	char	   *without = u ? psprintf(" FILTER (WHERE %s IS NULL)", u) : "";
+
+	if (gr_metric_has_histogram(m))
+	{
+		appendStringInfo(buf, ", %s.%s(%s), 0::bigint, NULL, NULL::float8, NULL::float8", schema,
+						 m->shape == SHAPE_EVENTS ? "guardrail_rollup" : "guardrail_histogram", x);
+		return;
+	}
+	appendStringInfo(buf, ", %s.guardrail_summarize(%s%s)%s, count(*) FILTER (WHERE %s <> 0)",
+					 schema, x, y, without, x);
+	if (u)
+		appendStringInfo(buf, ", %s.guardrail_summarize(%s%s, %s) FILTER (WHERE %s IS NOT NULL)",
+						 schema, x, y, u, u);
+	else
+		appendStringInfoString(buf, ", NULL");
+	for (int i = 0; i < 2; i++)
+	{
+		if (m->cap_quantile > 0 && i < gr_metric_dim(m))
+			appendStringInfo(buf, ", max(cap%d_%d)", number, i);
+		else if (!isnan(m->cap_value) && i == 0)
+			appendStringInfo(buf, ", '%.17g'::float8", m->cap_value);
+		else
+			appendStringInfoString(buf, ", NULL::float8");
+	}
+}
+
+/* The pooled quantiles that metrics are winsorised at, as one row. */
+static char *
+sql_caps(const ScanPlan *plan)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int k = 0; k < plan->spec->nmetrics; k++)
+	{
+		const Metric *m = &plan->spec->metrics[k];
+
+		for (int i = 0; m->cap_quantile > 0 && i < gr_metric_dim(m); i++)
+		{
+			char	   *x = i == 0 ? observation(m) : psprintf("x%d", m->b);
+			char	   *all = psprintf("percentile_cont(%.17g) WITHIN GROUP (ORDER BY %s)"
+									   " FILTER (WHERE arm IS NOT NULL%%s)", m->cap_quantile, x);
+
+			appendStringInfoString(&buf, buf.len ? ", " : "SELECT ");
+			if (m->shape == SHAPE_RATIO)
+				appendStringInfo(&buf, all, "");
+			else
+			{
+				appendStringInfo(&buf, "CASE WHEN min(%s) FILTER (WHERE arm IS NOT NULL) >= 0 THEN ", x);
+				appendStringInfo(&buf, all, psprintf(" AND %s > 0", x));
+				appendStringInfoString(&buf, " ELSE ");
+				appendStringInfo(&buf, all, "");
+				appendStringInfoString(&buf, " END");
+			}
+			appendStringInfo(&buf, " AS cap%d_%d", k, i);
+		}
+	}
+	if (buf.len > 0)
+		appendStringInfoString(&buf, " FROM units");
+	return buf.data;
 }
 
 char *
 gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const char *schema)
 {
 	StringInfoData buf;
+	char	   *caps = sql_caps(plan);
 
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT arm, batch, count(*), sum(events)::bigint");
-	for (int m = 0; m < plan->spec->nmetrics; m++)
-		append_metric(&buf, &plan->spec->metrics[m], schema);
 	/* a unit of two arms has none */
-	appendStringInfo(&buf, "\nFROM (SELECT CASE WHEN min(arm COLLATE \"C\") = max(arm COLLATE \"C\")"
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "WITH units AS %s (SELECT CASE WHEN min(arm COLLATE \"C\") = max(arm COLLATE \"C\")"
 					 " THEN min(arm COLLATE \"C\") END AS arm,"
-					 " %s.guardrail_batch(unit) AS batch, count(*) AS events", schema);
+					 " %s.guardrail_batch(unit) AS batch, count(*) AS events",
+					 caps[0] ? "MATERIALIZED" : "NOT MATERIALIZED", schema);
 	for (int f = 0; f < plan->spec->nfolds; f++)
 		append_fold(&buf, &plan->spec->folds[f], f, schema);
-	appendStringInfo(&buf, "\nFROM (%s) AS rows\nWHERE unit IS NOT NULL AND %s\nGROUP BY unit) AS units\n"
-					 "GROUP BY arm, batch ORDER BY arm COLLATE \"C\", batch",
+	appendStringInfo(&buf, "\nFROM (%s) AS rows\nWHERE unit IS NOT NULL AND %s\nGROUP BY unit)\n",
 					 sql_rows(e, plan, schema, false), sql_known_arms(e));
+	appendStringInfoString(&buf, "SELECT arm, batch, count(*), sum(events)::bigint");
+	for (int m = 0; m < plan->spec->nmetrics; m++)
+		append_metric(&buf, &plan->spec->metrics[m], m, schema);
+	appendStringInfoString(&buf, "\nFROM units");
+	if (caps[0])
+		appendStringInfo(&buf, ", (%s) AS caps", caps);
+	appendStringInfoString(&buf, "\nGROUP BY arm, batch ORDER BY arm COLLATE \"C\", batch");
 	return buf.data;
 }
 
@@ -156,135 +238,4 @@ gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema)
 						 k, plan->column_filter[k] ? psprintf(" AND f%d", k) : "", k);
 	appendStringInfo(&buf, "\nFROM (%s) AS rows\nGROUP BY 1, 2", sql_rows(e, plan, schema, true));
 	return buf.data;
-}
-
-/* Arms in the order they are met; crossover units have none. */
-static ArmData *
-arm_of_row(Collection *c, const CollectSpec *spec, const char *name)
-{
-	ArmData    *arm = gr_collection_arm(c, name);
-	Collection *fresh;
-
-	if (arm)
-		return arm;
-	if (c->narms >= GR_MAX_ARMS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("experiment has more than %d arms", GR_MAX_ARMS),
-				 errhint("Is variant_column the right column? "
-						 "The planned arms can be named in shares.")));
-	fresh = gr_collection_make(spec, 1);
-	c->arms = repalloc(c->arms, sizeof(ArmData) * (c->narms + 1));
-	c->arms[c->narms] = fresh->arms[0];
-	c->arms[c->narms].name = pstrdup(name);
-	return &c->arms[c->narms++];
-}
-
-/* A summary or histogram column of the current row. */
-static void
-read_metric(MetricData *data, int row, int column, int batch)
-{
-	bool		null;
-	Datum		d = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
-	int64		skipped;
-
-	if (null)
-		return;
-	if (data->batch)
-	{
-		const GrBin *bins = gr_histogram_read((Histogram *) PG_DETOAST_DATUM(d),
-											  &data->batch[batch].nbins, &skipped);
-
-		data->batch[batch].bins = palloc_extended(sizeof(GrBin) * Max(data->batch[batch].nbins, 1),
-												  MCXT_ALLOC_HUGE);
-		memcpy(data->batch[batch].bins, bins, sizeof(GrBin) * data->batch[batch].nbins);
-	}
-	else
-	{
-		GrMoments	m;
-
-		gr_summary_read((Summary *) PG_DETOAST_DATUM(d), &m, &skipped);
-		(void) gr_moments_merge(&data->moments, &m);
-	}
-	data->skipped += skipped;
-}
-
-static int
-read_batch(int row)
-{
-	char	   *text = gr_spi_text(row, 2);
-	int			batch = text ? atoi(text) : 0;
-
-	if (batch < 0 || batch >= GR_BATCHES)
-		elog(ERROR, "batch %d is out of range", batch);
-	return batch;
-}
-
-static void
-read_units(Collection *c, const CollectSpec *spec)
-{
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		char	   *name = gr_spi_text(row, 1);
-		int64		units = gr_spi_int8(row, 3, 0);
-		ArmData    *arm;
-
-		CHECK_FOR_INTERRUPTS();
-		if (name == NULL)
-		{
-			c->crossover_units += units;
-			continue;
-		}
-		arm = arm_of_row(c, spec, name);
-		arm->units += units;
-		arm->events += gr_spi_int8(row, 4, 0);
-		for (int m = 0; m < spec->nmetrics; m++)
-			read_metric(&arm->metrics[m], row, 5 + m, read_batch(row));
-	}
-	for (int a = 0; a < c->narms; a++)
-		for (int m = 0; m < spec->nmetrics; m++)
-			if (c->arms[a].metrics[m].batch)
-				gr_metric_pool(&c->arms[a].metrics[m]);
-}
-
-static void
-read_counts(Collection *c, const CollectSpec *spec)
-{
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		char	   *name = gr_spi_text(row, 1);
-		int64		rows = gr_spi_int8(row, 3, 0);
-		int			batch = read_batch(row);
-		ArmData    *arm;
-
-		if (gr_spi_text(row, 2) == NULL)
-		{
-			c->null_unit_rows += rows;
-			continue;
-		}
-		if (name == NULL)
-		{
-			c->unknown_arm_rows += rows;
-			continue;
-		}
-		arm = arm_of_row(c, spec, name);
-		arm->counts.rows[batch] += rows;
-		for (int k = 0; k < spec->ncolumns; k++)
-		{
-			arm->counts.nulls[k * GR_BATCHES + batch] += gr_spi_int8(row, 4 + 2 * k, 0);
-			arm->counts.nonfinite[k * GR_BATCHES + batch] += gr_spi_int8(row, 5 + 2 * k, 0);
-		}
-	}
-}
-
-Collection *
-gr_collect_two_level(const Experiment *e, const ScanPlan *plan, const char *schema)
-{
-	Collection *c = gr_collection_make(plan->spec, 0);
-
-	gr_spi_query(gr_sql_counts(e, plan, schema), true, 0, NULL);
-	read_counts(c, plan->spec);
-	gr_spi_query(gr_sql_two_level(e, plan, schema), true, 0, NULL);
-	read_units(c, plan->spec);
-	return c;
 }

@@ -41,12 +41,14 @@ gr_mixture_rho(double n_star, double alpha, int sides)
 {
 	double		level = sides == 1 ? 2.0 * alpha : alpha;
 	double		twice_log;
+	double		rho;
 
 	if (!sides_valid(sides) || !(n_star > 0.0) || isinf(n_star) ||
 		!(level > 0.0 && level < 1.0))
 		return NAN;
 	twice_log = -2.0 * log(level);
-	return fmax(n_star / (twice_log + log1p(twice_log)), DBL_TRUE_MIN);
+	rho = n_star / (twice_log + log1p(twice_log));
+	return fmin(fmax(rho, DBL_TRUE_MIN), DBL_MAX);
 }
 
 double

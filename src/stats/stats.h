@@ -205,6 +205,30 @@ extern GrCode gr_quantile_estimate(const GrBin *pooled, size_t nbins,
 extern GrCode gr_share_se(const double *below, const double *total,
 						  int nclusters, double *se, double *df);
 
+/* ---- variance reduction (cuped.c) --------------------------------------- */
+
+/*
+ * CUPED with the last variable of the moments as covariate: of two variables the
+ * outcome is the mean of the first, of three the ratio of the first two, taken
+ * linearised.  theta is pooled within arms: sum of S_xu over sum of S_uu.
+ * No variation of the covariate: GR_UNDEFINED.
+ */
+extern GrCode gr_cuped_theta(const GrMoments *arms, int narms, double *theta);
+
+/*
+ * Adjusted value m - theta (ubar - pooled_mean) and its variance
+ * (s2x - 2 theta sxu + theta^2 s2u)/n; *raw_variance: without the covariate.
+ */
+extern GrCode gr_cuped_estimate(const GrMoments *m, double theta,
+								double pooled_mean, GrEstimate *out,
+								double *raw_variance);
+
+/*
+ * The moments with one more variable that is u for every unit (units without a
+ * covariate get its pooled mean).  False when there is no room or u is not finite.
+ */
+extern bool gr_moments_extend(const GrMoments *m, double u, GrMoments *out);
+
 /* ---- contrasts (contrast.c) ------------------------------------------- */
 
 typedef enum GrContrastKind

@@ -9,6 +9,7 @@
 
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "utils/float.h"
 
 #define COLLECTION_VERSION 1
 
@@ -37,8 +38,12 @@ gr_collection_make(const CollectSpec *spec, int narms)
 		arm->metrics = palloc0(sizeof(MetricData) * spec->nmetrics);
 		for (int m = 0; m < spec->nmetrics; m++)
 		{
+			arm->metrics[m].cap[0] = arm->metrics[m].cap[1] = get_float8_infinity();
 			gr_moments_init(&arm->metrics[m].moments,
 							gr_metric_dim(&spec->metrics[m]));
+			if (spec->metrics[m].covariate >= 0)
+				gr_moments_init(&arm->metrics[m].adjusted,
+								gr_metric_dim(&spec->metrics[m]) + 1);
 			if (gr_metric_has_histogram(&spec->metrics[m]))
 				arm->metrics[m].batch = palloc0(sizeof(BinList) * GR_BATCHES);
 		}
@@ -93,25 +98,36 @@ send_bins(StringInfo buf, const BinList *list)
 }
 
 static void
+send_moments(StringInfo buf, const GrMoments *m)
+{
+	pq_sendbyte(buf, m->dim);
+	pq_sendint64(buf, m->n);
+	for (int i = 0; i < GR_MAX_DIM; i++)
+	{
+		pq_sendfloat8(buf, m->sum_hi[i]);
+		pq_sendfloat8(buf, m->sum_lo[i]);
+	}
+	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
+		pq_sendfloat8(buf, m->product[i]);
+}
+
+static void
 send_metric(StringInfo buf, const MetricData *m)
 {
 	pq_sendbyte(buf, m->batch != NULL);
 	pq_sendint64(buf, m->skipped);
+	pq_sendint64(buf, m->nonzero);
 	if (m->batch)
 	{
 		for (int b = 0; b < GR_BATCHES; b++)
 			send_bins(buf, &m->batch[b]);
 		return;
 	}
-	pq_sendbyte(buf, m->moments.dim);
-	pq_sendint64(buf, m->moments.n);
-	for (int i = 0; i < GR_MAX_DIM; i++)
-	{
-		pq_sendfloat8(buf, m->moments.sum_hi[i]);
-		pq_sendfloat8(buf, m->moments.sum_lo[i]);
-	}
-	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
-		pq_sendfloat8(buf, m->moments.product[i]);
+	pq_sendfloat8(buf, m->cap[0]);
+	pq_sendfloat8(buf, m->cap[1]);
+	send_moments(buf, &m->moments);
+	if (m->adjusted.dim > 0)
+		send_moments(buf, &m->adjusted);
 }
 
 bytea *
@@ -176,11 +192,29 @@ receive_bins(StringInfo buf, BinList *list)
 }
 
 static void
+receive_moments(StringInfo buf, GrMoments *m)
+{
+	if (pq_getmsgbyte(buf) != m->dim)
+		corrupt();
+	m->n = pq_getmsgint64(buf);
+	for (int i = 0; i < GR_MAX_DIM; i++)
+	{
+		m->sum_hi[i] = pq_getmsgfloat8(buf);
+		m->sum_lo[i] = pq_getmsgfloat8(buf);
+	}
+	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
+		m->product[i] = pq_getmsgfloat8(buf);
+	if (!gr_moments_valid(m))
+		corrupt();
+}
+
+static void
 receive_metric(StringInfo buf, MetricData *m)
 {
 	bool		has_histogram = pq_getmsgbyte(buf) != 0;
 
 	m->skipped = pq_getmsgint64(buf);
+	m->nonzero = pq_getmsgint64(buf);
 	if (has_histogram != (m->batch != NULL))
 		corrupt();
 	if (has_histogram)
@@ -190,18 +224,11 @@ receive_metric(StringInfo buf, MetricData *m)
 		gr_metric_pool(m);
 		return;
 	}
-	if (pq_getmsgbyte(buf) != m->moments.dim)
-		corrupt();
-	m->moments.n = pq_getmsgint64(buf);
-	for (int i = 0; i < GR_MAX_DIM; i++)
-	{
-		m->moments.sum_hi[i] = pq_getmsgfloat8(buf);
-		m->moments.sum_lo[i] = pq_getmsgfloat8(buf);
-	}
-	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
-		m->moments.product[i] = pq_getmsgfloat8(buf);
-	if (!gr_moments_valid(&m->moments))
-		corrupt();
+	m->cap[0] = pq_getmsgfloat8(buf);
+	m->cap[1] = pq_getmsgfloat8(buf);
+	receive_moments(buf, &m->moments);
+	if (m->adjusted.dim > 0)
+		receive_moments(buf, &m->adjusted);
 }
 
 Collection *

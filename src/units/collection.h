@@ -25,8 +25,14 @@ typedef struct BinList
 
 typedef struct MetricData
 {
-	GrMoments	moments;		/* over units; of a histogram metric: empty */
+	GrMoments	moments;		/* over units; of a histogram metric: empty; of a
+								 * metric with a covariate: units without one */
+	GrMoments	adjusted;		/* units with the covariate, which is the last
+								 * variable; dim 0: the metric has none */
+	double		cap[2];			/* what values were capped at; infinite: nothing */
 	int64		skipped;		/* units whose observation is not finite */
+	int64		nonzero;		/* units whose (first) value is not 0; of a histogram
+								 * metric: 0 */
 	BinList    *batch;			/* [GR_BATCHES], or NULL */
 	BinList		pooled;			/* of all batches */
 } MetricData;

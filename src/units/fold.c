@@ -10,7 +10,11 @@
 
 #include <math.h>
 
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics_double.h>
+
 #include "miscadmin.h"
+#include "utils/float.h"
 
 /* Bins of one arm and metric in the batch at hand. */
 typedef struct BinBuffer
@@ -103,6 +107,84 @@ empty_buffer(BinBuffer *buffer, BinList *out)
 	buffer->n = 0;
 }
 
+/* A unit's observation, capped, into the summary with or without covariate. */
+static void
+fold_moments(const CollectSpec *spec, const Metric *metric, const UnitEntry *e,
+			 MetricData *data, double *x)
+{
+	double		covariate = gr_metric_covariate(spec, metric, e->slots);
+	int			dim = gr_metric_dim(metric);
+	GrMoments  *to = &data->moments;
+
+	for (int i = 0; i < dim; i++)
+		x[i] = Min(x[i], data->cap[i]);
+	if (!isnan(covariate))
+	{
+		x[dim] = covariate;
+		to = &data->adjusted;
+	}
+	if (!gr_moments_add(to, x))
+		data->skipped++;
+	else
+		data->nonzero += (x[0] != 0);
+}
+
+/*
+ * The pooled quantile of one variable of a metric over the units of all arms:
+ * of a ratio over all of them, else over those that are not 0 when none is
+ * negative.  Infinite when there is no unit.
+ */
+static double
+pooled_quantile(const Units *u, const Metric *metric, int variable)
+{
+	double	   *values = palloc_extended(sizeof(double) * Max(u->flat->n, 1), MCXT_ALLOC_HUGE);
+	size_t		n = 0,
+				positive = 0;
+	bool		negative = false;
+	double		cap = get_float8_infinity();
+
+	for (uint32 i = 0; i < u->flat->n; i++)
+	{
+		const UnitEntry *e = gr_entry(u->flat->entries, u->entry_size, i);
+		double		x[GR_MAX_DIM];
+
+		if (e->arm < 0 || !gr_metric_observe(u->spec, metric, e->slots, x) ||
+			!isfinite(x[variable]))
+			continue;
+		negative = negative || x[variable] < 0;
+		values[n++] = x[variable];
+	}
+	CHECK_FOR_INTERRUPTS();
+	gsl_sort(values, 1, n);
+	while (positive < n && values[n - 1 - positive] > 0)
+		positive++;
+	if (metric->shape == SHAPE_RATIO || negative)
+		positive = n;
+	if (positive > 0)
+		cap = gsl_stats_quantile_from_sorted_data(values + n - positive, 1, positive,
+												  metric->cap_quantile);
+	pfree(values);
+	return cap;
+}
+
+/* What each metric is capped at, the same in all arms. */
+static void
+set_caps(const Units *u, Collection *c)
+{
+	for (int m = 0; m < c->nmetrics; m++)
+	{
+		const Metric *metric = &u->spec->metrics[m];
+		double		cap[2] = {get_float8_infinity(), get_float8_infinity()};
+
+		if (!isnan(metric->cap_value))
+			cap[0] = metric->cap_value;
+		for (int i = 0; metric->cap_quantile > 0 && i < gr_metric_dim(metric); i++)
+			cap[i] = pooled_quantile(u, metric, i);
+		for (int a = 0; a < c->narms; a++)
+			memcpy(c->arms[a].metrics[m].cap, cap, sizeof(cap));
+	}
+}
+
 /* One unit's observation of one metric. */
 static void
 fold_unit(const CollectSpec *spec, int m, const UnitEntry *e,
@@ -117,10 +199,7 @@ fold_unit(const CollectSpec *spec, int m, const UnitEntry *e,
 	else if (!gr_metric_observe(spec, metric, e->slots, x))
 		return;
 	else if (!gr_metric_has_histogram(metric))
-	{
-		if (!gr_moments_add(&data->moments, x))
-			data->skipped++;
-	}
+		fold_moments(spec, metric, e, data, x);
 	else if (isfinite(x[0]))
 	{
 		int32		bin = gr_bin(x[0]);
@@ -160,6 +239,7 @@ gr_units_fold(Units *u)
 		c->arms[a].name = u->arm_name[a];
 		c->arms[a].counts = u->counts[a];
 	}
+	set_caps(u, c);
 	buffers = palloc0(sizeof(BinBuffer) * Max(u->narms * spec->nmetrics, 1));
 	for (uint32 i = 0; i < u->flat->n; i++)
 	{

@@ -27,6 +27,12 @@ gr_spec_print(const CollectSpec *spec)
 		appendStringInfo(&buf, "%s%c%d", i ? "," : "", (char) m->shape, m->a);
 		if (m->b >= 0)
 			appendStringInfo(&buf, "/%d", m->b);
+		if (m->covariate >= 0)
+			appendStringInfo(&buf, "@%d", m->covariate);
+		if (m->cap_quantile > 0)
+			appendStringInfo(&buf, "^q%.17g", m->cap_quantile);
+		if (!isnan(m->cap_value))
+			appendStringInfo(&buf, "^v%.17g", m->cap_value);
 	}
 	return buf.data;
 }
@@ -67,6 +73,19 @@ scan_number(const char *p, int limit, int *value, const char *text)
 	return p;
 }
 
+static const char *
+scan_double(const char *p, double *value, const char *text)
+{
+	char	   *end;
+
+	if (*p != '-' && (*p < '0' || *p > '9'))
+		bad_spec(text);
+	*value = strtod(p, &end);
+	if (end == p || !isfinite(*value))
+		bad_spec(text);
+	return end;
+}
+
 void
 gr_spec_number(CollectSpec *spec)
 {
@@ -94,6 +113,11 @@ metric_fits(const CollectSpec *spec, const Metric *m)
 	if (needs_two(m->shape) != (m->b >= 0))
 		return false;
 	if ((spec->folds[m->a].kind == FOLD_EVENTS) != (m->shape == SHAPE_EVENTS))
+		return false;
+	if (m->covariate >= 0 && (gr_metric_has_histogram(m) || m->covariate >= spec->nfolds ||
+							  spec->folds[m->covariate].kind == FOLD_EVENTS))
+		return false;
+	if (gr_metric_is_capped(m) && (gr_metric_has_histogram(m) || m->cap_quantile >= 1))
 		return false;
 	return m->b < 0 || spec->folds[m->b].kind != FOLD_EVENTS;
 }
@@ -135,9 +159,17 @@ gr_spec_parse(const char *text)
 			bad_spec(text);
 		m->shape = (MetricShape) *p++;
 		p = scan_number(p, spec->nfolds, &m->a, text);
-		m->b = -1;
+		m->b = m->covariate = -1;
+		m->cap_quantile = 0;
+		m->cap_value = NAN;
 		if (*p == '/')
 			p = scan_number(p + 1, spec->nfolds, &m->b, text);
+		if (*p == '@')
+			p = scan_number(p + 1, spec->nfolds, &m->covariate, text);
+		if (p[0] == '^' && p[1] == 'q')
+			p = scan_double(p + 2, &m->cap_quantile, text);
+		else if (p[0] == '^' && p[1] == 'v')
+			p = scan_double(p + 2, &m->cap_value, text);
 		if (!metric_fits(spec, m))
 			bad_spec(text);
 	} while (*p == ',' && p++);
@@ -158,6 +190,18 @@ int
 gr_metric_dim(const Metric *metric)
 {
 	return metric->shape == SHAPE_RATIO ? 2 : 1;
+}
+
+bool
+gr_metric_is_capped(const Metric *metric)
+{
+	return metric->cap_quantile > 0 || !isnan(metric->cap_value);
+}
+
+double
+gr_metric_covariate(const CollectSpec *spec, const Metric *metric, const double *slots)
+{
+	return metric->covariate < 0 ? NAN : slots[spec->folds[metric->covariate].slot];
 }
 
 bool

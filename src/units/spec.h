@@ -9,6 +9,7 @@
  *
  * The spec travels to parallel workers as text, an argument of the aggregate:
  *	 columns=2 filters=.f folds=s0,c0,x1,n1,h0 metrics=v0,p1,r0/1,a0/1,e4
+ * A metric's covariate follows as @fold, its cap as ^q0.99 or ^v100.
  */
 #ifndef GR_SPEC_H
 #define GR_SPEC_H
@@ -16,7 +17,7 @@
 #include "guardrail.h"
 
 #define GR_MAX_COLUMNS 1000
-#define GR_MAX_FOLDS 2000
+#define GR_MAX_FOLDS 3000
 #define GR_MAX_METRICS 1000
 
 typedef enum FoldKind
@@ -51,6 +52,9 @@ typedef struct Metric
 	MetricShape shape;
 	int			a;				/* folds */
 	int			b;				/* -1: none */
+	int			covariate;		/* fold of the covariate; -1: none */
+	double		cap_quantile;	/* 0: none; winsorise at this pooled quantile */
+	double		cap_value;		/* NaN: none; winsorise at this value */
 } Metric;
 
 typedef struct CollectSpec
@@ -71,6 +75,11 @@ extern CollectSpec *gr_spec_parse(const char *text);
 /* Has the metric a histogram, and does its observation come in pairs? */
 extern bool gr_metric_has_histogram(const Metric *metric);
 extern int	gr_metric_dim(const Metric *metric);
+extern bool gr_metric_is_capped(const Metric *metric);
+
+/* The covariate of a unit; NaN when it has none. */
+extern double gr_metric_covariate(const CollectSpec *spec, const Metric *metric,
+								  const double *slots);
 
 /* The observation of a unit: false when it has none. */
 extern bool gr_metric_observe(const CollectSpec *spec, const Metric *metric,

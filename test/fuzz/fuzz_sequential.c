@@ -15,7 +15,7 @@ check_any(Input *in)
 	double		c;
 	double		log_e;
 
-	EXPECT(isnan(rho) || rho > 0.0);
+	EXPECT(isnan(rho) || (rho > 0.0 && isfinite(rho)));
 	if (take_below(in, 2) == 0)
 		rho = take_double(in);
 	log_e = gr_mixture_log_e(z, n, rho, sides);

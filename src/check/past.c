@@ -1,0 +1,155 @@
+/*
+ * past.c
+ *	  The recorded checks as the state of a sequential design.
+ *
+ * The looks are the checks that were recorded as looks,
+ * the running minimum of a p-value stands in the last check's row, and the check
+ * that set it (its witness) has the estimates from which its bound is computed.
+ * Checks of other plan versions do not count.
+ */
+#include "check/past.h"
+
+#include <math.h>
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+
+/* A look must have brought this much information. */
+#define LEAST_STEP (1.0 / 200)
+
+static void
+load_looks(Past *past, const char *schema, const Experiment *e, MemoryContext context)
+{
+	const char *args[] = {e->id, psprintf("%d", e->plan_version)};
+
+	gr_spi_query(psprintf("SELECT max(information) FROM %s.guardrail_check_log"
+						  " WHERE experiment_id = $1 AND plan_version = $2::integer AND look_no IS NOT NULL"
+						  " GROUP BY look_no ORDER BY look_no", schema), true, 2, args);
+	past->nlooks = (int) Min(SPI_processed, GR_MAX_LOOKS - 1);
+	past->fraction = MemoryContextAlloc(context, sizeof(double) * Max(past->nlooks, 1));
+	for (int i = 0; i < past->nlooks; i++)
+		past->fraction[i] = Min(1, gr_spi_float8(i, 1, 0));
+
+	gr_spi_query(psprintf("SELECT min(srm_p) FROM %s.guardrail_check_log"
+						  " WHERE experiment_id = $1 AND plan_version = $2::integer"
+						  " AND check_id = (SELECT max(check_id) FROM %s.guardrail_check_log"
+						  "  WHERE experiment_id = $1 AND plan_version = $2::integer AND error IS NULL)",
+						  schema, schema), true, 2, args);
+	past->srm_p = gr_spi_float8(0, 1, NAN);
+}
+
+/* The estimates of a witness, from eight columns on. */
+static void
+read_witness(GrPast *test, int64 *witness, int row, int column, double p, double alpha)
+{
+	double		t_se = gr_spi_float8(row, column + 2, NAN);
+	double		c_se = gr_spi_float8(row, column + 4, NAN);
+
+	*witness = gr_spi_int8(row, column, 0);
+	test->known = !isnan(p) && *witness != 0 && !isnan(t_se);
+	test->p = p;
+	test->treatment = (GrEstimate) {gr_spi_float8(row, column + 1, NAN), t_se * t_se, INFINITY};
+	test->control = (GrEstimate) {gr_spi_float8(row, column + 3, NAN), c_se * c_se, INFINITY};
+	test->at.n = gr_spi_float8(row, column + 5, 0);
+	test->at.look = (int) gr_spi_int8(row, column + 6, 0) - 1;
+	test->at.alpha = alpha;
+	test->at.df = INFINITY;
+}
+
+static void
+load_results(Past *past, const char *schema, const Experiment *e, MemoryContext context)
+{
+	static const char *const kinds[GR_TEST_KINDS] = {"breach", "safe", "goal"};
+	const char *args[] = {e->id, psprintf("%d", e->plan_version)};
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT r.variant, r.metric, r.status = 'BREACHED', r.alpha,"
+						   " r.p_breach, r.p_safe, r.p_value");
+	for (int k = 0; k < GR_TEST_KINDS; k++)
+		appendStringInfo(&buf, ", w%d.check_id, w%d.treatment_value, w%d.treatment_se, w%d.control_value,"
+						 " w%d.control_se, w%d.n_compared, w%d.look_no::bigint", k, k, k, k, k, k, k);
+	appendStringInfo(&buf, " FROM %s.guardrail_result_log r", schema);
+	for (int k = 0; k < GR_TEST_KINDS; k++)
+		appendStringInfo(&buf, " LEFT JOIN %s.guardrail_result_log w%d ON w%d.check_id = r.%s_check"
+						 " AND w%d.variant = r.variant AND w%d.metric = r.metric",
+						 schema, k, k, kinds[k], k, k);
+	appendStringInfo(&buf, " WHERE r.experiment_id = $1 AND r.check_id ="
+					 " (SELECT max(check_id) FROM %s.guardrail_check_log"
+					 "  WHERE experiment_id = $1 AND plan_version = $2::integer AND error IS NULL)", schema);
+	gr_spi_query(buf.data, true, 2, args);
+
+	past->nresults = (int) SPI_processed;
+	past->results = MemoryContextAllocZero(context, sizeof(PastResult) * Max(past->nresults, 1));
+	for (int i = 0; i < past->nresults; i++)
+	{
+		PastResult *r = &past->results[i];
+		double		alpha = gr_spi_float8(i, 4, 0.1);
+
+		r->variant = MemoryContextStrdup(context, gr_spi_text(i, 1));
+		r->metric = MemoryContextStrdup(context, gr_spi_text(i, 2));
+		r->breached = gr_spi_bool(i, 3);
+		for (int k = 0; k < GR_TEST_KINDS; k++)
+			read_witness(&r->test[k], &r->witness[k], i, 8 + 7 * k,
+						 gr_spi_float8(i, 5 + k, NAN), alpha);
+	}
+}
+
+Past *
+gr_past_load(const char *schema, const Experiment *e, MemoryContext context)
+{
+	Past	   *past = MemoryContextAllocZero(context, sizeof(Past));
+	OwnerContext saved;
+
+	past->srm_p = NAN;
+	if (e->plan_version == 0 || e->monitoring == GR_FIXED)
+		return past;
+	gr_writer_enter(&saved, e->function);
+	load_looks(past, schema, e, context);
+	load_results(past, schema, e, context);
+	gr_owner_leave(&saved);
+	return past;
+}
+
+const PastResult *
+gr_past_result(const Past *past, const char *variant, const char *metric)
+{
+	for (int i = 0; i < past->nresults; i++)
+		if (strcmp(past->results[i].variant, variant) == 0 &&
+			strcmp(past->results[i].metric, metric) == 0)
+			return &past->results[i];
+	return NULL;
+}
+
+void
+gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
+				 const GrTestState *test, bool enough, int narms)
+{
+	double		last = past->nlooks > 0 ? past->fraction[past->nlooks - 1] : 0;
+	double		t = e->planned_units > 0 ?
+		(double) test->total_units / (double) e->planned_units : 0;
+
+	memset(m, 0, sizeof(*m));
+	m->kind = e->monitoring;
+	m->n_star = e->planned_units > 0 ? Max(1, (double) e->planned_units / 4) : 5000;
+	m->spending = e->spending;
+	m->phi = e->spending_phi;
+	if (m->kind != GR_GROUP_SEQUENTIAL)
+		return;
+	m->nlooks = past->nlooks;
+	m->fraction = past->fraction;
+	m->now = Min(1, t);
+	/* a fraction can only grow; the last look comes at 1 whatever the step */
+	m->is_look = enough && past->nlooks < GR_MAX_LOOKS - 1 &&
+		(m->now >= last + LEAST_STEP || (m->now >= 1 && last < 1));
+	m->rows_room = gr_levels_needed(e->nrules, narms);
+	m->rows = palloc0(sizeof(GrBoundRow) * m->rows_room);
+	for (int i = 0; i < m->rows_room; i++)
+	{
+		m->rows[i].bound = palloc(sizeof(double) * (m->nlooks + 1));
+		m->rows[i].state = palloc(sizeof(GrLookState));
+	}
+	m->scratch = palloc(sizeof(GrLookState));
+	if (m->nlooks > 0)
+		gr_look_state_load(m, schema, e);
+}
