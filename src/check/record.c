@@ -249,22 +249,21 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 }
 
 /*
- * Evaluate in a subtransaction.  NULL and *error when it failed; a cancelled
- * check is not recorded but goes on cancelling.
+ * Evaluate and record in a subtransaction.  Returns why it failed, or NULL; a
+ * cancelled check is not recorded but goes on cancelling.
  */
-static Evaluation *
-try_evaluate(FunctionCallInfo fcinfo, const char *id, char **error)
+static char *
+try_check(FunctionCallInfo fcinfo, const char *schema, const char *id)
 {
 	MemoryContext here = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	Evaluation *volatile v = NULL;
 	char	   *volatile message = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(here);
 	PG_TRY();
 	{
-		v = gr_evaluate(fcinfo->flinfo->fn_oid, id, true, here);
+		record(fcinfo, schema, id, gr_evaluate(fcinfo->flinfo->fn_oid, id, true, here), NULL);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -289,8 +288,7 @@ try_evaluate(FunctionCallInfo fcinfo, const char *id, char **error)
 	PG_END_TRY();
 	MemoryContextSwitchTo(here);
 	CurrentResourceOwner = owner;
-	*error = message;
-	return v;
+	return message;
 }
 
 /*
@@ -313,19 +311,19 @@ static void
 check_one(FunctionCallInfo fcinfo, const char *schema, const char *id)
 {
 	char	   *error;
-	Evaluation *v;
 
 	/* what the last check recorded must be seen: lock first, then look */
 	lock_experiment(fcinfo, schema, id);
 	PushActiveSnapshot(GetLatestSnapshot());
-	v = try_evaluate(fcinfo, id, &error);
-
-	record(fcinfo, schema, id, v, error);
+	error = try_check(fcinfo, schema, id);
 	if (error)
+	{
+		record(fcinfo, schema, id, NULL, error);
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("check of experiment \"%s\" failed: %s", id, error),
 				 errhint("The failure is recorded in guardrail_check_log.")));
+	}
 	PopActiveSnapshot();
 }
 

@@ -12,13 +12,12 @@
  * until the polynomial through the 16 values has settled, and panels too wide
  * for the next kernel are interpolated inside its reach.
  */
-#include "stats.h"
+#include "panel.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#define NODES GR_PANEL_POINTS
 #define MAX_PANELS (GR_GRID / NODES)
 
 /* Paths below and above these z contribute nothing that could be spent. */
@@ -34,228 +33,15 @@
 /* Probability that one look may lose or gain by quadrature. */
 #define WORST_MASS 1e-6
 
-/* A panel is integrated by its own nodes up to this half width, in sigmas. */
-#define WIDEST_PANEL 2.5
-
 /*
- * Nor does a panel of this width, in sigmas, ever need halving: a convolution
- * cannot bend more.  What still moves is where the kernel's reach ends.
+ * A panel of this width, in sigmas, never needs halving: a convolution cannot
+ * bend more.  What still moves is where the kernel's reach ends.
  */
 #define NARROWEST_PANEL 0.05
 
 /* How wide a panel may be: in sigmas, or in widths of the panels before. */
 #define WIDEST_UNSEEN 16.0
 #define WIDEST_GROWTH 8.0
-
-/* The quadrature rule, and what interpolation and its check need. */
-typedef struct Rule
-{
-	double		node[NODES];
-	double		weight[NODES];
-	double		bary[NODES];	/* barycentric weights */
-	double		top[2][NODES];	/* values to two highest Legendre terms */
-} Rule;
-
-/* One step: from the state of the last look to fraction t. */
-typedef struct Step
-{
-	const GrLookState *from;
-	Rule		rule;
-	double		root_from;		/* sqrt of the last look's fraction */
-	double		root;			/* sqrt(t) */
-	double		sigma;			/* sd of the increment */
-} Step;
-
-typedef enum Kernel
-{
-	KERNEL_DENSITY,
-	KERNEL_TAIL
-} Kernel;
-
-/* ---- the rule ------------------------------------------------------------- */
-
-static void
-init_rule(Rule *rule)
-{
-	static const double node[NODES / 2] = {
-		0.0950125098376374402, 0.281603550779258913,
-		0.458016777657227386, 0.617876244402643748,
-		0.755404408355003034, 0.865631202387831744,
-		0.944575023073232576, 0.989400934991649933
-	};
-	static const double weight[NODES / 2] = {
-		0.189450610455068496, 0.182603415044923589,
-		0.169156519395002538, 0.149595988816576732,
-		0.124628971255533872, 0.0951585116824927848,
-		0.0622535239386478929, 0.0271524594117540949
-	};
-
-	for (int i = 0; i < NODES; i++)
-	{
-		int			k = i < NODES / 2 ? NODES / 2 - 1 - i : i - NODES / 2;
-		double		x = i < NODES / 2 ? -node[k] : node[k];
-		double		p0 = 1.0;
-		double		p1 = x;
-
-		rule->node[i] = x;
-		rule->weight[i] = weight[k];
-		rule->bary[i] = (i % 2 == 0 ? 1.0 : -1.0)
-			* sqrt((1.0 - x * x) * weight[k]);
-		/* up to p1 = P_15(x), p0 = P_14(x) */
-		for (int n = 2; n < NODES; n++)
-		{
-			double		p2 = ((2.0 * n - 1.0) * x * p1 - (n - 1.0) * p0) / n;
-
-			p0 = p1;
-			p1 = p2;
-		}
-		rule->top[0][i] = (NODES - 1.5) * weight[k] * p0;
-		rule->top[1][i] = (NODES - 0.5) * weight[k] * p1;
-	}
-}
-
-/* The polynomial through 16 values at u in [-1, 1], barycentric form. */
-static double
-interpolate(const Rule *rule, const double *values, double u)
-{
-	double		above = 0.0;
-	double		below = 0.0;
-
-	for (int i = 0; i < NODES; i++)
-	{
-		double		distance = u - rule->node[i];
-		double		c;
-
-		if (distance == 0.0)
-			return values[i];
-		c = rule->bary[i] / distance;
-		above += c * values[i];
-		below += c;
-	}
-	return above / below;
-}
-
-/* ---- integrals over the last density -------------------------------------- */
-
-static double
-kernel_value(const Step *step, Kernel kernel, double distance)
-{
-	double		d = distance / step->sigma;
-
-	if (kernel == KERNEL_TAIL)
-		return gr_normal_sf(d);
-	return 0.39894228040143267794 / step->sigma * exp(-0.5 * d * d);
-}
-
-/*
- * The part of a panel between a and b, on pieces narrow enough for the kernel.
- */
-static double
-integrate_part(const Step *step, Kernel kernel, double s, const double *values,
-			   double center, double half, double a, double b)
-{
-	int			pieces = (int) ceil((b - a) / (4.0 * step->sigma));
-	double		width;
-	double		sum = 0.0;
-
-	if (pieces < 1)
-		pieces = 1;
-	width = (b - a) / pieces;
-	for (int k = 0; k < pieces; k++)
-	{
-		double		middle = a + (k + 0.5) * width;
-
-		for (int i = 0; i < NODES; i++)
-		{
-			double		u = middle + 0.5 * width * step->rule.node[i];
-
-			sum += 0.5 * width * step->rule.weight[i]
-				* interpolate(&step->rule, values, (u - center) / half)
-				* kernel_value(step, kernel, s - u);
-		}
-	}
-	return sum;
-}
-
-/* What lies above the kernel's reach counts in full for a tail. */
-static double
-integrate_rest(const Step *step, const double *values, double center,
-			   double half, double a, double b)
-{
-	double		sum = 0.0;
-
-	for (int i = 0; i < NODES; i++)
-	{
-		double		u = 0.5 * (a + b) + 0.5 * (b - a) * step->rule.node[i];
-
-		sum += 0.5 * (b - a) * step->rule.weight[i]
-			* interpolate(&step->rule, values, (u - center) / half);
-	}
-	return sum;
-}
-
-/* A panel in score units: the nodes do not reach its edges. */
-static void
-panel_extent(const Step *step, const double *x, double *center, double *half)
-{
-	*center = 0.5 * (x[0] + x[NODES - 1]) * step->root_from;
-	*half = (x[NODES - 1] - x[0]) / (2.0 * step->rule.node[NODES - 1])
-		* step->root_from;
-}
-
-static double
-integrate_panel(const Step *step, Kernel kernel, double s, double reach,
-				const double *x, const double *w)
-{
-	double		center;
-	double		half;
-	double		low;
-	double		high;
-	double		values[NODES];
-	double		sum = 0.0;
-
-	panel_extent(step, x, &center, &half);
-	low = center - half;
-	high = center + half;
-	if (high < s - reach || (kernel == KERNEL_DENSITY && low > s + reach))
-		return 0.0;
-	if (half <= WIDEST_PANEL * step->sigma || low > s + reach)
-	{
-		for (int i = 0; i < NODES; i++)
-			sum += w[i] * kernel_value(step, kernel,
-									   s - x[i] * step->root_from);
-		return sum;
-	}
-
-	for (int i = 0; i < NODES; i++)
-		values[i] = w[i] / (step->rule.weight[i] * half);
-	if (kernel == KERNEL_TAIL && high > s + reach)
-		sum = integrate_rest(step, values, center, half, s + reach, high);
-	return sum + integrate_part(step, kernel, s, values, center, half,
-								fmax(low, s - reach), fmin(high, s + reach));
-}
-
-/*
- * Density of the score at s, or the probability beyond s.  The reach follows
- * the free path: given S = s the earlier score lies sd away from
- * s t_from / t, so that the distance is z sqrt(increment / t) sigmas.
- */
-static double
-integrate(const Step *step, Kernel kernel, double s)
-{
-	const GrLookState *from = step->from;
-	double		z = fabs(s) / step->root;
-	double		reach = step->sigma
-		* (9.0 + fmin(z, 40.0) * step->sigma / step->root);
-	double		sum = 0.0;
-
-	if (from->looks == 0)
-		return kernel_value(step, kernel, s);
-	for (int k = 0; k < from->npoints; k += NODES)
-		sum += integrate_panel(step, kernel, s, reach, from->x + k,
-							   from->w + k);
-	return fmax(sum, 0.0);
-}
 
 /* ---- the next density ------------------------------------------------------ */
 
@@ -273,7 +59,7 @@ sample_panel(const Step *step, double a, double b, double tolerance,
 	for (int i = 0; i < NODES; i++)
 	{
 		double		s = 0.5 * (a + b) + 0.5 * (b - a) * step->rule.node[i];
-		double		density = integrate(step, KERNEL_DENSITY, s);
+		double		density = gr_panel_integrate(step, KERNEL_DENSITY, s);
 
 		x[i] = s / step->root;
 		w[i] = density * 0.5 * (b - a) * step->rule.weight[i];
@@ -305,7 +91,7 @@ first_edges(const Step *step, double low, double high, double *edges)
 		double		half;
 		double		last;
 
-		panel_extent(step, from->x + from->npoints - NODES, &center, &half);
+		gr_panel_extent(step, from->x + from->npoints - NODES, &center, &half);
 		last = center + half;
 		for (int sign = -1; sign <= 1; sign += 2)
 		{
@@ -348,7 +134,7 @@ panel_too_wide(const Step *step, double a, double b)
 		double		center;
 		double		half;
 
-		panel_extent(step, from->x + k, &center, &half);
+		gr_panel_extent(step, from->x + k, &center, &half);
 		if (center - half < b && center + half > a &&
 			b - a > WIDEST_GROWTH * 2.0 * half)
 			return true;
@@ -476,11 +262,7 @@ init_step(Step *step, const GrLookState *state, double t)
 	if (!gr_look_valid(state) || !(t - state->t > LEAST_STEP * t) ||
 		isinf(t) || !(t >= DBL_MIN) || state->looks >= GR_MAX_LOOKS)
 		return GR_BAD_ARGUMENT;
-	step->from = state;
-	step->root_from = sqrt(state->t);
-	step->root = sqrt(t);
-	step->sigma = sqrt(t - state->t);
-	init_rule(&step->rule);
+	gr_panel_init_step(step, state, t);
 	return GR_OK;
 }
 
@@ -500,13 +282,13 @@ find_bound(const Step *step, double p, double *bound)
 		*bound = gr_normal_isf(p);
 		return GR_OK;
 	}
-	if (!(integrate(step, KERNEL_TAIL, low * step->root) > p))
+	if (!(gr_panel_integrate(step, KERNEL_TAIL, low * step->root) > p))
 		return GR_BAD_ARGUMENT;
 	for (int i = 0; i < 200; i++)
 	{
-		double		tail = integrate(step, KERNEL_TAIL, z * step->root);
+		double		tail = gr_panel_integrate(step, KERNEL_TAIL, z * step->root);
 		double		slope = step->root
-			* integrate(step, KERNEL_DENSITY, z * step->root);
+			* gr_panel_integrate(step, KERNEL_DENSITY, z * step->root);
 		double		next = z + log(tail / p) * tail / slope;
 
 		if (tail > p)
@@ -574,7 +356,7 @@ gr_look_spent(const GrLookState *state, double t, double bound,
 		return GR_BAD_ARGUMENT;
 
 	tail = isinf(bound) ? 0.0
-		: integrate(&step, KERNEL_TAIL, bound * step.root);
+		: gr_panel_integrate(&step, KERNEL_TAIL, bound * step.root);
 	*spent = fmin(state->spent + state->sides * tail, 1.0);
 	if (next != NULL)
 		code = next_state(&step, t, bound, *spent, next);

@@ -99,6 +99,16 @@ SELECT experiment_id, count(*) AS checks, count(error) AS failed FROM guardrail_
 RESET fails.code;
 SET client_min_messages = warning;
 
+-- an arm's name that no index takes
+CREATE TABLE names AS SELECT 'i names'::text AS experiment_id, i AS user_id, CASE i % 2 WHEN 0 THEN 'control' ELSE (SELECT string_agg(md5(k::text), '') FROM generate_series(1, 300) k) END AS variant, i % 3 AS x, i AS goal FROM generate_series(1, 400) i;
+SELECT experiment('i names', 'names');
+SELECT guardrail_launch('i names');
+SET client_min_messages = error;
+CALL guardrail_check();
+SET client_min_messages = warning;
+SELECT experiment_id, variant, left(error, 20) AS error FROM guardrail_verdict WHERE experiment_id IN ('i names', 'j last') ORDER BY 1;
+SELECT guardrail_stop('i names');
+
 -- stopped ones are checked when they are named
 CALL guardrail_check('a ships');
 SELECT verdict, plan_version FROM guardrail_verdict WHERE experiment_id = 'a ships';
