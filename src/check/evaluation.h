@@ -40,6 +40,32 @@ typedef struct Evaluation
 extern Evaluation *gr_evaluate(Oid function, const char *id, bool recorded,
 							   MemoryContext context);
 
+/* ---- estimates of one arm (estimate.c) ------------------------------------ */
+
+/*
+ * The estimate of a rule's metric in an arm, the units and events behind it, and
+ * its variance without the covariate (NaN: there is none).  n_compared: units of
+ * the arms compared, which an always-valid quantile's multiplier depends on.
+ */
+extern void gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
+			  double n_compared, GrEstimate *out, double *raw_variance,
+			  int64 *units, int64 *events);
+
+/* See GrResult.carrying and carrying_needed. */
+extern double gr_carrying_units(const Evaluation *v, const GrResult *r, const Rule *rule);
+extern double gr_carrying_needed(const GrArm *arm, const GrArm *control, const Rule *rule);
+
+/* What the metric's unit totals were capped at; NaN: nothing. */
+extern double gr_cap_of(const Evaluation *v, const char *name, const Rule *rule);
+
+/* ---- trust (trust.c) ------------------------------------------------------ */
+
+/* The test of the split into v->test, with the counts in words. */
+extern void gr_test_split(Evaluation *v);
+
+/* NULLs and non-finite values of the rule's expression into the result. */
+extern void gr_inspect_column(const Evaluation *v, const Rule *rule, GrResult *r);
+
 /* ---- rows (rows.c) -------------------------------------------------------- */
 
 #define GR_MAX_ROW 40

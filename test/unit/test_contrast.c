@@ -526,6 +526,16 @@ test_edges(void)
 								&se) == GR_UNDEFINED);
 	CHECK(isnan(gr_effect(GR_RELATIVE, &t, &(GrEstimate) {0.0, 1.0, 9.0})));
 
+	/* so few degrees of freedom that their sum underflows are none */
+	t = (GrEstimate) {1.0, 0.25, 1e-320};
+	CHECK(gr_contrast_statistic(GR_DIFFERENCE, &t, &c, 0.0, &statistic, &df,
+								&se) == GR_UNDEFINED && isnan(df));
+	/* the delta method's error vanishes beside such a control; Fieller's test
+	 * does not need it */
+	CHECK(gr_relative(1e-200, 1e-300, 10.0, 1e300, 1e-300, 10.0, 0.0, GR_LESS,
+					  1e-300, GR_DELTA, &r) == GR_UNDEFINED);
+	CHECK(isnan(r.statistic) && isnan(r.p_value) && isnan(r.upper));
+
 	CHECK(welch(&many, &one, 0.0, GR_TWO_SIDED, 0.95, &r) == GR_UNDEFINED);
 	CHECK(r.estimate == 0.0 && isnan(r.p_value));
 	CHECK(welch(&many, &many, 0.0, GR_TWO_SIDED, 1.0, &r) == GR_BAD_ARGUMENT);

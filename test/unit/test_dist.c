@@ -84,6 +84,18 @@ test_edges(void)
 	CHECK(gr_t_sf(1.3, INFINITY) == gr_normal_sf(1.3));
 	CHECK(gr_t_isf(0.03, INFINITY) == gr_normal_isf(0.03));
 
+	/* over half of the distribution lies below any t > 0 */
+	for (double df = 1e-18; df < 1.0; df *= 1.7)
+	{
+		for (double t = 1e-12; t < 10.0; t *= 1.9)
+		{
+			double		tail = gr_t_sf(t, df);
+
+			if (!(tail >= 0.0 && tail <= 0.5))
+				CHECK_CLOSE("upper tail", tail, 0.5, 0, 0);
+		}
+	}
+
 	CHECK(gr_chisq_sf(0.0, 3.0) == 1.0);
 	CHECK(gr_chisq_sf(INFINITY, 3.0) == 0.0);
 	CHECK(gr_chisq_sf(1e9, 3.0) == 0.0);

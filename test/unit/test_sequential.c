@@ -232,6 +232,32 @@ test_level(void)
 	CHECK(crossings >= runs * 0.02);
 }
 
+/*
+ * n/rho and rho/n beyond the largest double: log e is then -(ln n - ln rho)/2
+ * plus z^2/2 or nothing, and the multiplier follows.
+ */
+static void
+test_extremes(void)
+{
+	double		growth = log(1e300) - log(1e-300);
+
+	CHECK_CLOSE("huge n", gr_mixture_log_e(40.0, 1e300, 1e-300, 2),
+				800.0 - 0.5 * growth, 1e-14, 0);
+	CHECK_CLOSE("huge n, one-sided", gr_mixture_log_e(40.0, 1e300, 1e-300, 1),
+				800.0 - 0.5 * growth + log(2.0), 1e-14, 0);
+	CHECK_CLOSE("huge n, multiplier",
+				gr_mixture_multiplier(1e300, 1e-300, 0.05, 2),
+				sqrt(growth + 2.0 * log(20.0)), 1e-14, 0);
+	CHECK_CLOSE("huge rho", gr_mixture_log_e(40.0, 1e-300, 1e300, 2), 0.0, 0,
+				1e-15);
+	CHECK_CLOSE("huge rho, multiplier",
+				gr_mixture_multiplier(1e-160, 1e150, 0.05, 2),
+				1e155 * sqrt(2.0 * log(20.0)), 1e-14, 0);
+	CHECK(gr_mixture_log_e(INFINITY, 1e-300, 1e300, 2) == INFINITY);
+	CHECK(gr_mixture_rho(5e-324, 0.05, 2) > 0.0);
+	CHECK(isfinite(gr_mixture_rho(DBL_MAX, 0.49999999999999994, 1)));
+}
+
 static void
 test_edges(void)
 {
@@ -265,6 +291,7 @@ main(void)
 	test_inverse();
 	test_mean_one();
 	test_level();
+	test_extremes();
 	test_edges();
 	return unit_report();
 }
