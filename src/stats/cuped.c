@@ -86,8 +86,16 @@ gr_cuped_estimate(const GrMoments *m, double theta, double pooled_mean,
 		return GR_UNDEFINED;
 	s2 = outcome_cov(m, r, ybar, false);
 	*raw_variance = s2 / (double) m->n;
-	out->variance = fmax(0, s2 - 2 * theta * outcome_cov(m, r, ybar, true) +
-						 theta * theta * gr_moments_cov(m, u, u)) / (double) m->n;
+	out->variance = (s2 - 2 * theta * outcome_cov(m, r, ybar, true) +
+					 theta * theta * gr_moments_cov(m, u, u)) / (double) m->n;
+	if (out->variance < 0)
+		out->variance = 0;		/* rounding: it is a sum of squares */
+	if (!isfinite(out->value) || !isfinite(out->variance))
+	{
+		/* an overflow must not pass for a variance of zero */
+		*out = (GrEstimate) {out->value, NAN, NAN};
+		return GR_UNDEFINED;
+	}
 	out->df = (double) m->n - 1;
 	return GR_OK;
 }

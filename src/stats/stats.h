@@ -218,6 +218,7 @@ extern GrCode gr_cuped_theta(const GrMoments *arms, int narms, double *theta);
 /*
  * Adjusted value m - theta (ubar - pooled_mean) and its variance
  * (s2x - 2 theta sxu + theta^2 s2u)/n; *raw_variance: without the covariate.
+ * Fewer than two units, no denominator, overflow: GR_UNDEFINED, variance NaN.
  */
 extern GrCode gr_cuped_estimate(const GrMoments *m, double theta,
 								double pooled_mean, GrEstimate *out,

@@ -17,12 +17,12 @@ $node->append_conf('postgresql.conf', "fsync = off\nmax_wal_size = '4GB'\nshared
 $node->start;
 $node->safe_psql('postgres', q{
 CREATE EXTENSION guardrail;
-SELECT setseed(0.20260401);
+SELECT setseed(0.7);
 CREATE UNLOGGED TABLE ev AS
 SELECT run, 'naive ' || run AS naive_run, user_id, row_number() OVER () AS event_id, variant,
        exp(6.5 + user_part + 0.4 * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())) * CASE variant WHEN 'treatment' THEN 1.1 ELSE 1 END AS ms
   FROM (SELECT run::text, run * 1000 + who AS user_id, CASE WHEN who <= 200 THEN 'control' ELSE 'treatment' END AS variant,
-               0.7 * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) AS user_part, 1 + floor(-6 * ln(1 - random()))::int AS events
+               0.5 * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) AS user_part, 1 + floor(-6 * ln(1 - random()))::int AS events
           FROM generate_series(1, 1000) run, generate_series(1, 400) who OFFSET 0) AS users, generate_series(1, least(events, 40));
 CREATE INDEX ON ev (run);
 ANALYZE ev;
@@ -35,7 +35,7 @@ SELECT experiment_id, m.* FROM guardrail_experiment, (VALUES ('p95', 'guardrail'
 CREATE TABLE covered AS
 SELECT experiment_id LIKE 'naive%' AS naive, metric, effect_lower <= truth AS above_lower, effect_upper >= truth AS below_upper
   FROM guardrail_experiment x, LATERAL (SELECT metric, effect_lower, effect_upper, CASE metric WHEN 'p95' THEN 0.1 * exp(6.5 + 1.6448536269514722 * s) ELSE 0.1 * exp(6.5 + s * s / 2) END AS truth
-          FROM guardrail_evaluate(x.experiment_id), (VALUES (sqrt(0.7 ^ 2 + 0.4 ^ 2))) AS v(s)) AS e;
+          FROM guardrail_evaluate(x.experiment_id), (VALUES (sqrt(0.5 ^ 2 + 0.4 ^ 2))) AS v(s)) AS e;
 });
 
 sub share { return $node->safe_psql('postgres', "SELECT avg(($_[0])::int) FROM covered WHERE $_[1]") }
@@ -49,12 +49,11 @@ is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE naive)
 for my $metric (qw(p95 mean))
 {
 	my $where = "metric = '$metric' AND NOT naive";
-	# a mean of heavy tails has bounds that lean a little at 200 users: only its interval is held to the level
-	within(share('above_lower', $where), 0.9, 1000, "$metric, lower bound") if $metric eq 'p95';
-	within(share('below_upper', $where), 0.9, 1000, "$metric, upper bound") if $metric eq 'p95';
+	within(share('above_lower', $where), 0.9, 1000, "$metric, lower bound");
+	within(share('below_upper', $where), 0.9, 1000, "$metric, upper bound");
 	within(share('above_lower AND below_upper', $where), 0.8, 1000, "$metric, between the bounds");
 	my $naive = share('above_lower AND below_upper', "metric = '$metric' AND naive");
-	cmp_ok($naive, '<', 0.8 - 3.5 * sqrt(0.8 * 0.2 / 300), "$metric, events taken for independent do not: $naive");
+	cmp_ok($naive, '<', 0.8 - 3.5 * sqrt(0.8 * 0.2 / 300), sprintf '%s, events taken for independent do not: %.3f', $metric, $naive);
 }
 
 $node->stop;

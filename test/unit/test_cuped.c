@@ -155,6 +155,12 @@ test_refusals(void)
 	CHECK(gr_moments_add(&m, x));
 	/* a covariate that does not vary */
 	CHECK(gr_cuped_theta(&m, 1, &theta) == GR_UNDEFINED);
+	/* a coefficient that overflows leaves no variance, least of all zero */
+	x[0] = 1e100;
+	x[1] = 1e150;
+	CHECK(gr_moments_add(&m, x));
+	CHECK(gr_cuped_estimate(&m, 1e100, 0, &e, &raw) == GR_UNDEFINED && isnan(e.variance) && isnan(e.df));
+	CHECK(gr_cuped_estimate(&m, NAN, 0, &e, &raw) == GR_UNDEFINED && isnan(e.variance));
 	gr_moments_init(&m, 1);
 	CHECK(gr_cuped_theta(&m, 1, &theta) == GR_BAD_ARGUMENT);
 }
