@@ -47,6 +47,7 @@ COMMENT ON TABLE guardrail_check_log IS
 CREATE TABLE guardrail_result_log (
     check_id bigint NOT NULL,
     checked_at timestamptz NOT NULL,
+    plan_version integer,
     n_compared double precision,
     look_no integer,
     breach_check bigint,
@@ -86,6 +87,7 @@ CREATE TABLE guardrail_result_log (
     PRIMARY KEY (check_id, variant, metric)
 );
 ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
+CREATE INDEX guardrail_result_log_experiment ON guardrail_result_log (experiment_id, check_id DESC);
 COMMENT ON TABLE guardrail_result_log IS
   'the metrics of every check ever recorded, one row per treatment arm and metric; append-only';
 
@@ -115,7 +117,8 @@ CREATE VIEW guardrail_verdict AS
     l.error, l.checked_at, l.check_id, l.plan_version
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
-    SELECT m.check_id FROM guardrail_check_log m WHERE m.experiment_id = e.experiment_id
+    SELECT m.check_id FROM guardrail_check_log m
+    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
     ORDER BY m.check_id DESC LIMIT 1) last
   JOIN guardrail_check_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
 COMMENT ON VIEW guardrail_verdict IS 'the last recorded check: one row per experiment and treatment arm';
@@ -129,7 +132,8 @@ CREATE VIEW guardrail_result AS
     l.checked_at, l.check_id
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
-    SELECT m.check_id FROM guardrail_check_log m WHERE m.experiment_id = e.experiment_id
+    SELECT m.check_id FROM guardrail_check_log m
+    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
     ORDER BY m.check_id DESC LIMIT 1) last
   JOIN guardrail_result_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
 COMMENT ON VIEW guardrail_result IS 'the last recorded check: one row per experiment, treatment arm and metric';

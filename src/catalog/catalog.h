@@ -53,6 +53,7 @@ typedef struct Experiment
 	int64		min_units;
 	Oid			owner;
 	char	   *state;
+	char	   *launched_at;	/* timestamptz as text; NULL: a draft */
 	int			plan_version;
 	Oid			function;		/* of the extension that reads it */
 	int			nrules;

@@ -72,6 +72,19 @@ lock_experiment(FunctionCallInfo fcinfo, const char *schema)
 	return e;
 }
 
+/* An experiment of the same name, deleted since, may have left some. */
+static void
+forget_looks(FunctionCallInfo fcinfo, const char *schema, const char *id)
+{
+	OwnerContext saved;
+	const char *args[] = {id};
+
+	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
+	gr_spi_query(psprintf("DELETE FROM %s.guardrail_look_state WHERE experiment_id = $1", schema),
+				 false, 1, args);
+	gr_owner_leave(&saved);
+}
+
 /* guardrail_launch(experiment) */
 Datum
 guardrail_launch(PG_FUNCTION_ARGS)
@@ -99,6 +112,7 @@ guardrail_launch(PG_FUNCTION_ARGS)
 	change_state(fcinfo, schema, e->id,
 				 psprintf("state = 'running', launched_at = pg_catalog.now(), plan_version = 1,"
 						  " monitoring = '%s'", gr_words_monitoring[e->monitoring]));
+	forget_looks(fcinfo, schema, e->id);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -5,7 +5,8 @@
  * The looks are the checks that were recorded as looks,
  * the running minimum of a p-value stands in the last check's row, and the check
  * that set it (its witness) has the estimates from which its bound is computed.
- * Checks of other plan versions do not count.
+ * Checks of other plan versions do not count, nor do those of an experiment that
+ * had the same name and was deleted.
  */
 #include "check/past.h"
 
@@ -20,21 +21,22 @@
 static void
 load_looks(Past *past, const char *schema, const Experiment *e, MemoryContext context)
 {
-	const char *args[] = {e->id, psprintf("%d", e->plan_version)};
+	const char *args[] = {e->id, psprintf("%d", e->plan_version), e->launched_at};
 
 	gr_spi_query(psprintf("SELECT max(information) FROM %s.guardrail_check_log"
-						  " WHERE experiment_id = $1 AND plan_version = $2::integer AND look_no IS NOT NULL"
-						  " GROUP BY look_no ORDER BY look_no", schema), true, 2, args);
+						  " WHERE experiment_id = $1 AND plan_version = $2::integer AND checked_at >= $3::timestamptz"
+						  " AND look_no IS NOT NULL"
+						  " GROUP BY look_no ORDER BY look_no", schema), true, 3, args);
 	past->nlooks = (int) Min(SPI_processed, GR_MAX_LOOKS - 1);
 	past->fraction = MemoryContextAlloc(context, sizeof(double) * Max(past->nlooks, 1));
 	for (int i = 0; i < past->nlooks; i++)
 		past->fraction[i] = Min(1, gr_spi_float8(i, 1, 0));
 
 	gr_spi_query(psprintf("SELECT min(srm_p) FROM %s.guardrail_check_log"
-						  " WHERE experiment_id = $1 AND plan_version = $2::integer"
-						  " AND check_id = (SELECT max(check_id) FROM %s.guardrail_check_log"
-						  "  WHERE experiment_id = $1 AND plan_version = $2::integer AND error IS NULL)",
-						  schema, schema), true, 2, args);
+						  " WHERE experiment_id = $1 AND check_id = (SELECT max(check_id) FROM %s.guardrail_check_log"
+						  "  WHERE experiment_id = $1 AND plan_version = $2::integer AND checked_at >= $3::timestamptz"
+						  "  AND error IS NULL)",
+						  schema, schema), true, 3, args);
 	past->srm_p = gr_spi_float8(0, 1, NAN);
 }
 
@@ -60,7 +62,7 @@ static void
 load_results(Past *past, const char *schema, const Experiment *e, MemoryContext context)
 {
 	static const char *const kinds[GR_TEST_KINDS] = {"breach", "safe", "goal"};
-	const char *args[] = {e->id, psprintf("%d", e->plan_version)};
+	const char *args[] = {e->id, psprintf("%d", e->plan_version), e->launched_at};
 	StringInfoData buf;
 
 	initStringInfo(&buf);
@@ -74,10 +76,11 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 		appendStringInfo(&buf, " LEFT JOIN %s.guardrail_result_log w%d ON w%d.check_id = r.%s_check"
 						 " AND w%d.variant = r.variant AND w%d.metric = r.metric",
 						 schema, k, k, kinds[k], k, k);
-	appendStringInfo(&buf, " WHERE r.experiment_id = $1 AND r.check_id ="
-					 " (SELECT max(check_id) FROM %s.guardrail_check_log"
-					 "  WHERE experiment_id = $1 AND plan_version = $2::integer AND error IS NULL)", schema);
-	gr_spi_query(buf.data, true, 2, args);
+	/* the last check that had results: neither a failed nor an empty one */
+	appendStringInfo(&buf, " WHERE r.experiment_id = $1 AND r.plan_version = $2::integer"
+					 " AND r.checked_at >= $3::timestamptz AND r.check_id ="
+					 " (SELECT max(check_id) FROM %s.guardrail_result_log WHERE experiment_id = $1)", schema);
+	gr_spi_query(buf.data, true, 3, args);
 
 	past->nresults = (int) SPI_processed;
 	past->results = MemoryContextAllocZero(context, sizeof(PastResult) * Max(past->nresults, 1));

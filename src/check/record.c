@@ -91,21 +91,21 @@ insert_result(const Check *check, const Evaluation *v, const GrResult *r,
 			  const Datum *values, const bool *nulls)
 {
 	const PastResult *past = gr_past_result(v->past, r->arm->name, r->rule->metric);
-	Oid			types[7] = {INT8OID, TIMESTAMPTZOID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID};
-	Datum		fixed[7] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
-	Float8GetDatum(r->at.n), Int32GetDatum(check->look_no)};
-	bool		fixed_nulls[7] = {false, false, false, check->look_no == 0};
+	Oid			types[8] = {INT8OID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID};
+	Datum		fixed[8] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
+		Int32GetDatum(check->plan_version), Float8GetDatum(r->at.n), Int32GetDatum(check->look_no)};
+	bool		fixed_nulls[8] = {false, false, false, false, check->look_no == 0};
 
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 	{
 		int64		witness = r->is_witness[k] ? check->check_id :
 			past && past->test[k].known ? past->witness[k] : 0;
 
-		fixed[4 + k] = Int64GetDatum(witness);
-		fixed_nulls[4 + k] = (witness == 0);
+		fixed[5 + k] = Int64GetDatum(witness);
+		fixed_nulls[5 + k] = (witness == 0);
 	}
 	insert_row(check, "guardrail_result_log",
-			   "check_id, checked_at, n_compared, look_no, breach_check, safe_check, goal_check",
+			   "check_id, checked_at, plan_version, n_compared, look_no, breach_check, safe_check, goal_check",
 			   types, fixed, fixed_nulls, lengthof(types),
 			   gr_result_columns, values, nulls, gr_result_ncolumns);
 }

@@ -83,6 +83,17 @@ SELECT metric, status, round(effect::numeric, 3) AS effect, effect_lower > 0.5 A
 FROM guardrail_result WHERE experiment_id = 'latch' ORDER BY metric;
 SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'latch';
 
+-- a deleted experiment leaves its log, which says nothing of one of the same name
+CREATE TABLE latch_plan AS SELECT * FROM guardrail_rule WHERE experiment_id = 'latch';
+DELETE FROM guardrail_experiment WHERE experiment_id = 'latch';
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column) VALUES ('latch', 'latch', NULL);
+INSERT INTO guardrail_rule SELECT * FROM latch_plan;
+SELECT count(*) FROM guardrail_verdict WHERE experiment_id = 'latch';
+SELECT guardrail_launch('latch');
+SELECT count(*) FROM guardrail_verdict WHERE experiment_id = 'latch';
+CALL guardrail_check('latch');
+SELECT metric, status FROM guardrail_result WHERE experiment_id = 'latch' ORDER BY metric;
+
 -- the test of the split: p of 300/180 by the e-process with slab, computed with
 -- lgamma in Python: 9.42382665e-06; the reason names the arm
 CREATE TABLE split (user_id bigint, variant text, x float8);
@@ -112,5 +123,5 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 CALL guardrail_check('obf');
 ROLLBACK;
 DROP PROCEDURE look;
-DROP TABLE monitored, seen, with_cache, mixture, latch, split;
+DROP TABLE monitored, seen, with_cache, mixture, latch, latch_plan, split;
 DROP EXTENSION guardrail;
