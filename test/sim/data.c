@@ -17,7 +17,7 @@
 const Metric metrics[KINDS] = {
 	[SCORE] = {"z process", true, 50000, 0},
 	[REVENUE] = {"revenue per unit, 90 % zeros, log-normal", false, 100000, 0.05},
-	[REVENUE_CAPPED] = {"the same, capped at its 0.99 quantile", false, 100000, 0.05},
+	[REVENUE_CAPPED] = {"revenue, capped at its 0.99 quantile", false, 100000, 0.05},
 	[PROPORTION] = {"proportion, 10 %", false, 50000, 0.05},
 	[CRASH_UNITS] = {"crashed units, 0.1 %", true, 4000000, 0.10},
 	[CRASH_EVENTS] = {"crashes per event, 0.1 %", true, 400000, 0.10},
@@ -355,7 +355,9 @@ data_carrying(const Data *data, double *needed)
 	*needed = ceil(fmax(30, 200 * (1 - 2 * s) * (1 - 2 * s) / (s * (1 - s))));
 	if (data->kind == SCORE || data->kind == LATENCY_P95)
 		return NAN;
-	return data->kind == PROPORTION || data->kind == CRASH_UNITS ? fmin(nonzero, zero) : nonzero;
+	if (data->kind == PROPORTION || data->kind == CRASH_UNITS)
+		return fmin(nonzero, zero);
+	return nonzero < zero ? nonzero : NAN;
 }
 
 double
