@@ -16,8 +16,12 @@ gr_spi_query(const char *sql, bool read_only, int nargs, const char *const *args
 	Oid			types[FUNC_MAX_ARGS];
 	Datum		values[FUNC_MAX_ARGS];
 	char		nulls[FUNC_MAX_ARGS + 1] = "";
+	MemoryContext here = CurrentMemoryContext;
 	int			code;
 
+	/* rows of the last query: they would stay until SPI_finish */
+	if (SPI_tuptable)
+		SPI_freetuptable(SPI_tuptable);
 	Assert(nargs <= FUNC_MAX_ARGS);
 	for (int i = 0; i < nargs; i++)
 	{
@@ -28,6 +32,8 @@ gr_spi_query(const char *sql, bool read_only, int nargs, const char *const *args
 	code = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, 0);
 	if (code < 0)
 		elog(ERROR, "%s in \"%s\"", SPI_result_code_string(code), sql);
+	/* SPI leaves its own context current, which SPI_finish deletes */
+	MemoryContextSwitchTo(here);
 }
 
 char *

@@ -17,7 +17,7 @@ $node->safe_psql('postgres', q{
 CREATE EXTENSION guardrail;
 CREATE TABLE ev (experiment_id text, user_id bigint GENERATED ALWAYS AS IDENTITY, variant text, x float8);
 INSERT INTO ev (experiment_id, variant, x) SELECT e, v, 100 + i % 7 FROM unnest('{one,two}'::text[]) e, unnest('{control,a,b}'::text[]) v, generate_series(1, 300) i;
-INSERT INTO guardrail_experiment (experiment_id, events, planned_units) VALUES ('one', 'ev', 900), ('two', 'ev', 900);
+INSERT INTO guardrail_experiment (experiment_id, events, planned_units, monitoring) VALUES ('one', 'ev', 900, 'fixed'), ('two', 'ev', 900, 'fixed');
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value, display_unit)
 SELECT e, m, r, 'mean', 'x', 'higher', 'difference', 5, 'µs "quoted"' FROM unnest('{one,two}'::text[]) e, (VALUES ('load', 'guardrail'), ('goal', 'primary')) AS v(m, r);
 SELECT guardrail_launch('one'), guardrail_launch('two');
@@ -65,7 +65,7 @@ is(changes(alerts('CALL guardrail_check();')), '', 'and back with the same verdi
 # a payload has a limit, names have none
 $node->safe_psql('postgres', q{
 CREATE TABLE odd AS SELECT i AS user_id, CASE i % 4 WHEN 0 THEN 'control' WHEN 1 THEN repeat('ü"\\', 3000) WHEN 2 THEN repeat(E'\x01', 9000) ELSE 'last' END AS variant, i % 7 AS x FROM generate_series(1, 800) i;
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units) VALUES (repeat('x', 20000), 'odd', NULL, 1);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units, monitoring) VALUES (repeat('x', 20000), 'odd', NULL, 1, 'fixed');
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value)
 SELECT repeat('x', 20000), repeat(E'\x02', 95) || i, 'guardrail', 'mean', 'x', 'higher', 'absolute', 1 FROM generate_series(1, 60) i;
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind) VALUES (repeat('x', 20000), 'goal', 'primary', 'mean', 'x', 'higher', NULL);

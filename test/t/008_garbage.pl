@@ -9,6 +9,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# what is freed is overwritten (glibc), so that its use shows
+$ENV{MALLOC_PERTURB_} = 165;
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf('postgresql.conf', "restart_after_crash = on\nstatement_timeout = '60s'\n");
