@@ -1,18 +1,29 @@
 /*
  * estimate.c
- *	  What was collected of one arm, as the estimate of a rule's metric.
+ *	  What was collected of one arm, as the estimate of a rule's metric, and
+ *	  whether it is enough.
  */
 #include "check/past.h"
 
 #include <math.h>
 
-/*
- * Units that must carry a metric before a normal approximation speaks, and the
- * same for a split that is not even, where the difference of two means is skewed
- * by |1 - 2s| / sqrt(s (1 - s) units).  Found by simulation: doc/simulation.md.
- */
-#define MIN_CARRYING 30
-#define MIN_CARRYING_SKEWED 200
+/* Events below q and in all, of each batch that has any; their number. */
+static int
+quantile_clusters(const MetricData *data, double q, double *below, double *total)
+{
+	int			n = 0;
+
+	for (int b = 0; b < GR_BATCHES; b++)
+	{
+		const BinList *list = &data->batch[b];
+
+		if (list->nbins == 0)
+			continue;
+		total[n] = (double) gr_histogram_total(list->bins, list->nbins);
+		below[n++] = gr_histogram_below(list->bins, list->nbins, q);
+	}
+	return n;
+}
 
 /* The quantile of one arm, clustered by batch. */
 static void
@@ -25,17 +36,8 @@ estimate_quantile(const Evaluation *v, const MetricData *data, const GrRule *rul
 	GrTestKind	kind = rule->role == GR_GUARDRAIL ? GR_TEST_BREACH : GR_TEST_GOAL;
 	GrOccasion	at = {v->monitor.nlooks, n_compared, 1, rule->alpha};
 	double		multiplier;
-	int			n = 0;
+	int			n = quantile_clusters(data, q, below, total);
 
-	for (int b = 0; b < GR_BATCHES; b++)
-	{
-		const BinList *list = &data->batch[b];
-
-		if (list->nbins == 0)
-			continue;
-		total[n] = (double) gr_histogram_total(list->bins, list->nbins);
-		below[n++] = gr_histogram_below(list->bins, list->nbins, q);
-	}
 	/* the multiplier in force; between looks and before there is one, t's */
 	at.df = Max(n - 1, 1);
 	(void) gr_monitor_level((GrMonitor *) &v->monitor, kind, rule->alpha);
@@ -135,44 +137,95 @@ gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
 		(void) gr_mean_estimate(&m->moments, 0, out);
 }
 
-/*
- * Units of the arms compared that carry the metric: those whose value is not 0,
- * of a proportion the fewer of ones and zeros.  NaN for quantiles, and where
- * most units carry it: a dense metric needs no more than min_units.
- */
-double
-gr_carrying_units(const Evaluation *v, const GrResult *r, const Rule *rule)
+/* Independent events of one arm beyond a rule's quantile. */
+static double
+tail_observations(const MetricData *m, const GrRule *rule)
 {
-	const char *names[2] = {r->arm->name, v->control.name};
-	double		nonzero = 0,
-				zero = 0;
+	double		below[GR_BATCHES],
+				total[GR_BATCHES];
+	double		q = gr_histogram_quantile(m->pooled.bins, m->pooled.nbins, rule->quantile);
+	double		se,
+				df;
 
-	for (int i = 0; i < (rule->rule.limit_kind == GR_LIMIT_ABSOLUTE ? 1 : 2); i++)
-	{
-		const ArmData *arm = gr_collection_arm(v->c, names[i]);
-		const MetricData *m = arm ? &arm->metrics[rule->metric] : NULL;
-
-		if (m == NULL || m->batch)
-			return NAN;
-		nonzero += (double) m->nonzero;
-		zero += (double) (m->moments.n + m->adjusted.n - m->nonzero);
-	}
-	if (strcmp(rule->kind, "proportion") == 0)
-		return Min(nonzero, zero);
-	return nonzero < zero ? nonzero : NAN;
+	if (m->pooled.nbins == 0 ||
+		gr_share_se(below, total, quantile_clusters(m, q, below, total), &se, &df) != GR_OK)
+		return 0;
+	return gr_tail_observations(rule->quantile, se);
 }
 
-/* How many units must carry the metric, for the split of these two arms. */
-double
-gr_carrying_needed(const GrArm *arm, const GrArm *control, const Rule *rule)
+/* How alike the values are that are not 0, over the arms compared. */
+static double
+concentration(const MetricData *const *arms, int n)
 {
-	double		s = (double) arm->units / (double) Max(arm->units + control->units, 1);
+	double		sum = 0,
+				squares = 0,
+				carrying = 0;
 
-	if (rule->rule.limit_kind == GR_LIMIT_ABSOLUTE)
-		return MIN_CARRYING_SKEWED;
-	if (s <= 0 || s >= 1)
-		return MIN_CARRYING;
-	return ceil(Max(MIN_CARRYING, MIN_CARRYING_SKEWED * (1 - 2 * s) * (1 - 2 * s) / (s * (1 - s))));
+	for (int i = 0; i < n; i++)
+	{
+		GrMoments	all = arms[i]->moments;
+		double		mean;
+
+		/* of a covariate only the value's own moments matter */
+		if (arms[i]->adjusted.dim > 0 && arms[i]->adjusted.n > all.n)
+			all = arms[i]->adjusted;
+		if (all.n == 0)
+			continue;
+		mean = gr_moments_mean(&all, 0);
+		sum += mean * (double) all.n;
+		squares += all.product[0] + mean * mean * (double) all.n;
+		carrying += (double) arms[i]->nonzero * (double) all.n /
+			(double) (arms[i]->moments.n + arms[i]->adjusted.n);
+	}
+	return sum * sum / (carrying * squares);
+}
+
+/*
+ * How many units, or events beyond a quantile, carry the metric, and how many
+ * must (guard.c).  A metric that most units carry needs no more than min_units.
+ */
+void
+gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control, GrResult *r)
+{
+	const char *names[2] = {r->arm->name, control->name};
+	const MetricData *data[2];
+	bool		one_arm = rule->rule.limit_kind == GR_LIMIT_ABSOLUTE;
+	double		share = one_arm ? NAN : (double) r->arm->units / (double) (r->arm->units + control->units);
+	double		floor = gr_carrying_floor(one_arm);
+	double		nonzero = 0,
+				zero = 0,
+				tail = 0;
+	int			n = one_arm ? 1 : 2;
+
+	r->carrying = r->carrying_needed = NAN;
+	for (int i = 0; i < n; i++)
+	{
+		const ArmData *arm = gr_collection_arm(v->c, names[i]);
+
+		if (arm == NULL)
+			return;
+		data[i] = &arm->metrics[rule->metric];
+		nonzero += (double) data[i]->nonzero;
+		zero += (double) (data[i]->moments.n + data[i]->adjusted.n - data[i]->nonzero);
+		if (data[i]->batch)
+			tail += tail_observations(data[i], &rule->rule);
+	}
+	if (data[0]->batch)
+	{
+		r->carrying = tail;
+		r->carrying_needed = gr_carrying_needed(share, 0, 1);
+	}
+	else if (strcmp(rule->kind, "proportion") == 0)
+	{
+		r->carrying = Min(nonzero, zero);
+		r->carrying_needed = gr_carrying_needed(share, floor, 1);
+	}
+	else if (nonzero < zero)
+	{
+		r->carrying = nonzero;
+		r->carrying_needed = gr_carrying_needed(share, floor, strcmp(rule->kind, "mean") == 0 ?
+												concentration(data, n) : 1);
+	}
 }
 
 /* What the metric's unit totals were capped at; NaN: nothing. */

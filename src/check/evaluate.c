@@ -148,8 +148,7 @@ decide(Evaluation *v)
 						  &c->units_treatment, &c->events_treatment);
 			r->variance_removed = 1 - (r->control.variance + r->treatment.variance) / (raw[0] + raw[1]);
 			r->cap = gr_cap_of(v, r->arm->name, &e->rules[k]);
-			r->carrying = gr_carrying_units(v, r, &e->rules[k]);
-			r->carrying_needed = gr_carrying_needed(r->arm, &v->control, &e->rules[k]);
+			gr_observed_enough(v, &e->rules[k], &v->control, r);
 			gr_inspect_column(v, &e->rules[k], r);
 			recall(v->past, r);
 		}

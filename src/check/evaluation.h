@@ -51,9 +51,9 @@ extern void gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *r
 			  double n_compared, GrEstimate *out, double *raw_variance,
 			  int64 *units, int64 *events);
 
-/* See GrResult.carrying and carrying_needed. */
-extern double gr_carrying_units(const Evaluation *v, const GrResult *r, const Rule *rule);
-extern double gr_carrying_needed(const GrArm *arm, const GrArm *control, const Rule *rule);
+/* Sets GrResult.carrying and carrying_needed. */
+extern void gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control,
+							   GrResult *r);
 
 /* What the metric's unit totals were capped at; NaN: nothing. */
 extern double gr_cap_of(const Evaluation *v, const char *name, const Rule *rule);

@@ -131,8 +131,9 @@ typedef struct GrResult
 	GrPast		past[GR_TEST_KINDS];	/* by GrTestKind */
 	bool		latched;		/* a recorded check of this plan was BREACHED */
 	double		carrying;		/* units of the arms compared whose value is not 0,
-								 * of a proportion the fewer of ones and zeros; NaN:
-								 * not known */
+								 * of a proportion the fewer of ones and zeros, of a
+								 * quantile independent events beyond it; NaN: no
+								 * matter */
 	double		carrying_needed;	/* fewer decide nothing */
 	double		variance_removed;	/* share, by the covariate; NaN: none */
 	double		cap;			/* what unit totals were capped at; NaN: nothing */
@@ -186,6 +187,19 @@ typedef struct GrScratch
 	double	   *of_result;		/* divisor of each result */
 	bool	   *testable;
 } GrScratch;
+
+/*
+ * guard.c: units that must carry a metric, for the treatment's share of the units
+ * of the two arms, above a floor.  concentration: (sum x)^2 / (n sum x^2) over the
+ * n units that carry it, at most 1: how alike their values are (counts: 1).
+ */
+extern double gr_carrying_needed(double share, double floor, double concentration);
+
+/* The floor: for two arms, or for one against a limit. */
+extern double gr_carrying_floor(bool one_arm);
+
+/* Independent events beyond a p-quantile whose share below has that error. */
+extern double gr_tail_observations(double p, double se);
 
 /* How many rows of bounds a group-sequential monitor may need. */
 extern int	gr_levels_needed(int nrules, int narms);

@@ -280,7 +280,10 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 			   ": %" PRId64 " units, nothing is decided below %" PRId64 " in each arm",
 			   fewest, test->min_units);
 	else if (r->carrying < r->carrying_needed)
-		append(r->reason, GR_REASON_SIZE,
+		append(r->reason, GR_REASON_SIZE, rule->quantile > 0 ?
+			   ": only about %.0f independent events lie beyond it, this split needs %.0f" :
+			   r->carrying_needed > gr_carrying_floor(alone) ?
+			   ": only %.0f units carry the metric, with this split and spread it takes %.0f" :
 			   ": only %.0f units carry the metric, nothing is decided below %.0f",
 			   r->carrying, r->carrying_needed);
 	else if (isinf(r->treatment.variance) || isinf(r->control.variance))

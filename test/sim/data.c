@@ -348,16 +348,43 @@ data_estimates(Data *data, double multiplier, GrEstimate *treatment, GrEstimate 
 double
 data_carrying(const Data *data, double *needed)
 {
-	double		nonzero = (double) (data->arm[0].nonzero + data->arm[1].nonzero);
-	double		zero = (double) (data_units(data, false) + data_units(data, true)) - nonzero;
-	double		s = data->share;
+	double		nonzero = 0,
+				units = 0,
+				sum = 0,
+				squares = 0,
+				tail = 0;
 
-	*needed = ceil(fmax(30, 200 * (1 - 2 * s) * (1 - 2 * s) / (s * (1 - s))));
-	if (data->kind == SCORE || data->kind == LATENCY_P95)
+	*needed = NAN;
+	for (int i = 0; i < 2; i++)
+	{
+		const Arm  *arm = &data->arm[i];
+		double		n = (double) data_units(data, i == 1);
+		double		se,
+					df;
+
+		nonzero += (double) arm->nonzero;
+		units += n;
+		if (data->kind == LATENCY_P95)
+			tail += gr_share_se(arm->below_q, arm->total_q, arm->nclusters, &se, &df) == GR_OK ?
+				gr_tail_observations(0.95, se) : 0;
+		else if (data->kind != SCORE && arm->moments.n > 0)
+		{
+			double		mean = gr_moments_mean(&arm->moments, 0);
+
+			sum += mean * n;
+			squares += arm->moments.product[0] + mean * mean * n;
+		}
+	}
+	if (data->kind == SCORE)
 		return NAN;
+	*needed = gr_carrying_needed(data->share, data->kind == LATENCY_P95 ? 0 : gr_carrying_floor(false),
+								 data->kind == REVENUE || data->kind == REVENUE_CAPPED ?
+								 sum * sum / (nonzero * squares) : 1);
+	if (data->kind == LATENCY_P95)
+		return tail;
 	if (data->kind == PROPORTION || data->kind == CRASH_UNITS)
-		return fmin(nonzero, zero);
-	return nonzero < zero ? nonzero : NAN;
+		return fmin(nonzero, units - nonzero);
+	return nonzero < units - nonzero ? nonzero : NAN;
 }
 
 double

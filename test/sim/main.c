@@ -338,6 +338,7 @@ check_promises(void)
 	check_metric(rng, SCORE, 0.5, 400, all);
 	check_metric(rng, REVENUE, 0.5, 300, all);
 	check_metric(rng, REVENUE_CAPPED, 0.5, 300, all);
+	check_metric(rng, REVENUE_CAPPED, 0.1, 300, all);
 	check_metric(rng, PROPORTION, 0.5, 400, all);
 	check_metric(rng, PROPORTION, 0.1, 400, all);
 	check_metric(rng, CRASH_UNITS, 0.5, 400, all);

@@ -63,7 +63,7 @@ extern int64_t data_units(const Data *data, bool treatment);
 extern void data_estimates(Data *data, double multiplier, GrEstimate *treatment,
 						   GrEstimate *control);
 
-/* Units that carry the metric, and how many must: as src/check/evaluate.c has it. */
+/* What carries the metric, and how much must: as src/check/estimate.c has it. */
 extern double data_carrying(const Data *data, double *needed);
 
 /* Standard error of the lift at the plan's end, in relation to the control. */
