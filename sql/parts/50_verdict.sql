@@ -50,6 +50,7 @@ CREATE TABLE guardrail_result_log (
     plan_version integer,
     n_compared double precision,
     look_no integer,
+    fingerprint bigint,
     breach_check bigint,
     safe_check bigint,
     goal_check bigint,

@@ -24,6 +24,7 @@ typedef struct Rule
 	char	   *covariate;		/* NULL: none */
 	double		cap_quantile;	/* 0: none */
 	double		cap_value;		/* NaN: none */
+	int64		fingerprint;	/* of all that its result depends on */
 	int			metric;			/* in the collection's spec */
 } Rule;
 

@@ -8,6 +8,7 @@
 #include "catalog/catalog.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -148,6 +149,27 @@ read_rule(Rule *r, int row)
 		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
 }
 
+/*
+ * What a running minimum rests on: a result of the same name that was about
+ * something else says nothing.
+ */
+static int64
+fingerprint(const Experiment *e, const Rule *r)
+{
+	char	   *text = psprintf("%s|%s|%s|%s|%s|%s|%.17g|%d|%s|%.17g|%.17g|%d|%d|%.17g|%d|%d|%.17g|%d|%d|%.17g|"
+								INT64_FORMAT "|%s|%s|%s",
+								r->kind, r->value, r->denominator ? r->denominator : "",
+								r->filter ? r->filter : "", r->unit_aggregate,
+								r->covariate ? r->covariate : "", r->rule.quantile, r->over_units,
+								e->control, r->cap_quantile, r->cap_value, r->rule.role,
+								r->rule.limit_kind, r->rule.limit_value, r->rule.worse_is_higher,
+								r->rule.evidence, r->rule.alpha, e->monitoring, e->spending,
+								e->spending_phi, e->planned_units, e->unit_column, e->variant_column,
+								get_rel_name(e->events) ? get_rel_name(e->events) : "");
+
+	return (int64) hash_bytes_extended((unsigned char *) text, strlen(text), 0);
+}
+
 Experiment *
 gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 {
@@ -187,7 +209,10 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 	e->nrules = (int) SPI_processed;
 	e->rules = palloc0(sizeof(Rule) * Max(e->nrules, 1));
 	for (int i = 0; i < e->nrules; i++)
+	{
 		read_rule(&e->rules[i], i);
+		e->rules[i].fingerprint = fingerprint(e, &e->rules[i]);
+	}
 	MemoryContextSwitchTo(old);
 	return e;
 }

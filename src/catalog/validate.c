@@ -369,6 +369,8 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 {
 	const char *args[] = {gr_row_text(row, "experiment_id")};
 	MemoryContext context = CurrentMemoryContext;
+	bool		null;
+	Oid			owner = DatumGetObjectId(gr_row_datum(row, "owner", &null));
 	int			n;
 	char	 *(*cell)[5];
 
@@ -380,7 +382,7 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 		for (int k = 0; k < 5; k++)
 			cell[i][k] = gr_spi_text(i, k + 1);
 	for (int i = 0; i < n; i++)
-		gr_check_expressions(events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4]);
+		gr_check_expressions(owner, events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4]);
 }
 
 Datum

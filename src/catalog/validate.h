@@ -38,8 +38,12 @@ extern void gr_require_word(const Row *row, const char *column,
 extern void gr_require_between(const Row *row, const char *column,
 							   double lower, double upper);
 
-/* Parse, analyse and plan a rule's expressions with the caller's rights. */
-extern void gr_check_expressions(Oid events, const char *metric, const char *value,
+/*
+ * Parse, analyse and plan a rule's expressions with the rights of the experiment's
+ * owner, whom the writer is a member of: planning runs functions that claim to be
+ * immutable.
+ */
+extern void gr_check_expressions(Oid owner, Oid events, const char *metric, const char *value,
 								 const char *denominator, const char *filter,
 								 const char *covariate);
 

@@ -18,13 +18,13 @@
 PG_FUNCTION_INFO_V1(guardrail_rule_check);
 
 void
-gr_check_expressions(Oid events, const char *metric, const char *value,
+gr_check_expressions(Oid owner, Oid events, const char *metric, const char *value,
 					 const char *denominator, const char *filter,
 					 const char *covariate)
 {
 	OwnerContext saved;
 
-	gr_owner_enter(&saved, GetUserId());
+	gr_owner_enter(&saved, owner);
 	gr_expression_check(events, value, "value", metric, false);
 	if (denominator)
 		gr_expression_check(events, denominator, "denominator", metric, false);
@@ -189,7 +189,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	events = (Oid) gr_spi_int8(0, 1, 0);
 	/* off in a restore: the events may have changed since the rule was written */
 	if (check_function_bodies)
-		gr_check_expressions(events, metric, gr_row_text(&row, "value"),
+		gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "value"),
 							 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
 							 gr_row_text(&row, "covariate"));
 	row.tuple = SPI_copytuple(row.tuple);

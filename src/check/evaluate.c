@@ -98,9 +98,9 @@ fill_test(Evaluation *v)
 
 /* What earlier checks of the plan left for this arm and metric. */
 static void
-recall(const Past *past, GrResult *r)
+recall(const Past *past, const Rule *rule, GrResult *r)
 {
-	const PastResult *p = gr_past_result(past, r->arm->name, r->rule->metric);
+	const PastResult *p = gr_past_result(past, r->arm->name, rule);
 
 	if (p == NULL)
 		return;
@@ -150,7 +150,7 @@ decide(Evaluation *v)
 			r->cap = gr_cap_of(v, r->arm->name, &e->rules[k]);
 			gr_observed_enough(v, &e->rules[k], &v->control, r);
 			gr_inspect_column(v, &e->rules[k], r);
-			recall(v->past, r);
+			recall(v->past, &e->rules[k], r);
 		}
 	s.p = palloc(sizeof(double) * Max(n, 1));
 	s.alpha = palloc(sizeof(double) * Max(n, 1));

@@ -110,7 +110,7 @@ guardrail_launch(PG_FUNCTION_ARGS)
 	(void) gr_plan_make(e);
 	gr_owner_leave(&saved);
 	change_state(fcinfo, schema, e->id,
-				 psprintf("state = 'running', launched_at = pg_catalog.now(), plan_version = 1,"
+				 psprintf("state = 'running', launched_at = pg_catalog.clock_timestamp(), plan_version = 1,"
 						  " monitoring = '%s'", gr_words_monitoring[e->monitoring]));
 	forget_looks(fcinfo, schema, e->id);
 	SPI_finish();

@@ -35,7 +35,7 @@ load_looks(Past *past, const char *schema, const Experiment *e, MemoryContext co
 	gr_spi_query(psprintf("SELECT min(srm_p) FROM %s.guardrail_check_log"
 						  " WHERE experiment_id = $1 AND check_id = (SELECT max(check_id) FROM %s.guardrail_check_log"
 						  "  WHERE experiment_id = $1 AND plan_version = $2::integer AND checked_at >= $3::timestamptz"
-						  "  AND error IS NULL)",
+						  "  AND srm_p IS NOT NULL)",
 						  schema, schema), true, 3, args);
 	past->srm_p = gr_spi_float8(0, 1, NAN);
 }
@@ -66,20 +66,22 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT r.variant, r.metric, r.status = 'BREACHED', r.alpha,"
+	/* each arm and metric's last row: an arm may be missing from a check */
+	appendStringInfoString(&buf, "SELECT DISTINCT ON (r.variant, r.metric)"
+						   " r.variant, r.metric, r.status = 'BREACHED', r.alpha,"
 						   " r.p_breach, r.p_safe, r.p_value");
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 		appendStringInfo(&buf, ", w%d.check_id, w%d.treatment_value, w%d.treatment_se, w%d.control_value,"
 						 " w%d.control_se, w%d.n_compared, w%d.look_no::bigint", k, k, k, k, k, k, k);
+	appendStringInfoString(&buf, ", r.fingerprint");
 	appendStringInfo(&buf, " FROM %s.guardrail_result_log r", schema);
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 		appendStringInfo(&buf, " LEFT JOIN %s.guardrail_result_log w%d ON w%d.check_id = r.%s_check"
 						 " AND w%d.variant = r.variant AND w%d.metric = r.metric",
 						 schema, k, k, kinds[k], k, k);
-	/* the last check that had results: neither a failed nor an empty one */
-	appendStringInfo(&buf, " WHERE r.experiment_id = $1 AND r.plan_version = $2::integer"
-					 " AND r.checked_at >= $3::timestamptz AND r.check_id ="
-					 " (SELECT max(check_id) FROM %s.guardrail_result_log WHERE experiment_id = $1)", schema);
+	appendStringInfoString(&buf, " WHERE r.experiment_id = $1 AND r.plan_version = $2::integer"
+						   " AND r.checked_at >= $3::timestamptz"
+						   " ORDER BY r.variant, r.metric, r.check_id DESC");
 	gr_spi_query(buf.data, true, 3, args);
 
 	past->nresults = (int) SPI_processed;
@@ -92,6 +94,7 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 		r->variant = MemoryContextStrdup(context, gr_spi_text(i, 1));
 		r->metric = MemoryContextStrdup(context, gr_spi_text(i, 2));
 		r->breached = gr_spi_bool(i, 3);
+		r->fingerprint = gr_spi_int8(i, 8 + 7 * GR_TEST_KINDS, 0);
 		for (int k = 0; k < GR_TEST_KINDS; k++)
 			read_witness(&r->test[k], &r->witness[k], i, 8 + 7 * k,
 						 gr_spi_float8(i, 5 + k, NAN), alpha);
@@ -115,13 +118,36 @@ gr_past_load(const char *schema, const Experiment *e, MemoryContext context)
 }
 
 const PastResult *
-gr_past_result(const Past *past, const char *variant, const char *metric)
+gr_past_result(const Past *past, const char *variant, const Rule *rule)
 {
 	for (int i = 0; i < past->nresults; i++)
 		if (strcmp(past->results[i].variant, variant) == 0 &&
-			strcmp(past->results[i].metric, metric) == 0)
-			return &past->results[i];
+			strcmp(past->results[i].metric, rule->rule.metric) == 0)
+			return past->results[i].fingerprint == rule->fingerprint ? &past->results[i] : NULL;
 	return NULL;
+}
+
+static int
+distinct_alphas(const Experiment *e)
+{
+	int			n = 0;
+
+	for (int i = 0; i < e->nrules; i++)
+	{
+		bool		seen = false;
+
+		for (int k = 0; k < i; k++)
+			seen = seen || e->rules[k].rule.alpha == e->rules[i].rule.alpha;
+		n += !seen;
+	}
+	return n;
+}
+
+/* Let a cancel through between two steps of the recursion. */
+static void
+breathe(void)
+{
+	CHECK_FOR_INTERRUPTS();
 }
 
 void
@@ -145,7 +171,8 @@ gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Pa
 	/* a fraction can only grow; the last look comes at 1 whatever the step */
 	m->is_look = enough && past->nlooks < GR_MAX_LOOKS - 1 &&
 		(m->now >= last + LEAST_STEP || (m->now >= 1 && last < 1));
-	m->rows_room = gr_levels_needed(e->nrules, narms);
+	m->rows_room = gr_levels_needed(distinct_alphas(e), e->nrules, narms);
+	m->breathe = breathe;
 	m->rows = palloc0(sizeof(GrBoundRow) * m->rows_room);
 	for (int i = 0; i < m->rows_room; i++)
 	{

@@ -13,6 +13,7 @@ typedef struct PastResult
 	char	   *variant;
 	char	   *metric;
 	bool		breached;
+	int64		fingerprint;	/* of the rule it was about */
 	GrPast		test[GR_TEST_KINDS];
 	int64		witness[GR_TEST_KINDS]; /* check_id; 0: none */
 } PastResult;
@@ -30,9 +31,12 @@ typedef struct Past
 extern Past *gr_past_load(const char *schema, const Experiment *e,
 						  MemoryContext context);
 
-/* The past of one arm and metric, or NULL. */
+/*
+ * The past of one arm and rule, or NULL; also when the rule of that name asked
+ * for something else then.
+ */
 extern const PastResult *gr_past_result(const Past *past, const char *variant,
-										const char *metric);
+										const Rule *rule);
 
 /* ---- stored looks (look_state.c) ------------------------------------------ */
 

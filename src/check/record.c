@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -87,25 +88,27 @@ insert_verdict(const Check *check, int arm_no, const Datum *values, const bool *
 
 /* The check that set each test's running minimum: this one, or an earlier one. */
 static void
-insert_result(const Check *check, const Evaluation *v, const GrResult *r,
+insert_result(const Check *check, const Evaluation *v, const Rule *rule, const GrResult *r,
 			  const Datum *values, const bool *nulls)
 {
-	const PastResult *past = gr_past_result(v->past, r->arm->name, r->rule->metric);
-	Oid			types[8] = {INT8OID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID};
-	Datum		fixed[8] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
-		Int32GetDatum(check->plan_version), Float8GetDatum(r->at.n), Int32GetDatum(check->look_no)};
-	bool		fixed_nulls[8] = {false, false, false, false, check->look_no == 0};
+	const PastResult *past = gr_past_result(v->past, r->arm->name, rule);
+	Oid			types[9] = {INT8OID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID};
+	Datum		fixed[9] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
+		Int32GetDatum(check->plan_version), Float8GetDatum(r->at.n), Int32GetDatum(check->look_no),
+	Int64GetDatum(rule->fingerprint)};
+	bool		fixed_nulls[9] = {false, false, false, false, check->look_no == 0};
 
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 	{
 		int64		witness = r->is_witness[k] ? check->check_id :
 			past && past->test[k].known ? past->witness[k] : 0;
 
-		fixed[5 + k] = Int64GetDatum(witness);
-		fixed_nulls[5 + k] = (witness == 0);
+		fixed[6 + k] = Int64GetDatum(witness);
+		fixed_nulls[6 + k] = (witness == 0);
 	}
 	insert_row(check, "guardrail_result_log",
-			   "check_id, checked_at, plan_version, n_compared, look_no, breach_check, safe_check, goal_check",
+			   "check_id, checked_at, plan_version, n_compared, look_no, fingerprint,"
+			   " breach_check, safe_check, goal_check",
 			   types, fixed, fixed_nulls, lengthof(types),
 			   gr_result_columns, values, nulls, gr_result_ncolumns);
 }
@@ -208,7 +211,7 @@ record_evaluation(const Check *check, const Evaluation *v)
 		for (int k = 0; k < v->e->nrules; k++)
 		{
 			gr_result_row(v, a, k, values, nulls);
-			insert_result(check, v, &v->results[a * v->e->nrules + k], values, nulls);
+			insert_result(check, v, &v->e->rules[k], &v->results[a * v->e->nrules + k], values, nulls);
 		}
 	}
 }
@@ -232,7 +235,8 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		return;
 	}
 	check.plan_version = (int) gr_spi_int8(0, 1, 0);
-	gr_spi_query(psprintf("SELECT pg_catalog.nextval('%s.guardrail_check_id')", schema),
+	gr_spi_query(psprintf("SELECT pg_catalog.nextval(%s)",
+						  quote_literal_cstr(psprintf("%s.guardrail_check_id", schema))),
 				 false, 0, NULL);
 	check.check_id = gr_spi_int8(0, 1, 0);
 	check.checked_at = GetCurrentTimestamp();
@@ -254,6 +258,22 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 }
 
 /*
+ * One check of an experiment at a time: a second one waits here, and then sees
+ * what the first has recorded, which the looks and the running minima rest on.
+ */
+static void
+lock_experiment(FunctionCallInfo fcinfo, const char *schema, const char *id)
+{
+	OwnerContext saved;
+	const char *args[] = {id};
+
+	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
+	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment"
+						  " WHERE experiment_id = $1 FOR NO KEY UPDATE", schema), false, 1, args);
+	gr_owner_leave(&saved);
+}
+
+/*
  * Evaluate and record in a subtransaction.  Returns why it failed, or NULL; a
  * cancelled check is not recorded but goes on cancelling.
  */
@@ -268,7 +288,11 @@ try_check(FunctionCallInfo fcinfo, const char *schema, const char *id)
 	MemoryContextSwitchTo(here);
 	PG_TRY();
 	{
+		/* what the last check recorded must be seen: lock first, then look */
+		lock_experiment(fcinfo, schema, id);
+		PushActiveSnapshot(GetLatestSnapshot());
 		record(fcinfo, schema, id, gr_evaluate(fcinfo->flinfo->fn_oid, id, true, here), NULL);
+		PopActiveSnapshot();
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -296,31 +320,11 @@ try_check(FunctionCallInfo fcinfo, const char *schema, const char *id)
 	return message;
 }
 
-/*
- * One check of an experiment at a time: a second one waits here, and then sees
- * what the first has recorded, which the looks and the running minima rest on.
- */
-static void
-lock_experiment(FunctionCallInfo fcinfo, const char *schema, const char *id)
-{
-	OwnerContext saved;
-	const char *args[] = {id};
-
-	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
-	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment"
-						  " WHERE experiment_id = $1 FOR NO KEY UPDATE", schema), false, 1, args);
-	gr_owner_leave(&saved);
-}
-
 static void
 check_one(FunctionCallInfo fcinfo, const char *schema, const char *id)
 {
-	char	   *error;
+	char	   *error = try_check(fcinfo, schema, id);
 
-	/* what the last check recorded must be seen: lock first, then look */
-	lock_experiment(fcinfo, schema, id);
-	PushActiveSnapshot(GetLatestSnapshot());
-	error = try_check(fcinfo, schema, id);
 	if (error)
 	{
 		record(fcinfo, schema, id, NULL, error);
@@ -329,7 +333,6 @@ check_one(FunctionCallInfo fcinfo, const char *schema, const char *id)
 				 errmsg("check of experiment \"%s\" failed: %s", id, error),
 				 errhint("The failure is recorded in guardrail_check_log.")));
 	}
-	PopActiveSnapshot();
 }
 
 /* guardrail_check(experiment text): NULL for all that run */
@@ -350,6 +353,7 @@ guardrail_check(PG_FUNCTION_ARGS)
 				 errmsg("cannot record a check during recovery"),
 				 errhint("Run guardrail_check() on the primary; guardrail_evaluate() and "
 						 "guardrail_status() work here.")));
+	PreventCommandIfReadOnly("guardrail_check()");
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

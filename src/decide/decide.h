@@ -202,7 +202,7 @@ extern double gr_carrying_floor(bool one_arm);
 extern double gr_tail_observations(double p, double se);
 
 /* How many rows of bounds a group-sequential monitor may need. */
-extern int	gr_levels_needed(int nrules, int narms);
+extern int	gr_levels_needed(int nalphas, int nrules, int narms);
 
 /*
  * Decide every result: results is [narms][nrules], treatment arms only;

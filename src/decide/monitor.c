@@ -74,6 +74,8 @@ fill_row(GrMonitor *m, GrBoundRow *row)
 		double		t = k < m->nlooks ? m->fraction[k] : m->now;
 		double		spent = gr_alpha_spent(spending, m->phi, t, row->level, sides);
 
+		if (m->breathe)
+			m->breathe();
 		if (gr_look_bound(row->state, t, spent, &row->bound[k], m->scratch) == GR_OK)
 			memcpy(row->state, m->scratch, sizeof(GrLookState));
 		else

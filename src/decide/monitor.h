@@ -56,6 +56,7 @@ typedef struct GrMonitor
 	int			rows_room;
 	GrBoundRow *rows;			/* the caller's, with room for bound[] and state */
 	GrLookState *scratch;		/* the caller's */
+	void		(*breathe) (void);	/* called between steps; NULL: nothing */
 } GrMonitor;
 
 /* How far a unit-of-information and a sample are at a look. */

@@ -299,6 +299,9 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 			   test->total_units, test->planned_units);
 	else if (!test->over)
 		append(r->reason, GR_REASON_SIZE, ": decided at the end of the test");
+	else if (r->lower > r->upper)
+		append(r->reason, GR_REASON_SIZE,
+			   ": earlier looks and this one exclude each other, the effect has changed");
 	else if (!isnan(r->units_needed))
 	{
 		char		count[NUMBER_SIZE];

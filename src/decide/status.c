@@ -215,7 +215,7 @@ decide_guardrail(GrResult *r, double divisor, int narms, const GrTestState *test
 	}
 	if (r->p_breach_adjusted <= rule->alpha || r->latched)
 		r->status = GR_BREACHED;
-	else if (r->p_safe <= safe_level)
+	else if (r->p_safe <= safe_level && r->lower <= r->upper)
 		r->status = GR_IS_SAFE;
 }
 
@@ -248,6 +248,9 @@ decide_goal(GrResult *r, double divisor, const GrTestState *test)
 		return;
 	}
 	if (isnan(r->p_value_adjusted))
+		return;
+	/* looks that exclude each other: the effect is not what it was */
+	if (r->lower > r->upper)
 		return;
 	if (r->p_value_adjusted <= rule->alpha && witness_is_good(r))
 		r->status = GR_WON;
@@ -377,10 +380,10 @@ announce_levels(const GrResult *results, int narms, int nrules, const GrTestStat
 }
 
 int
-gr_levels_needed(int nrules, int narms)
+gr_levels_needed(int nalphas, int nrules, int narms)
 {
-	/* each rule at its alpha over 1 .. all tests of its family, and safety */
-	return nrules * (nrules * narms + 1) + GR_TEST_KINDS * GR_P_LEVELS;
+	/* each alpha over 1 .. all tests of the two families, alone, and for safety */
+	return nalphas * (nrules * narms + 3) + GR_TEST_KINDS * GR_P_LEVELS;
 }
 
 void

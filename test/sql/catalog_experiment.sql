@@ -103,6 +103,7 @@ SELECT experiment('{"state": "running", "launched_at": "2026-01-01"}') AS as_res
 
 CREATE TABLE other_ev (experiment_id text, user_id bigint, variant text, ms text);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind) VALUES ('mine', 'load', 'primary', 'mean', 'ms', 'higher', 'significance');
+GRANT SELECT ON other_ev, ev_view TO regress_guardrail_analyst;
 SELECT message('UPDATE guardrail_experiment SET events = ''other_ev'' WHERE experiment_id = ''mine''') AS other_type,
        message('UPDATE guardrail_experiment SET events = ''ev_view'' WHERE experiment_id = ''mine''') AS same_columns;
 

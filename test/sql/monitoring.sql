@@ -94,6 +94,41 @@ SELECT count(*) FROM guardrail_verdict WHERE experiment_id = 'latch';
 CALL guardrail_check('latch');
 SELECT metric, status FROM guardrail_result WHERE experiment_id = 'latch' ORDER BY metric;
 
+-- what is remembered belongs to the rule as it was: a limit changed since starts anew
+CREATE TABLE memory (user_id bigint, variant text, x float8);
+INSERT INTO memory SELECT u, (ARRAY['control', 'a', 'b'])[u % 3 + 1], u % 5 + (u % 3 = 2)::int * 50 FROM generate_series(1, 1500) u;
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column) VALUES ('memory', 'memory', NULL);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value, evidence)
+VALUES ('memory', 'x', 'guardrail', 'mean', 'x', 'higher', 'difference', 10, 'breach'),
+       ('memory', 'y', 'primary', 'mean', 'x', 'higher', 'difference', 0, DEFAULT);
+SELECT guardrail_launch('memory');
+CALL guardrail_check('memory');
+UPDATE memory SET x = user_id % 5 WHERE variant = 'b';
+CALL guardrail_check('memory');
+SELECT variant, status FROM guardrail_result WHERE experiment_id = 'memory' AND metric = 'x' ORDER BY 1;
+-- an arm that is missing from a check and comes back is still latched
+UPDATE memory SET variant = 'c' WHERE variant = 'b';
+UPDATE memory SET variant = NULL WHERE variant = 'c';
+CALL guardrail_check('memory');
+UPDATE memory SET variant = 'b' WHERE variant IS NULL;
+CALL guardrail_check('memory');
+SELECT variant, status FROM guardrail_result WHERE experiment_id = 'memory' AND metric = 'x' ORDER BY 1;
+UPDATE guardrail_rule SET limit_value = 11 WHERE experiment_id = 'memory' AND metric = 'x';
+CALL guardrail_check('memory');
+SELECT variant, status FROM guardrail_result WHERE experiment_id = 'memory' AND metric = 'x' ORDER BY 1;
+-- the alarm of the split survives a check without units
+CREATE TABLE memory_units AS TABLE memory;
+DELETE FROM memory WHERE variant = 'a' AND user_id > 200;
+CALL guardrail_check('memory');
+SELECT DISTINCT verdict FROM guardrail_verdict WHERE experiment_id = 'memory';
+TRUNCATE memory;
+CALL guardrail_check('memory');
+INSERT INTO memory TABLE memory_units;
+CALL guardrail_check('memory');
+SELECT DISTINCT verdict FROM guardrail_verdict WHERE experiment_id = 'memory';
+DROP TABLE memory_units, memory;
+DELETE FROM guardrail_experiment WHERE experiment_id = 'memory';
+
 -- the test of the split: p of 300/180 by the e-process with slab, computed with
 -- lgamma in Python: 9.42382665e-06; the reason names the arm
 CREATE TABLE split (user_id bigint, variant text, x float8);

@@ -112,7 +112,7 @@ monitor_init(Plan *plan, GrMonitor *m, bool enough)
 	m->now = fmin(1, t);
 	m->is_look = enough && plan->nlooks < MAX_CHECKS - 1 &&
 		(m->now >= last + LEAST_STEP || (m->now >= 1 && last < 1));
-	m->rows_room = gr_levels_needed(plan->nrules, plan->narms);
+	m->rows_room = gr_levels_needed(plan->nrules, plan->nrules, plan->narms);
 	CHECK(m->rows_room <= MAX_ROWS);
 	m->rows = rows;
 	for (int i = 0; i < m->rows_room; i++)

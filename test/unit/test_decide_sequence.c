@@ -135,7 +135,8 @@ check_guardrail(const char *label, const Plan *plan, const GrResult *r)
 	}
 	HOLDS(label, (r->status == GR_BREACHED) == breached);
 	HOLDS(label, (r->status == GR_BREACHED) == harm_beyond(r, limit));
-	HOLDS(label, (r->status == GR_IS_SAFE) == (safe && !breached));
+	/* looks that exclude each other leave no proof of safety */
+	HOLDS(label, (r->status == GR_IS_SAFE) == (safe && !breached && r->lower <= r->upper));
 	HOLDS(label, safe == safe_within(r, limit));
 	HOLDS(label, isnan(r->p_breach) == isnan(r->p_breach_adjusted));
 	HOLDS(label, isnan(r->p_breach) || r->p_breach_adjusted >= r->p_breach);
