@@ -186,68 +186,6 @@ test_total(void)
 	CHECK(ok);
 }
 
-static void
-test_edges(void)
-{
-	GrEstimate	t = {1.0, 0.0, 9.0};
-	GrEstimate	c = {2.0, 0.0, 9.0};
-	double		statistic;
-	double		df;
-	double		se;
-	double		lower;
-	double		upper;
-	GrTest		r;
-	Arm			one = {1.0, 5.0, 0.0};
-	Arm			many = {100.0, 5.0, 1.0};
-
-	CHECK(gr_contrast_statistic(GR_ABSOLUTE, &t, NULL, 0.0, &statistic, &df,
-								&se) == GR_UNDEFINED);
-	CHECK(gr_contrast_statistic(GR_DIFFERENCE, &t, &c, 0.0, &statistic, &df,
-								&se) == GR_UNDEFINED);
-	t.variance = 0.25;
-	CHECK(gr_contrast_statistic(GR_ABSOLUTE, &t, NULL, 0.0, &statistic, &df,
-								&se) == GR_OK);
-	CHECK(statistic == 2.0 && df == 9.0 && se == 0.5);
-	CHECK(gr_contrast_bounds(GR_ABSOLUTE, &t, NULL, 2.0, &lower, &upper)
-		  == GR_OK);
-	CHECK(lower == 0.0 && upper == 2.0);
-	CHECK(gr_contrast_bounds(GR_ABSOLUTE, &t, NULL, -1.0, &lower, &upper)
-		  == GR_BAD_ARGUMENT);
-	CHECK(lower == -INFINITY && upper == INFINITY);
-	CHECK(gr_contrast_bounds(GR_ABSOLUTE, &t, NULL, NAN, &lower, &upper)
-		  == GR_BAD_ARGUMENT);
-	CHECK(gr_contrast_bounds(GR_ABSOLUTE, &t, NULL, INFINITY, &lower, &upper)
-		  == GR_OK);
-	CHECK(lower == -INFINITY && upper == INFINITY);
-	CHECK(gr_contrast_statistic((GrContrastKind) 7, &t, &c, 0.0, &statistic,
-								&df, &se) == GR_BAD_ARGUMENT);
-	/* the unbounded variance of a quantile decides nothing */
-	t.variance = INFINITY;
-	CHECK(gr_contrast_statistic(GR_DIFFERENCE, &t, &c, 0.0, &statistic, &df,
-								&se) == GR_UNDEFINED);
-	CHECK(isnan(gr_effect(GR_RELATIVE, &t, &(GrEstimate) {0.0, 1.0, 9.0})));
-
-	/* so few degrees of freedom that their sum underflows are none */
-	t = (GrEstimate) {1.0, 0.25, 1e-320};
-	CHECK(gr_contrast_statistic(GR_DIFFERENCE, &t, &c, 0.0, &statistic, &df,
-								&se) == GR_UNDEFINED && isnan(df));
-	/* the delta method's error vanishes beside such a control; Fieller's test
-	 * does not need it */
-	CHECK(gr_relative(1e-200, 1e-300, 10.0, 1e300, 1e-300, 10.0, 0.0, GR_LESS,
-					  1e-300, GR_DELTA, &r) == GR_UNDEFINED);
-	CHECK(isnan(r.statistic) && isnan(r.p_value) && isnan(r.upper));
-
-	CHECK(welch(&many, &one, 0.0, GR_TWO_SIDED, 0.95, &r) == GR_UNDEFINED);
-	CHECK(r.estimate == 0.0 && isnan(r.p_value));
-	CHECK(welch(&many, &many, 0.0, GR_TWO_SIDED, 1.0, &r) == GR_BAD_ARGUMENT);
-	CHECK(welch(&many, &many, 0.0, GR_TWO_SIDED, 0.0, &r) == GR_BAD_ARGUMENT);
-	CHECK(welch(&many, &many, NAN, GR_TWO_SIDED, 0.9, &r) == GR_BAD_ARGUMENT);
-	CHECK(welch(&many, &many, 0.0, (GrAlternative) 9, 0.9, &r)
-		  == GR_BAD_ARGUMENT);
-	CHECK(relative(&many, &many, 0.0, GR_LESS, 0.9, (GrRelativeMethod) 5, &r)
-		  == GR_BAD_ARGUMENT);
-}
-
 int
 main(void)
 {
@@ -256,6 +194,5 @@ main(void)
 	test_fieller_ends();
 	test_scale_free();
 	test_total();
-	test_edges();
 	return unit_report();
 }
