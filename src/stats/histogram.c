@@ -166,12 +166,16 @@ gr_histogram_below(const GrBin *bins, size_t nbins, double x)
 		double		lower = gr_bin_lower(bins[i].bin);
 		double		upper = gr_bin_upper(bins[i].bin);
 
+		int64_t		after = add_counts(below, bins[i].count);
+
 		if (x < lower)
 			break;
+		/* beyond 2^53 events the sum may round past what the next bin starts at */
 		if (x < upper)
-			return (double) below
-				+ (double) bins[i].count * ((x - lower) / (upper - lower));
-		below = add_counts(below, bins[i].count);
+			return fmin((double) below
+						+ (double) bins[i].count * ((x - lower) / (upper - lower)),
+						(double) after);
+		below = after;
 	}
 	return (double) below;
 }

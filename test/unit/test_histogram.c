@@ -286,10 +286,21 @@ test_extremes(void)
 				0.5 * gr_bin_upper(1), 1e-9, 0);
 }
 
+/* Counts that a double cannot hold: still no step downwards at a bin's edge. */
+static void
+test_below_of_huge_counts(void)
+{
+	GrBin		bins[2] = {{gr_bin(1.0), (INT64_C(1) << 53) + 3}, {gr_bin(1.0) + 1, 2}};
+	double		edge = gr_bin_upper(bins[1].bin);
+
+	CHECK(gr_histogram_below(bins, 2, nextafter(edge, 0)) <= gr_histogram_below(bins, 2, edge));
+}
+
 int
 main(void)
 {
 	gr_stats_init();
+	test_below_of_huge_counts();
 	test_bins();
 	test_quantiles();
 	test_merge();
