@@ -33,6 +33,20 @@
 #define GR_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 16 renamed it, 17 put the two halves of a lock's virtual transaction together */
+#if PG_VERSION_NUM >= 160000
+#define GR_LOCAL_BEENTRY(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define GR_LOCAL_BEENTRY(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define GR_LOCK_VXID(to, lock) ((to) = (lock)->vxid)
+#else
+#define GR_LOCK_VXID(to, lock) ((to).backendId = (lock)->backend, \
+								(to).localTransactionId = (lock)->lxid)
+#endif
+
 /* 18 puts it first and has no word for it at the end */
 #if PG_VERSION_NUM >= 180000
 #define GR_NORETURN pg_noreturn

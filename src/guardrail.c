@@ -11,6 +11,7 @@
 GR_MODULE_MAGIC;
 
 int			guardrail_unit_memory = 256 * 1024;
+bool		guardrail_use_slices = true;
 
 extern PGDLLEXPORT void _PG_init(void);
 
@@ -27,5 +28,12 @@ _PG_init(void)
 							256 * 1024, 64, 1024 * 1024,
 							PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("guardrail.use_slices",
+							 "Read what is stored of experiments with a cursor_column, and only the events after it.",
+							 "When off, every check and every live function reads all events, and nothing is stored.",
+							 &guardrail_use_slices,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("guardrail");
 }

@@ -16,6 +16,9 @@
 /* kB of memory that one process may use for the units of a scan */
 extern int	guardrail_unit_memory;
 
+/* read what is stored of experiments that have a cursor */
+extern bool guardrail_use_slices;
+
 /* ---- arguments of SQL-callable functions (args.c) ---------------------- */
 
 /* A finite number; NULL, NaN and infinities are errors that name it. */

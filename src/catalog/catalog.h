@@ -37,6 +37,7 @@ typedef struct Experiment
 	char	   *unit_column;
 	char	   *variant_column;
 	char	   *time_column;	/* NULL: none */
+	char	   *cursor_column;	/* NULL: none */
 	char	   *control;
 	int			narms;			/* planned; 0: those seen */
 	char	  **arms;
@@ -57,6 +58,7 @@ typedef struct Experiment
 	char	   *launched_at;	/* timestamptz as text; NULL: a draft */
 	int			plan_version;
 	Oid			function;		/* of the extension that reads it */
+	const char *range;			/* a further condition on the events; NULL: none */
 	int			nrules;
 	Rule	   *rules;			/* by role, then name */
 } Experiment;

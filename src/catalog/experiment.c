@@ -117,6 +117,7 @@ read_experiment(void)
 	e->spending = (GrSpending) Max(0, gr_word(gr_spi_text(0, 22), gr_words_spending));
 	e->spending_phi = gr_spi_float8(0, 23, 1);
 	e->launched_at = gr_spi_text(0, 24);
+	e->cursor_column = gr_spi_text(0, 25);
 	return e;
 }
 
@@ -186,7 +187,7 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 						  " COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
 						  " correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
 						  " plan_version::bigint, monitoring, spending, spending_phi,"
-						  " pg_catalog.to_jsonb(launched_at) #>> '{}'"
+						  " pg_catalog.to_jsonb(launched_at) #>> '{}', cursor_column"
 						  " FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),
 				 true, 1, args);
 	if (SPI_processed == 0)

@@ -270,7 +270,7 @@ check_monitoring(const Row *row)
 static void
 check_later_options(const Row *row)
 {
-	static const char *const later[] = {"cursor_column", "exposures", NULL};
+	static const char *const later[] = {"exposures", NULL};
 
 	for (int i = 0; later[i]; i++)
 		if (gr_row_text(row, later[i]))

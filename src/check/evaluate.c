@@ -9,6 +9,7 @@
 
 #include "catalog/objectaddress.h"
 #include "miscadmin.h"
+#include "slice/slice.h"
 
 static int
 compare_names(const void *a, const void *b)
@@ -191,7 +192,7 @@ gr_evaluate(Oid function, const char *id, bool recorded, MemoryContext context)
 	gr_owner_enter(&saved, e->owner);
 	v->plan = gr_plan_make(e);
 	gr_owner_leave(&saved);
-	v->c = gr_collect(e, v->plan, schema, context);
+	v->c = gr_collect_stored(e, v->plan, function, recorded, context);
 	e->function = function;
 	v->past = gr_past_load(schema, e, context);
 	find_arms(v);

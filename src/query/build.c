@@ -231,8 +231,13 @@ gr_sql_from(const Experiment *e)
 		word = "AND";
 	}
 	if (e->ends_at)
+	{
 		appendStringInfo(&buf, " %s %s < %s::timestamptz", word,
 						 quote_identifier(e->time_column), quote_literal_cstr(e->ends_at));
+		word = "AND";
+	}
+	if (e->range)
+		appendStringInfo(&buf, " %s %s", word, e->range);
 	return buf.data;
 }
 
@@ -263,13 +268,15 @@ arms_literal(const Experiment *e)
 	return buf.data;
 }
 
-char *
-gr_sql_fast(const Experiment *e, const ScanPlan *plan, const char *schema)
+/* The scan by one of the aggregates that take guardrail_collect's arguments. */
+static char *
+sql_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
+			const char *aggregate)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "SELECT %s.guardrail_collect(%s, %s, %d, %s, %s", schema,
+	appendStringInfo(&buf, "SELECT %s.%s(%s, %s, %d, %s, %s", schema, aggregate,
 					 quote_literal_cstr(gr_spec_print(plan->spec)), arms_literal(e),
 					 guardrail_unit_memory, gr_sql_variant(e, false),
 					 quote_identifier(e->unit_column));
@@ -284,4 +291,16 @@ gr_sql_fast(const Experiment *e, const ScanPlan *plan, const char *schema)
 	}
 	appendStringInfo(&buf, ")\n%s", gr_sql_from(e));
 	return buf.data;
+}
+
+char *
+gr_sql_fast(const Experiment *e, const ScanPlan *plan, const char *schema)
+{
+	return sql_collect(e, plan, schema, "guardrail_collect");
+}
+
+char *
+gr_sql_units(const Experiment *e, const ScanPlan *plan, const char *schema)
+{
+	return sql_collect(e, plan, schema, "guardrail_collect_units");
 }

@@ -31,39 +31,36 @@ keep(const Collection *c, const ScanPlan *plan, MemoryContext context)
 	return copy;
 }
 
-static Collection *
-run_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
-		 MemoryContext context)
+static void *
+run(const char *sql, const ScanPlan *plan, GrReadResult read, MemoryContext context)
 {
-	Collection *c;
+	void	   *result;
 	bool		null;
 	Datum		d;
 	MemoryContext old;
 
-	gr_spi_query(gr_sql_fast(e, plan, schema), true, 0, NULL);
+	gr_spi_query(sql, true, 0, NULL);
 	d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 	old = MemoryContextSwitchTo(context);
-	c = null ? gr_collection_make(plan->spec, 0) :
-		gr_collection_decode(DatumGetByteaPP(d), plan->spec);
+	result = read(null ? NULL : DatumGetByteaPP(d), plan);
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
-	return c;
+	return result;
 }
 
-/* NULL when the units do not fit; any other error goes on. */
-static Collection *
-try_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
-		 MemoryContext context)
+bool
+gr_run_fitting(const char *sql, const ScanPlan *plan, GrReadResult read,
+			   MemoryContext context, void **result)
 {
 	MemoryContext here = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	Collection *volatile c = NULL;
+	volatile bool fits = true;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(here);
 	PG_TRY();
 	{
-		c = run_fast(e, plan, schema, context);
+		*result = run(sql, plan, read, context);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(here);
 		CurrentResourceOwner = owner;
@@ -81,12 +78,32 @@ try_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
 		if (error->sqlerrcode != GR_ERRCODE_UNITS_MEMORY)
 			ReThrowError(error);
 		FreeErrorData(error);
-		ereport(DEBUG1,
-				(errmsg_internal("units of experiment \"%s\" do not fit guardrail.unit_memory: two-level shape",
-								 e->id)));
+		fits = false;
 	}
 	PG_END_TRY();
-	return c;
+	return fits;
+}
+
+static void *
+read_collection(const bytea *bytes, const ScanPlan *plan)
+{
+	return bytes ? gr_collection_decode(bytes, plan->spec) :
+		gr_collection_make(plan->spec, 0);
+}
+
+/* NULL when the units do not fit. */
+static Collection *
+try_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
+		 MemoryContext context)
+{
+	void	   *c = NULL;
+
+	if (gr_run_fitting(gr_sql_fast(e, plan, schema), plan, read_collection, context, &c))
+		return c;
+	ereport(DEBUG1,
+			(errmsg_internal("units of experiment \"%s\" do not fit guardrail.unit_memory: two-level shape",
+							 e->id)));
+	return NULL;
 }
 
 Collection *

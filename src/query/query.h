@@ -61,6 +61,7 @@ extern ScanPlan *gr_plan_make(Experiment *e);
 
 /* The fast shape; two_level.c has the other. */
 extern char *gr_sql_fast(const Experiment *e, const ScanPlan *plan, const char *schema);
+extern char *gr_sql_units(const Experiment *e, const ScanPlan *plan, const char *schema);
 extern char *gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const char *schema);
 extern char *gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema);
 
@@ -77,6 +78,15 @@ extern char *gr_sql_variant(const Experiment *e, bool as_text);
 extern bool gr_fast_shape_fits(const ScanPlan *plan);
 
 /* ---- running it (collect.c) ---------------------------------------------- */
+
+/*
+ * Run a statement whose one result is a bytea, with "read" for its result (NULL
+ * for a NULL), in "context".  False when the units do not fit guardrail.unit_memory;
+ * any other error goes on.
+ */
+typedef void *(*GrReadResult) (const bytea *bytes, const ScanPlan *plan);
+extern bool gr_run_fitting(const char *sql, const ScanPlan *plan, GrReadResult read,
+						   MemoryContext context, void **result);
 
 /*
  * Collect as the experiment's owner, in the current snapshot.  SPI must be

@@ -52,9 +52,8 @@ flat_size(const Units *u, Size nunits, Size nbins)
 		nbins * sizeof(int32);
 }
 
-/* Add "from", the same unit's entry, to "to". */
-static void
-add_entry(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from)
+void
+gr_units_add_entry(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from)
 {
 	to->events += from->events;
 	if (to->arm != from->arm)
@@ -151,7 +150,7 @@ gr_units_merge(Units *a, Units *b)
 			y->arm = map[y->arm];
 		memcpy(to, take_a ? x : y, a->entry_size);
 		if (take_a && take_b)
-			add_entry(a->spec, to, y);
+			gr_units_add_entry(a->spec, to, y);
 		for (int k = 0; k < nlists; k++)
 		{
 			Size		before = out->lists[k].n;

@@ -132,37 +132,42 @@ fold_moments(const CollectSpec *spec, const Metric *metric, const UnitEntry *e,
 /*
  * The pooled quantile of one variable of a metric over the units of all arms:
  * of a ratio over all of them, else over those that are not 0 when none is
- * negative.  Infinite when there is no unit.
+ * negative.
  */
+double
+gr_pooled_cap(const Metric *metric, double *values, Size n)
+{
+	Size		positive = 0;
+
+	CHECK_FOR_INTERRUPTS();
+	gsl_sort(values, 1, n);
+	while (positive < n && values[n - 1 - positive] > 0)
+		positive++;
+	if (metric->shape == SHAPE_RATIO || (n > 0 && values[0] < 0))
+		positive = n;
+	if (positive == 0)
+		return get_float8_infinity();
+	return gsl_stats_quantile_from_sorted_data(values + n - positive, 1, positive,
+											   metric->cap_quantile);
+}
+
 static double
 pooled_quantile(const Units *u, const Metric *metric, int variable)
 {
 	double	   *values = palloc_extended(sizeof(double) * Max(u->flat->n, 1), MCXT_ALLOC_HUGE);
-	size_t		n = 0,
-				positive = 0;
-	bool		negative = false;
-	double		cap = get_float8_infinity();
+	Size		n = 0;
+	double		cap;
 
 	for (uint32 i = 0; i < u->flat->n; i++)
 	{
 		const UnitEntry *e = gr_entry(u->flat->entries, u->entry_size, i);
 		double		x[GR_MAX_DIM];
 
-		if (e->arm < 0 || !gr_metric_observe(u->spec, metric, e->slots, x) ||
-			!isfinite(x[variable]))
-			continue;
-		negative = negative || x[variable] < 0;
-		values[n++] = x[variable];
+		if (e->arm >= 0 && gr_metric_observe(u->spec, metric, e->slots, x) &&
+			isfinite(x[variable]))
+			values[n++] = x[variable];
 	}
-	CHECK_FOR_INTERRUPTS();
-	gsl_sort(values, 1, n);
-	while (positive < n && values[n - 1 - positive] > 0)
-		positive++;
-	if (metric->shape == SHAPE_RATIO || negative)
-		positive = n;
-	if (positive > 0)
-		cap = gsl_stats_quantile_from_sorted_data(values + n - positive, 1, positive,
-												  metric->cap_quantile);
+	cap = gr_pooled_cap(metric, values, n);
 	pfree(values);
 	return cap;
 }
@@ -179,7 +184,7 @@ set_caps(const Units *u, Collection *c)
 		if (!isnan(metric->cap_value))
 			cap[0] = metric->cap_value;
 		for (int i = 0; metric->cap_quantile > 0 && i < gr_metric_dim(metric); i++)
-			cap[i] = pooled_quantile(u, metric, i);
+			cap[i] = u->caps ? u->caps[m][i] : pooled_quantile(u, metric, i);
 		for (int a = 0; a < c->narms; a++)
 			memcpy(c->arms[a].metrics[m].cap, cap, sizeof(cap));
 	}

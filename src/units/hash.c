@@ -18,6 +18,7 @@
 #include "units/collection.h"
 
 PG_FUNCTION_INFO_V1(guardrail_batch);
+PG_FUNCTION_INFO_V1(guardrail_unit_hash);
 PG_FUNCTION_INFO_V1(guardrail_number);
 
 bool
@@ -107,17 +108,12 @@ gr_unit_hash(const UnitHash *how, Datum unit)
 	return hash_bytes_extended((unsigned char *) &integer, sizeof(integer), 0);
 }
 
-/*
- * guardrail_batch(unit "any"): the batch of a unit, from the same hash as
- * guardrail_collect's.
- */
-Datum
-guardrail_batch(PG_FUNCTION_ARGS)
+/* The hash of argument 0, which is not NULL. */
+static uint64
+hash_argument(FunctionCallInfo fcinfo)
 {
 	UnitHash   *how = fcinfo->flinfo->fn_extra;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
 	if (how == NULL)
 	{
 		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 0);
@@ -130,7 +126,28 @@ guardrail_batch(PG_FUNCTION_ARGS)
 		gr_unit_hash_init(how, type, PG_GET_COLLATION());
 		fcinfo->flinfo->fn_extra = how;
 	}
-	PG_RETURN_INT32(gr_batch_of(gr_unit_hash(how, PG_GETARG_DATUM(0))));
+	return gr_unit_hash(how, PG_GETARG_DATUM(0));
+}
+
+/*
+ * guardrail_batch(unit "any"): the batch of a unit, from the same hash as
+ * guardrail_collect's.
+ */
+Datum
+guardrail_batch(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(gr_batch_of(hash_argument(fcinfo)));
+}
+
+/* guardrail_unit_hash(unit "any"): the hash itself */
+Datum
+guardrail_unit_hash(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64((int64) hash_argument(fcinfo));
 }
 
 /* guardrail_number(numeric): as float8, infinite where float8 has no such number */

@@ -96,6 +96,9 @@ typedef struct Units
 
 	/* afterwards; NULL before */
 	Flat	   *flat;
+
+	/* [nmetrics], when these are not all units that the caps come from */
+	double		(*caps)[2];
 } Units;
 
 extern Units *gr_units_make(MemoryContext context, CollectSpec *spec,
@@ -117,6 +120,16 @@ extern void gr_units_merge(Units *a, Units *b);
 
 extern bytea *gr_units_serialize(Units *u);
 extern Units *gr_units_deserialize(MemoryContext context, const bytea *bytes);
+
+/* Add "from", the same unit's entry, to "to". */
+extern void gr_units_add_entry(const CollectSpec *spec, UnitEntry *to,
+							   const UnitEntry *from);
+
+/*
+ * The cap that the observations of all units in arms, any order, give one of a
+ * metric's variables; they are sorted.  Infinite when there are none.
+ */
+extern double gr_pooled_cap(const Metric *metric, double *values, Size n);
 
 /* Fold the units of a flat into a collection. */
 extern Collection *gr_units_fold(Units *u);

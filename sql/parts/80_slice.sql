@@ -1,0 +1,49 @@
+
+-- ---- stored slices, for incremental checks --------------------------------
+
+CREATE FUNCTION guardrail_unit_hash("any") RETURNS bigint
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_unit_hash("any") IS
+  'the hash that a unit is known by; used in the statements that guardrail writes';
+
+CREATE AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", VARIADIC "any") (
+  SFUNC = guardrail_collect_add, STYPE = internal, SSPACE = 1048576,
+  FINALFUNC = guardrail_collect_serialize, FINALFUNC_MODIFY = READ_WRITE,
+  COMBINEFUNC = guardrail_collect_combine, SERIALFUNC = guardrail_collect_serialize,
+  DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);
+COMMENT ON AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", "any") IS
+  'one pass over the events of an experiment, its units as bytes; called by guardrail_check';
+
+CREATE TABLE guardrail_watermark (
+  experiment_id text PRIMARY KEY REFERENCES guardrail_experiment ON UPDATE CASCADE ON DELETE CASCADE,
+  fingerprint bigint NOT NULL,
+  "position" text,
+  arms text[] NOT NULL
+);
+COMMENT ON TABLE guardrail_watermark IS 'up to where the events of an experiment with a cursor are stored in guardrail_slice';
+COMMENT ON COLUMN guardrail_watermark.fingerprint IS 'of all that the slices depend on; when it changes they are computed again';
+COMMENT ON COLUMN guardrail_watermark."position" IS 'value of the cursor_column: the events up to it are stored';
+COMMENT ON COLUMN guardrail_watermark.arms IS 'names of the arms that slices number, from 0';
+
+CREATE TABLE guardrail_slice (
+  experiment_id text NOT NULL REFERENCES guardrail_watermark ON UPDATE CASCADE ON DELETE CASCADE,
+  slice bigint NOT NULL,
+  part integer NOT NULL,
+  from_cursor text,
+  to_cursor text NOT NULL,
+  units bigint NOT NULL,
+  state bytea NOT NULL,
+  PRIMARY KEY (experiment_id, slice, part)
+);
+-- compressing it would cost more time than it saves room
+ALTER TABLE guardrail_slice ALTER state SET STORAGE EXTERNAL;
+COMMENT ON TABLE guardrail_slice IS 'what was collected from a range of an experiment''s events: its units in the order of their hashes, in parts';
+COMMENT ON COLUMN guardrail_slice.slice IS 'numbers an experiment''s slices, the oldest first';
+COMMENT ON COLUMN guardrail_slice.part IS '0 is the head: row counts and histograms of events; the others are units';
+COMMENT ON COLUMN guardrail_slice.from_cursor IS 'the slice''s events come after this value of the cursor_column; NULL: from the first on';
+COMMENT ON COLUMN guardrail_slice.to_cursor IS 'the last value of the cursor_column that is in the slice';
+COMMENT ON COLUMN guardrail_slice.units IS 'units of the part';
+COMMENT ON COLUMN guardrail_slice.state IS 'see doc/incremental.md';
+
+SELECT pg_catalog.pg_extension_config_dump('guardrail_watermark', '');
+SELECT pg_catalog.pg_extension_config_dump('guardrail_slice', '');

@@ -1,0 +1,196 @@
+/*
+ * advance.c
+ *	  Collecting with what is stored: read what is new, store it, fold all.
+ *
+ * A check stores the events up to a cursor that no writer can go below any more
+ * (cursor.c) and reads what lies beyond as a live function does, so its answer is
+ * that of a scan of all events in its snapshot.
+ */
+#include "slice/slice.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+static void *
+read_units(const bytea *bytes, const ScanPlan *plan)
+{
+	return bytes ? gr_units_deserialize(CurrentMemoryContext, bytes) : NULL;
+}
+
+/* Number the arms as the stored ones are. */
+static void
+renumber_arms(Stored *s, Units *u)
+{
+	int			map[GR_MAX_ARMS];
+	RowCounts  *counts = palloc0(sizeof(RowCounts) * GR_MAX_ARMS);
+
+	for (int a = 0; a < u->narms; a++)
+	{
+		map[a] = gr_stored_arm(s, u->arm_name[a]);
+		counts[map[a]] = u->counts[a];
+	}
+	for (int a = 0; a < s->narms; a++)
+	{
+		if (counts[a].nulls == NULL)
+			gr_counts_init(&counts[a], s->spec->ncolumns);
+		u->counts[a] = counts[a];
+		u->arm_name[a] = s->arm[a];
+	}
+	u->narms = s->narms;
+	for (uint32 i = 0; i < u->flat->n; i++)
+	{
+		UnitEntry  *e = gr_entry(u->flat->entries, u->entry_size, i);
+
+		if (e->arm >= 0)
+			e->arm = map[e->arm];
+	}
+	pfree(counts);
+}
+
+bool
+gr_slice_scan(Stored *s, const char *range, MemoryContext context, Units **units)
+{
+	Experiment	e = *s->e;
+	OwnerContext saved;
+	void	   *result = NULL;
+	bool		fits;
+
+	e.range = range;
+	gr_owner_enter(&saved, e.owner);
+	fits = gr_run_fitting(gr_sql_units(&e, s->plan, s->schema), s->plan, read_units, context, &result);
+	gr_owner_leave(&saved);
+	*units = result;
+	if (fits && result)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		renumber_arms(s, result);
+		MemoryContextSwitchTo(old);
+	}
+	return fits;
+}
+
+bool
+gr_slice_store(Stored *s, const char *to, bool fold, Collection **c, MemoryContext context)
+{
+	MemoryContext here = CurrentMemoryContext;
+	MemoryContext work;
+	char	   *range = gr_cursor_range(s->cursor, s->position, to);
+	Head	   *delta = NULL;
+	Units	   *units;
+	bool		agrees = true;
+
+	work = AllocSetContextCreate(here, "new slice", ALLOCSET_DEFAULT_SIZES);
+	if (!gr_slice_scan(s, range, work, &units))
+	{
+		char	   *half = gr_cursor_between(s, s->position, to);
+
+		MemoryContextDelete(work);
+		if (half == NULL)
+			ereport(ERROR,
+					(errcode(GR_ERRCODE_UNITS_MEMORY),
+					 errmsg("events of one value of the cursor need more than guardrail.unit_memory (%d kB)",
+							guardrail_unit_memory),
+					 errhint("Raise guardrail.unit_memory.")));
+		return gr_slice_store(s, half, false, c, context) && gr_slice_store(s, to, fold, c, context);
+	}
+	if (units)
+	{
+		MemoryContextSwitchTo(work);
+		*c = gr_slice_fold(s, s->runs, s->nruns, units, range, fold, &delta, context);
+		MemoryContextSwitchTo(here);
+		agrees = (delta != NULL);
+		if (agrees)
+			gr_slice_append(s, units, delta, to);
+	}
+	if (agrees)
+		s->position = pstrdup(to);
+	MemoryContextDelete(work);
+	return agrees;
+}
+
+/* Stored slices and all events after them; NULL when they cannot be put together. */
+static Collection *
+read_on(Stored *s, MemoryContext context)
+{
+	char	   *range = gr_cursor_range(s->cursor, s->position, NULL);
+	Units	   *tail;
+	Head	   *delta;
+
+	if (!gr_slice_scan(s, range, CurrentMemoryContext, &tail))
+		return NULL;
+	return gr_slice_fold(s, s->runs, s->nruns, tail, range, true, &delta, context);
+}
+
+static void
+start_again(Stored *s, const char *why)
+{
+	if (s->nruns > 0)
+		ereport(NOTICE,
+				(errmsg("stored slices of experiment \"%s\" are computed again: %s", s->e->id, why)));
+	gr_stored_drop(s);
+}
+
+/* Store what is new; the collection, when it came on the way. */
+static Collection *
+catch_up(Stored *s, MemoryContext context)
+{
+	Collection *c = NULL;
+	Units	   *rest = NULL;
+	bool		reset;
+	char	   *upper;
+
+	if (!s->known || s->stored_fingerprint != s->fingerprint)
+		start_again(s, "its plan, or what it is measured on, has changed");
+	upper = gr_cursor_upper(s, &reset);
+	if (reset)
+		start_again(s, "events that were read are there no longer");
+	PushCopiedSnapshot(GetLatestSnapshot());
+	if (upper)
+	{
+		/* nothing beyond: one pass does for both */
+		bool		all = gr_slice_scan(s, gr_cursor_range(s->cursor, upper, NULL),
+										CurrentMemoryContext, &rest) && rest == NULL;
+
+		if (!gr_slice_store(s, upper, all, &c, context))
+		{
+			start_again(s, "they do not agree with the events");
+			c = NULL;
+			if (!gr_slice_store(s, upper, all, &c, context))
+				gr_slice_corrupt();
+		}
+		gr_stored_save(s);
+		gr_stored_see_writes();
+	}
+	if (c == NULL)
+		c = read_on(s, context);
+	PopActiveSnapshot();
+	return c;
+}
+
+Collection *
+gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool recorded,
+				  MemoryContext context)
+{
+	char	   *schema = gr_schema_of_function(function);
+	Collection *c = NULL;
+	MemoryContext work,
+				old;
+	Stored	   *s;
+
+	if (e->cursor_column == NULL || !guardrail_use_slices || !gr_fast_shape_fits(plan))
+		return gr_collect(e, plan, schema, context);
+	work = AllocSetContextCreate(context, "guardrail slices", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(work);
+	s = gr_stored_load(e, plan, function);
+	s->cursor = gr_cursor_open(e->events, e->experiment_column, e->cursor_column, e->id);
+	if (recorded)
+		c = catch_up(s, context);
+	else if (s->known && s->position && s->stored_fingerprint == s->fingerprint)
+		c = read_on(s, context);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return c ? c : gr_collect(e, plan, schema, context);
+}

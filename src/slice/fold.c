@@ -1,0 +1,409 @@
+/*
+ * fold.c
+ *	  From slices and a tail of unread events to a collection.
+ *
+ * Units are folded in blocks, and the blocks' collections added up: units of
+ * different blocks are disjoint.  Caps at a pooled quantile need the totals of all
+ * units first, so they take one more pass.
+ *
+ * Events of a FOLD_EVENTS metric are stored as histograms by arm and batch, not by
+ * unit.  A unit that is first seen in a second arm takes its earlier events out of
+ * them: those are read again, and must be as many as were stored.
+ */
+#include "slice/slice.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#define BLOCK_UNITS 32768
+
+/* Units whose earlier events are taken out, per statement. */
+#define CROSSED_UNITS 10000
+
+typedef struct FoldState
+{
+	Stored	   *s;
+	Units	   *block;			/* NULL: nothing is folded */
+	MemoryContext block_context;
+	MemoryContext context;		/* of the result */
+	Collection *total;
+	Units	   *tail;			/* NULL: none */
+	uint32		tail_at;
+	int32	   *tail_arm;		/* of its units after merging */
+
+	/* units that the tail has shown in a second arm, as stored */
+	Size		ncrossed;
+	Size		capacity;
+	uint64	   *crossed;
+	int64		crossed_events;
+} FoldState;
+
+/* ---- collections ------------------------------------------------------------- */
+
+static void
+add_metric(MetricData *to, const MetricData *from)
+{
+	if (!gr_moments_merge(&to->moments, &from->moments))
+		to->skipped += from->moments.n;
+	if (!gr_moments_merge(&to->adjusted, &from->adjusted))
+		to->skipped += from->adjusted.n;
+	memcpy(to->cap, from->cap, sizeof(to->cap));
+	to->skipped += from->skipped;
+	to->nonzero += from->nonzero;
+	for (int b = 0; to->batch && b < GR_BATCHES; b++)
+		gr_bins_add(&to->batch[b], &from->batch[b], 1);
+}
+
+static void
+add_collection(Collection *to, const Collection *from)
+{
+	to->crossover_units += from->crossover_units;
+	for (int a = 0; a < from->narms; a++)
+	{
+		to->arms[a].units += from->arms[a].units;
+		to->arms[a].events += from->arms[a].events;
+		for (int m = 0; m < to->nmetrics; m++)
+			add_metric(&to->arms[a].metrics[m], &from->arms[a].metrics[m]);
+	}
+}
+
+/* The counts and the histograms of events; false when they cannot be right. */
+static bool
+add_head(Collection *c, const CollectSpec *spec, Head *head, const Stored *s)
+{
+	c->null_unit_rows = head->null_unit_rows;
+	c->unknown_arm_rows = head->unknown_arm_rows;
+	for (int a = 0; a < c->narms; a++)
+	{
+		ArmData    *arm = &c->arms[a];
+
+		arm->name = pstrdup(s->arm[a]);
+		arm->counts = *gr_head_counts(head, a);
+		for (int m = 0; m < spec->nmetrics; m++)
+		{
+			const BinList *bins;
+
+			if (spec->metrics[m].shape == SHAPE_EVENTS)
+			{
+				bins = gr_head_bins(head, a, spec->folds[spec->metrics[m].a].slot);
+				memcpy(arm->metrics[m].batch, bins, sizeof(BinList) * GR_BATCHES);
+				for (int b = 0; b < GR_BATCHES; b++)
+					if (!gr_histogram_valid(bins[b].bins, bins[b].nbins))
+						return false;
+			}
+			if (arm->metrics[m].batch)
+				gr_metric_pool(&arm->metrics[m]);
+		}
+	}
+	return true;
+}
+
+/* ---- blocks of units ----------------------------------------------------------- */
+
+static void
+start_blocks(FoldState *f, double (*caps)[2])
+{
+	const CollectSpec *spec = f->s->spec;
+	MemoryContext old;
+	Units	   *u = gr_units_make(CurrentMemoryContext, (CollectSpec *) spec, PG_INT32_MAX);
+
+	for (int a = 0; a < f->s->narms; a++)
+		gr_units_add_arm(u, f->s->arm[a], strlen(f->s->arm[a]));
+	u->caps = caps;
+	u->flat = palloc0(sizeof(Flat));
+	u->flat->entries = palloc_extended(f->s->entry_size * BLOCK_UNITS, MCXT_ALLOC_HUGE);
+	u->flat->lists = palloc0(sizeof(FlatList) * Max(spec->nlists, 1));
+	/* their events are not in the units */
+	for (int k = 0; k < spec->nlists; k++)
+		u->flat->lists[k].count = palloc0(sizeof(uint32) * BLOCK_UNITS);
+	f->block = u;
+	f->block_context = AllocSetContextCreate(CurrentMemoryContext, "block of units",
+											 ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(f->context);
+	f->total = gr_collection_make(spec, f->s->narms);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+flush_block(FoldState *f)
+{
+	MemoryContext old = MemoryContextSwitchTo(f->block_context);
+	Collection *c = gr_units_fold(f->block);
+
+	MemoryContextSwitchTo(f->context);
+	add_collection(f->total, c);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(f->block_context);
+	f->block->flat->n = 0;
+}
+
+/* A unit of the tail: is it in one arm still? */
+static void
+note_arms(FoldState *f, const UnitEntry *base, const UnitEntry *tail)
+{
+	int32		arm = base && base->arm != tail->arm ? ARM_CROSSOVER : tail->arm;
+
+	f->tail_arm[f->tail_at++] = arm;
+	if (base == NULL || base->arm < 0 || arm >= 0)
+		return;
+	if (f->ncrossed == f->capacity)
+	{
+		f->capacity = Max(1024, 2 * f->capacity);
+		f->crossed = f->crossed ? repalloc_huge(f->crossed, sizeof(uint64) * f->capacity) :
+			palloc_extended(sizeof(uint64) * f->capacity, MCXT_ALLOC_HUGE);
+	}
+	f->crossed[f->ncrossed++] = base->hash;
+	f->crossed_events += base->events;
+}
+
+static void
+fold_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
+{
+	FoldState  *f = arg;
+	UnitEntry  *to;
+
+	if (tail && f->tail_arm)
+		note_arms(f, base, tail);
+	if (f->block == NULL)
+		return;
+	to = gr_entry(f->block->flat->entries, f->s->entry_size, f->block->flat->n++);
+	memcpy(to, base ? base : tail, f->s->entry_size);
+	if (base && tail)
+		gr_units_add_entry(f->s->spec, to, tail);
+	if (f->block->flat->n == BLOCK_UNITS)
+		flush_block(f);
+}
+
+/* ---- caps ---------------------------------------------------------------------- */
+
+typedef struct CapValues
+{
+	Stored	   *s;
+	Size		limit;			/* numbers in all */
+	Size		total;
+	Size	   *n;				/* [nmetrics][2] */
+	Size	   *capacity;
+	double	  **values;
+} CapValues;
+
+static void
+keep_value(CapValues *v, int k, double x)
+{
+	if (v->n[k] == v->capacity[k])
+	{
+		Size		more = Max(1024, v->capacity[k]);
+
+		v->total += more;
+		if (v->total > v->limit)
+			ereport(ERROR,
+					(errcode(GR_ERRCODE_UNITS_MEMORY),
+					 errmsg("totals of units for cap_quantile need more than guardrail.unit_memory (%d kB)",
+							guardrail_unit_memory),
+					 errhint("Raise guardrail.unit_memory.")));
+		v->capacity[k] += more;
+		v->values[k] = v->values[k] ?
+			repalloc_huge(v->values[k], sizeof(double) * v->capacity[k]) :
+			palloc_extended(sizeof(double) * v->capacity[k], MCXT_ALLOC_HUGE);
+	}
+	v->values[k][v->n[k]++] = x;
+}
+
+static void
+keep_values(void *arg, UnitEntry *base, const UnitEntry *tail)
+{
+	CapValues  *v = arg;
+	const CollectSpec *spec = v->s->spec;
+	const UnitEntry *e = base ? base : tail;
+	double		x[GR_MAX_DIM];
+
+	if (base && tail)
+		gr_units_add_entry(spec, base, tail);
+	if (e->arm < 0)
+		return;
+	for (int m = 0; m < spec->nmetrics; m++)
+	{
+		if (spec->metrics[m].cap_quantile <= 0 || !gr_metric_observe(spec, &spec->metrics[m], e->slots, x))
+			continue;
+		for (int i = 0; i < gr_metric_dim(&spec->metrics[m]); i++)
+			if (isfinite(x[i]))
+				keep_value(v, 2 * m + i, x[i]);
+	}
+}
+
+/* What the metrics are capped at, over all units; NULL when none has such a cap. */
+static double (*pooled_caps(Stored *s, const Run *runs, int nruns, const Units *tail))[2]
+{
+	const CollectSpec *spec = s->spec;
+	CapValues	v = {.s = s};
+	double		(*caps)[2] = palloc0(sizeof(*caps) * spec->nmetrics);
+	bool		any = false;
+
+	for (int m = 0; m < spec->nmetrics; m++)
+		any |= (spec->metrics[m].cap_quantile > 0);
+	if (!any)
+		return NULL;
+	v.limit = (Size) guardrail_unit_memory * 1024 / sizeof(double);
+	v.n = palloc0(sizeof(Size) * 2 * spec->nmetrics);
+	v.capacity = palloc0(sizeof(Size) * 2 * spec->nmetrics);
+	v.values = palloc0(sizeof(double *) * 2 * spec->nmetrics);
+	gr_merge(s, runs, nruns, tail ? tail->flat : NULL, keep_values, &v);
+	for (int m = 0; m < spec->nmetrics; m++)
+		for (int i = 0; i < 2; i++)
+		{
+			caps[m][i] = gr_pooled_cap(&spec->metrics[m], v.values[2 * m + i], v.n[2 * m + i]);
+			if (v.values[2 * m + i])
+				pfree(v.values[2 * m + i]);
+		}
+	return caps;
+}
+
+/* ---- histograms of events ------------------------------------------------------ */
+
+/* Histograms of some units' events by arm, added to a head's. */
+static void
+add_events(Head *head, Units *u, int sign)
+{
+	const CollectSpec *spec = u->spec;
+	Collection *c = gr_units_fold(u);
+
+	for (int a = 0; a < c->narms; a++)
+		for (int m = 0; m < spec->nmetrics; m++)
+			if (spec->metrics[m].shape == SHAPE_EVENTS)
+				for (int b = 0; b < GR_BATCHES; b++)
+					gr_bins_add(gr_head_bins(head, a, spec->folds[spec->metrics[m].a].slot) + b,
+								&c->arms[a].metrics[m].batch[b], sign);
+}
+
+/* The tail's events of units that are in one arm. */
+static void
+add_tail_events(FoldState *f, Head *head)
+{
+	Units	   *tail = f->tail;
+
+	for (int pass = 0; pass < 2; pass++)
+	{
+		/* with the arms that the units have in all; then with their own again */
+		for (uint32 i = 0; i < tail->flat->n; i++)
+		{
+			UnitEntry  *e = gr_entry(tail->flat->entries, f->s->entry_size, i);
+			int32		arm = e->arm;
+
+			e->arm = f->tail_arm[i];
+			f->tail_arm[i] = arm;
+		}
+		if (pass == 0)
+			add_events(head, tail, 1);
+	}
+}
+
+/*
+ * Take the stored events of units that are in two arms now out of the
+ * histograms.  False when they are not those that were stored.
+ */
+static bool
+remove_crossed(FoldState *f, Head *head, const char *tail_range)
+{
+	Stored	   *s = f->s;
+	const char *unit = quote_identifier(s->e->unit_column);
+	Experiment	tail = *s->e;
+	int64		events = 0;
+	Units	   *units;
+
+	if (s->position == NULL)
+		return false;
+	tail.range = tail_range;
+	for (Size at = 0; at < f->ncrossed; at += CROSSED_UNITS)
+	{
+		StringInfoData range;
+
+		initStringInfo(&range);
+		appendStringInfo(&range, "%s AND %s IN (SELECT %s %s AND %s.guardrail_unit_hash(%s) = ANY ('{",
+						 gr_cursor_range(s->cursor, NULL, s->position), unit, unit,
+						 gr_sql_from(&tail), s->schema, unit);
+		for (Size i = at; i < Min(at + CROSSED_UNITS, f->ncrossed); i++)
+			appendStringInfo(&range, "%s" INT64_FORMAT, i > at ? "," : "", (int64) f->crossed[i]);
+		appendStringInfoString(&range, "}'::bigint[]))");
+		if (!gr_slice_scan(s, range.data, CurrentMemoryContext, &units))
+			ereport(ERROR,
+					(errcode(GR_ERRCODE_UNITS_MEMORY),
+					 errmsg("events of units that were seen in a second arm need more than guardrail.unit_memory (%d kB)",
+							guardrail_unit_memory),
+					 errhint("Raise guardrail.unit_memory.")));
+		if (units == NULL)
+			return false;
+		for (uint32 i = 0; i < units->flat->n; i++)
+		{
+			const UnitEntry *e = gr_entry(units->flat->entries, s->entry_size, i);
+
+			if (e->arm < 0)
+				return false;
+			events += e->events;
+		}
+		add_events(head, units, -1);
+	}
+	return events == f->crossed_events;
+}
+
+/* What the tail adds to the heads of the runs. */
+static Head *
+tail_head(FoldState *f, const char *tail_range)
+{
+	const CollectSpec *spec = f->s->spec;
+	Head	   *head = gr_head_make(spec);
+	const Units *tail = f->tail;
+
+	if (tail == NULL)
+		return head;
+	head->null_unit_rows = tail->null_unit_rows;
+	head->unknown_arm_rows = tail->unknown_arm_rows;
+	for (int a = 0; a < tail->narms; a++)
+		if (tail->counts[a].nulls)
+			*gr_head_counts(head, a) = tail->counts[a];
+	if (spec->nlists == 0)
+		return head;
+	add_tail_events(f, head);
+	if (f->ncrossed > 0 && !remove_crossed(f, head, tail_range))
+		return NULL;
+	return head;
+}
+
+/* The heads of all runs and of the tail. */
+static Head *
+sum_heads(const Stored *s, const Run *runs, int nruns, const Head *delta)
+{
+	Head	   *head = gr_head_make(s->spec);
+
+	gr_head_add(head, gr_head_encode(delta));
+	/* from the small to the large */
+	for (int k = nruns - 1; k >= 0; k--)
+		gr_head_add(head, gr_stored_read_part(s, &runs[k], 0));
+	return head;
+}
+
+Collection *
+gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail, const char *tail_range,
+			  bool fold, Head **delta, MemoryContext context)
+{
+	MemoryContext here;
+	FoldState	f = {.s = s, .tail = tail, .context = context};
+	bool		lists = tail && s->spec->nlists > 0;
+
+	if (lists)
+		f.tail_arm = palloc_extended(sizeof(int32) * Max(tail->flat->n, 1), MCXT_ALLOC_HUGE);
+	if (fold)
+		start_blocks(&f, pooled_caps(s, runs, nruns, tail));
+	if (fold || lists)
+		gr_merge(s, runs, nruns, tail ? tail->flat : NULL, fold_unit, &f);
+	if (fold)
+		flush_block(&f);
+	*delta = tail_head(&f, tail_range);
+	if (*delta == NULL || !fold)
+		return NULL;
+	here = MemoryContextSwitchTo(context);
+	if (!add_head(f.total, s->spec, sum_heads(s, runs, nruns, *delta), s))
+		*delta = NULL;
+	MemoryContextSwitchTo(here);
+	return *delta ? f.total : NULL;
+}

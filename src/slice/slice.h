@@ -1,0 +1,190 @@
+/*
+ * slice.h
+ *	  Stored units: what incremental checks read instead of old events.
+ *
+ * The events of an experiment with a cursor_column are cut by ranges of the
+ * cursor.  What was collected from a range is a slice: its units in the order of
+ * their hashes, in parts of about GR_PART_SIZE bytes, and a head with what is
+ * counted by batch.  Slices are merged so that each is larger than all newer ones
+ * together: a unit is rewritten O(log n) times, and there are O(log n) slices.
+ * Reading merges all slices part by part, so memory does not grow with the units.
+ *
+ * Invariants:
+ * - Up to the position of guardrail_watermark, each event that counts is in
+ *	 exactly one slice; the slices' ranges adjoin.
+ * - A slice's units have the arm that they have in the slice's own events.
+ * - The bins of a head are signed differences: the sum over all slices is the
+ *	 histogram of the events of those units that are in one arm only.
+ * - Slices and position are written in one transaction, with the experiment's row
+ *	 locked, and belong to one fingerprint: of all that they depend on.
+ */
+#ifndef GR_SLICE_H
+#define GR_SLICE_H
+
+#include "query/query.h"
+#include "units/units.h"
+
+#define GR_PART_SIZE (256 * 1024)
+
+/*
+ * Collect, reading what is stored if the experiment has a cursor.  recorded: for
+ * a check, which holds the lock on the experiment's row and stores what is new.
+ * SPI must be connected; the result lives in "context".
+ */
+extern Collection *gr_collect_stored(const Experiment *e, const ScanPlan *plan,
+									 Oid function, bool recorded,
+									 MemoryContext context);
+
+/* ---- the additive part of a slice, and bytes (state.c) --------------------- */
+
+typedef struct Head
+{
+	int			nlists;
+	int			ncolumns;
+	int64		null_unit_rows;
+	int64		unknown_arm_rows;
+	RowCounts  *counts[GR_MAX_ARMS];	/* NULL: no row */
+	BinList    *bins[GR_MAX_ARMS];	/* [nlists][GR_BATCHES], signed; NULL: none */
+} Head;
+
+extern Head *gr_head_make(const CollectSpec *spec);
+extern RowCounts *gr_head_counts(Head *head, int arm);
+extern BinList *gr_head_bins(Head *head, int arm, int list);
+
+/* Add sign * "from" to "to". */
+extern void gr_bins_add(BinList *to, const BinList *from, int sign);
+extern bytea *gr_head_encode(const Head *head);
+
+/* Add what the bytes hold to a head. */
+extern void gr_head_add(Head *head, const bytea *bytes);
+
+extern bytea *gr_part_encode(const CollectSpec *spec, const char *entries, uint32 n);
+extern char *gr_part_decode(const CollectSpec *spec, const bytea *bytes, int narms,
+							uint32 *n);
+GR_NORETURN extern void gr_slice_corrupt(void);
+
+/* ---- the tables (store.c) --------------------------------------------------- */
+
+typedef struct Run
+{
+	int64		slice;
+	int			nparts;			/* beside the head, which is part 0 */
+	int64		units;
+	char	   *from;			/* exclusive; NULL: from the first event on */
+	char	   *to;				/* inclusive */
+} Run;
+
+#define GR_MAX_RUNS 200
+
+typedef struct Stored
+{
+	const Experiment *e;
+	const ScanPlan *plan;
+	const CollectSpec *spec;
+	Oid			function;		/* of the extension */
+	char	   *schema;
+	int64		fingerprint;
+	Size		entry_size;
+	struct Cursor *cursor;		/* cursor.c */
+
+	bool		known;			/* there is a row of guardrail_watermark */
+	int64		stored_fingerprint;
+	char	   *position;		/* cursor read so far; NULL: nothing */
+	int			narms;
+	char	   *arm[GR_MAX_ARMS];
+	int			nruns;			/* oldest first */
+	Run			runs[GR_MAX_RUNS];
+} Stored;
+
+extern Stored *gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function);
+extern void gr_stored_save(Stored *s);
+
+/* Forget all that is stored. */
+extern void gr_stored_drop(Stored *s);
+extern void gr_stored_delete_slice(Stored *s, int64 slice);
+extern void gr_stored_insert_part(Stored *s, const Run *run, int part, int64 units,
+								  const bytea *state);
+extern bytea *gr_stored_read_part(const Stored *s, const Run *run, int part);
+
+/* Make what was written visible to the active snapshot. */
+extern void gr_stored_see_writes(void);
+
+/* The number of an arm, added when it is new. */
+extern int	gr_stored_arm(Stored *s, const char *name);
+
+/* ---- reading in the order of the hashes (merge.c) --------------------------- */
+
+/* base: the unit in the runs; tail: in the flat; either may be NULL.  Base may be
+ * changed. */
+typedef void (*GrVisit) (void *arg, UnitEntry *base, const UnitEntry *tail);
+
+/* Visit the units of some runs and of a flat (NULL: none). */
+extern void gr_merge(const Stored *s, const Run *runs, int nruns, const Flat *tail,
+					 GrVisit visit, void *arg);
+
+/*
+ * Store the units and the head of the events up to "to" as the newest slice,
+ * merged with those older ones that are not larger.
+ */
+extern void gr_slice_append(Stored *s, const Units *tail, Head *head, const char *to);
+
+/* Store a slice under a number and range that it has already. */
+extern void gr_slice_replace(Stored *s, Run *run, const Units *tail, Head *head);
+
+/* ---- from units to a collection (fold.c) ------------------------------------- */
+
+/*
+ * Fold some runs and a tail (NULL: none), whose arms are numbered as the stored
+ * ones are.  *delta: what the tail adds to the heads of all runs (to be
+ * given to gr_slice_append); NULL when the runs do not agree with the events, as
+ * after one was deleted.  fold false: only that.
+ */
+extern Collection *gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail,
+								 const char *tail_range, bool fold, Head **delta,
+								 MemoryContext context);
+
+/* ---- the cursor (cursor.c) --------------------------------------------------- */
+
+typedef struct Cursor
+{
+	const char *column;			/* quoted */
+	const char *type;			/* as SQL writes it */
+	Oid			basetype;
+	bool		leads_index;	/* an index begins with it */
+	bool		follows_index;	/* ... or with experiment_column and it */
+} Cursor;
+
+/* Look at the column; an error when it cannot be followed. */
+extern Cursor *gr_cursor_open(Oid events, const char *experiment_column,
+							  const char *column, const char *id);
+
+/* "cursor > from AND cursor <= to"; NULL: no such limit. */
+extern char *gr_cursor_range(const Cursor *cursor, const char *from, const char *to);
+
+/*
+ * A cursor that no event will be at or before which is not committed now; waits
+ * for writers.  NULL when there is none after the stored position.  *reset: the
+ * events that were read are there no longer.
+ */
+extern char *gr_cursor_upper(const Stored *s, bool *reset);
+
+/* A cursor between two; NULL when there is none. */
+extern char *gr_cursor_between(const Stored *s, const char *from, const char *to);
+
+/* ---- scanning (advance.c) ---------------------------------------------------- */
+
+/*
+ * The units of the events in a range, arms numbered as stored; *units NULL: no
+ * event.  False when they do not fit the memory setting.
+ */
+extern bool gr_slice_scan(Stored *s, const char *range, MemoryContext context,
+						  Units **units);
+
+/*
+ * Store the events up to "to".  With fold, the collection when it came on the way,
+ * else NULL.  False when what is stored does not agree with the events.
+ */
+extern bool gr_slice_store(Stored *s, const char *to, bool fold, Collection **c,
+						   MemoryContext context);
+
+#endif							/* GR_SLICE_H */

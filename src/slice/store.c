@@ -1,0 +1,244 @@
+/*
+ * store.c
+ *	  The tables guardrail_watermark and guardrail_slice.
+ *
+ * They are read and written as the owner of the extension.  Reading keeps to the
+ * active snapshot: a live function sees slices and events as of one moment, and a
+ * check holds the lock on the experiment's row.
+ */
+#include "slice/slice.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/snapmgr.h"
+
+/* A type by which a unit's hash may differ elsewhere, or later, says so. */
+static char *
+unit_type(const Experiment *e)
+{
+	Oid			type = get_atttype(e->events, get_attnum(e->events, e->unit_column));
+	Oid			base = getBaseType(type);
+
+	switch (base)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			return "integer";
+		case UUIDOID:
+		case TEXTOID:
+		case VARCHAROID:
+			return psprintf("%s %u", format_type_be(base), get_typcollation(type));
+	}
+	return psprintf("%s %u server %d", format_type_be(base), base, PG_VERSION_NUM / 10000);
+}
+
+/* Of all that the stored state depends on; no OIDs but a unit's own type. */
+static int64
+fingerprint(const Experiment *e, const ScanPlan *plan)
+{
+	StringInfoData buf;
+	OwnerContext saved;
+
+	initStringInfo(&buf);
+	gr_owner_enter(&saved, e->owner);
+	appendStringInfo(&buf, "%s|%s|%s|%s|%s|%s|%s|%s", gr_spec_print(plan->spec), gr_sql_from(e),
+					 gr_sql_variant(e, true), e->unit_column, unit_type(e), e->cursor_column,
+					 format_type_be(get_atttype(e->events, get_attnum(e->events, e->cursor_column))),
+					 GetUserNameFromId(e->owner, true));
+#ifdef WORDS_BIGENDIAN
+	appendStringInfoString(&buf, "|big-endian");
+#endif
+	for (int k = 0; k < plan->spec->ncolumns; k++)
+		appendStringInfo(&buf, "|%s|%s|%s", plan->column_value[k],
+						 plan->column_filter[k] ? plan->column_filter[k] : "",
+						 format_type_be(plan->column_type[k]));
+	for (int i = 0; i < e->narms; i++)
+		appendStringInfo(&buf, "|%s", e->arms[i]);
+	gr_owner_leave(&saved);
+	return (int64) hash_bytes_extended((unsigned char *) buf.data, buf.len, 0);
+}
+
+static void
+read_arms(Stored *s, int column)
+{
+	bool		null;
+	Datum		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &null);
+	Datum	   *names;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		gr_stored_arm(s, nulls[i] ? "" : TextDatumGetCString(names[i]));
+}
+
+Stored *
+gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function)
+{
+	Stored	   *s = palloc0(sizeof(Stored));
+	const char *args[] = {e->id};
+	OwnerContext saved;
+
+	s->e = e;
+	s->plan = plan;
+	s->spec = plan->spec;
+	s->function = function;
+	s->schema = gr_schema_of_function(function);
+	s->entry_size = GR_ENTRY_SIZE(plan->spec->nslots);
+	s->fingerprint = fingerprint(e, plan);
+	gr_writer_enter(&saved, function);
+	gr_spi_query(psprintf("SELECT fingerprint, \"position\", arms FROM %s.guardrail_watermark"
+						  " WHERE experiment_id = $1", s->schema), true, 1, args);
+	if (SPI_processed > 0)
+	{
+		s->known = true;
+		s->stored_fingerprint = gr_spi_int8(0, 1, 0);
+		s->position = gr_spi_text(0, 2);
+		read_arms(s, 3);
+	}
+	gr_spi_query(psprintf("SELECT slice, max(part)::bigint, sum(units)::bigint,"
+						  " min(from_cursor) COLLATE \"C\", min(to_cursor) COLLATE \"C\""
+						  " FROM %s.guardrail_slice WHERE experiment_id = $1 GROUP BY slice ORDER BY slice",
+						  s->schema), true, 1, args);
+	if (SPI_processed > GR_MAX_RUNS)
+		gr_slice_corrupt();
+	for (s->nruns = 0; s->nruns < (int) SPI_processed; s->nruns++)
+		s->runs[s->nruns] = (Run) {
+			gr_spi_int8(s->nruns, 1, 0), (int) gr_spi_int8(s->nruns, 2, 0),
+			gr_spi_int8(s->nruns, 3, 0), gr_spi_text(s->nruns, 4), gr_spi_text(s->nruns, 5)
+		};
+	gr_owner_leave(&saved);
+	return s;
+}
+
+int
+gr_stored_arm(Stored *s, const char *name)
+{
+	for (int i = 0; i < s->narms; i++)
+		if (strcmp(s->arm[i], name) == 0)
+			return i;
+	if (s->narms >= GR_MAX_ARMS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("experiment has more than %d arms", GR_MAX_ARMS),
+				 errhint("Is variant_column the right column? "
+						 "The planned arms can be named in shares.")));
+	s->arm[s->narms] = pstrdup(name);
+	return s->narms++;
+}
+
+/* A statement with parameters of any type, as the extension's owner. */
+static void
+write_rows(const Stored *s, const char *sql, int n, Oid *types, Datum *values, const char *nulls)
+{
+	MemoryContext here = CurrentMemoryContext;
+	OwnerContext saved;
+	int			code;
+
+	gr_writer_enter(&saved, s->function);
+	code = SPI_execute_with_args(sql, n, types, values, nulls, false, 0);
+	if (code < 0)
+		elog(ERROR, "%s in \"%s\"", SPI_result_code_string(code), sql);
+	MemoryContextSwitchTo(here);
+	gr_owner_leave(&saved);
+}
+
+static Datum
+text_or_null(const char *text)
+{
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
+void
+gr_stored_save(Stored *s)
+{
+	Datum		names[GR_MAX_ARMS];
+	Oid			types[] = {TEXTOID, INT8OID, TEXTOID, TEXTARRAYOID};
+	Datum		values[4];
+	char		nulls[] = {' ', ' ', s->position ? ' ' : 'n', ' ', '\0'};
+
+	for (int i = 0; i < s->narms; i++)
+		names[i] = CStringGetTextDatum(s->arm[i]);
+	values[0] = CStringGetTextDatum(s->e->id);
+	values[1] = Int64GetDatum(s->fingerprint);
+	values[2] = text_or_null(s->position);
+	values[3] = PointerGetDatum(construct_array(names, s->narms, TEXTOID, -1, false, TYPALIGN_INT));
+	write_rows(s, psprintf("INSERT INTO %s.guardrail_watermark (experiment_id, fingerprint, \"position\", arms)"
+					  " VALUES ($1, $2, $3, $4) ON CONFLICT (experiment_id) DO UPDATE SET"
+					  " fingerprint = excluded.fingerprint, \"position\" = excluded.\"position\","
+					  " arms = excluded.arms", s->schema), 4, types, values, nulls);
+	s->known = true;
+	s->stored_fingerprint = s->fingerprint;
+}
+
+void
+gr_stored_drop(Stored *s)
+{
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(s->e->id)};
+
+	write_rows(s, psprintf("DELETE FROM %s.guardrail_slice WHERE experiment_id = $1", s->schema),
+		  1, types, values, " ");
+	s->nruns = 0;
+	s->narms = 0;
+	s->position = NULL;
+	gr_stored_save(s);
+}
+
+void
+gr_stored_delete_slice(Stored *s, int64 slice)
+{
+	Oid			types[] = {TEXTOID, INT8OID};
+	Datum		values[] = {CStringGetTextDatum(s->e->id), Int64GetDatum(slice)};
+
+	write_rows(s, psprintf("DELETE FROM %s.guardrail_slice WHERE experiment_id = $1 AND slice = $2",
+					  s->schema), 2, types, values, "  ");
+}
+
+void
+gr_stored_insert_part(Stored *s, const Run *run, int part, int64 units, const bytea *state)
+{
+	Oid			types[] = {TEXTOID, INT8OID, INT4OID, TEXTOID, TEXTOID, INT8OID, BYTEAOID};
+	Datum		values[] = {CStringGetTextDatum(s->e->id), Int64GetDatum(run->slice),
+		Int32GetDatum(part), text_or_null(run->from), CStringGetTextDatum(run->to),
+	Int64GetDatum(units), PointerGetDatum(state)};
+	char		nulls[] = {' ', ' ', ' ', run->from ? ' ' : 'n', ' ', ' ', ' ', '\0'};
+
+	write_rows(s, psprintf("INSERT INTO %s.guardrail_slice (experiment_id, slice, part, from_cursor, to_cursor,"
+					  " units, state) VALUES ($1, $2, $3, $4, $5, $6, $7)", s->schema),
+		  lengthof(types), types, values, nulls);
+}
+
+bytea *
+gr_stored_read_part(const Stored *s, const Run *run, int part)
+{
+	const char *args[] = {s->e->id, psprintf(INT64_FORMAT, run->slice), psprintf("%d", part)};
+	OwnerContext saved;
+	bool		null = true;
+	Datum		d = (Datum) 0;
+	bytea	   *copy;
+
+	gr_writer_enter(&saved, s->function);
+	gr_spi_query(psprintf("SELECT state FROM %s.guardrail_slice WHERE experiment_id = $1"
+						  " AND slice = $2::bigint AND part = $3::integer", s->schema), true, 3, args);
+	if (SPI_processed == 1)
+		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+	if (null)
+		gr_slice_corrupt();
+	copy = DatumGetByteaPCopy(d);
+	SPI_freetuptable(SPI_tuptable);
+	gr_owner_leave(&saved);
+	return copy;
+}
+
+void
+gr_stored_see_writes(void)
+{
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
