@@ -45,7 +45,7 @@ COMMENT ON COLUMN guardrail_experiment.experiment_column IS 'column with the exp
 COMMENT ON COLUMN guardrail_experiment.unit_column IS 'the unit of randomisation, of any hashable type';
 COMMENT ON COLUMN guardrail_experiment.variant_column IS 'the arm: text, enum, integer or boolean';
 COMMENT ON COLUMN guardrail_experiment.time_column IS 'time of the event; starts_at and ends_at need it';
-COMMENT ON COLUMN guardrail_experiment.cursor_column IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.cursor_column IS 'an ever-growing column (identity, or time of arrival): checks read only the events after the last check';
 COMMENT ON COLUMN guardrail_experiment.exposures IS 'not supported by this version';
 COMMENT ON COLUMN guardrail_experiment.exposed_at_column IS 'not supported by this version';
 COMMENT ON COLUMN guardrail_experiment.control IS 'the reference arm';

@@ -45,5 +45,28 @@ COMMENT ON COLUMN guardrail_slice.to_cursor IS 'the last value of the cursor_col
 COMMENT ON COLUMN guardrail_slice.units IS 'units of the part';
 COMMENT ON COLUMN guardrail_slice.state IS 'see doc/incremental.md';
 
+CREATE FUNCTION guardrail_slice_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION guardrail_slice_check() IS 'refuses a cursor_column that cannot be followed, and rules that cannot be stored';
+CREATE TRIGGER guardrail_slice_check BEFORE INSERT OR UPDATE ON guardrail_experiment
+  FOR EACH ROW EXECUTE FUNCTION guardrail_slice_check();
+CREATE TRIGGER guardrail_slice_check BEFORE INSERT OR UPDATE ON guardrail_rule
+  FOR EACH ROW EXECUTE FUNCTION guardrail_slice_check();
+
+CREATE FUNCTION guardrail_rebuild(experiment text, from_cursor text DEFAULT NULL, to_cursor text DEFAULT NULL) RETURNS bigint
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_rebuild(text, text, text) IS
+  'compute an experiment''s slices again that overlap the range of its cursor, or all; returns how many; for its owner';
+
+CREATE FUNCTION guardrail_audit(experiment text) RETURNS TABLE (
+    from_cursor text,
+    to_cursor text,
+    variant text,
+    what text,
+    stored double precision,
+    events double precision)
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION guardrail_audit(text) IS
+  'what differs between an experiment''s slices and its events: no row when they agree; for its owner';
+
 SELECT pg_catalog.pg_extension_config_dump('guardrail_watermark', '');
 SELECT pg_catalog.pg_extension_config_dump('guardrail_slice', '');

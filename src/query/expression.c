@@ -16,6 +16,7 @@
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "units/collect.h"
+#include "utils/fmgroids.h"
 
 static void
 not_one_expression(const char *detail)
@@ -83,8 +84,9 @@ refuse(bool found, const char *what)
 				 errhint("An expression speaks of one event row; what folds a unit's events is unit_aggregate.")));
 }
 
-Oid
-gr_expression_type(Oid events, const char *text)
+/* The expression, analysed, after the refusals that query.h speaks of. */
+static Node *
+analyse(Oid events, const char *text)
 {
 	char	   *sql;
 	List	   *parsed;
@@ -101,7 +103,47 @@ gr_expression_type(Oid events, const char *text)
 	refuse(query->hasSubLinks, "a subquery");
 	expression = (Node *) linitial_node(TargetEntry, query->targetList)->expr;
 	refuse(contain_volatile_functions(expression), "a volatile function");
-	return exprType(expression);
+	return expression;
+}
+
+Oid
+gr_expression_type(Oid events, const char *text)
+{
+	return exprType(analyse(events, text));
+}
+
+static bool
+is_clock(Oid function, void *context)
+{
+	switch (function)
+	{
+		case F_NOW:
+		case F_TRANSACTION_TIMESTAMP:
+		case F_STATEMENT_TIMESTAMP:
+		case F_AGE_TIMESTAMP:
+		case F_AGE_TIMESTAMPTZ:
+			return true;
+	}
+	return false;
+}
+
+static bool
+clock_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction) &&
+		((SQLValueFunction *) node)->op <= SVFOP_LOCALTIMESTAMP_N)
+		return true;
+	if (check_functions_in_node(node, is_clock, context))
+		return true;
+	return expression_tree_walker(node, clock_walker, context);
+}
+
+bool
+gr_expression_reads_clock(Oid events, const char *text)
+{
+	return clock_walker(analyse(events, text), NULL);
 }
 
 void

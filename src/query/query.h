@@ -43,6 +43,9 @@ extern Oid	gr_expression_type(Oid events, const char *text);
 extern void gr_expression_check(Oid events, const char *text, const char *column,
 								const char *metric, bool boolean);
 
+/* Is the value of an expression another at another time? */
+extern bool gr_expression_reads_clock(Oid events, const char *text);
+
 /* "schema.relation", quoted. */
 extern char *gr_relation_name(Oid relation);
 

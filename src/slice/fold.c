@@ -69,9 +69,11 @@ add_collection(Collection *to, const Collection *from)
 	}
 }
 
-/* The counts and the histograms of events; false when they cannot be right. */
+/*
+ * The counts, and with events their histograms: false when these cannot be right.
+ */
 static bool
-add_head(Collection *c, const CollectSpec *spec, Head *head, const Stored *s)
+add_head(Collection *c, const CollectSpec *spec, Head *head, const Stored *s, bool events)
 {
 	c->null_unit_rows = head->null_unit_rows;
 	c->unknown_arm_rows = head->unknown_arm_rows;
@@ -85,7 +87,7 @@ add_head(Collection *c, const CollectSpec *spec, Head *head, const Stored *s)
 		{
 			const BinList *bins;
 
-			if (spec->metrics[m].shape == SHAPE_EVENTS)
+			if (spec->metrics[m].shape == SHAPE_EVENTS && events)
 			{
 				bins = gr_head_bins(head, a, spec->folds[spec->metrics[m].a].slot);
 				memcpy(arm->metrics[m].batch, bins, sizeof(BinList) * GR_BATCHES);
@@ -402,7 +404,7 @@ gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail, const char *ta
 	if (*delta == NULL || !fold)
 		return NULL;
 	here = MemoryContextSwitchTo(context);
-	if (!add_head(f.total, s->spec, sum_heads(s, runs, nruns, *delta), s))
+	if (!add_head(f.total, s->spec, sum_heads(s, runs, nruns, *delta), s, nruns == s->nruns))
 		*delta = NULL;
 	MemoryContextSwitchTo(here);
 	return *delta ? f.total : NULL;

@@ -97,6 +97,9 @@ typedef struct Stored
 } Stored;
 
 extern Stored *gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function);
+
+/* The same with its plan and cursor, of an experiment that must have one. */
+extern Stored *gr_stored_open(Experiment *e, Oid function);
 extern void gr_stored_save(Stored *s);
 
 /* Forget all that is stored. */
@@ -137,7 +140,8 @@ extern void gr_slice_replace(Stored *s, Run *run, const Units *tail, Head *head)
  * Fold some runs and a tail (NULL: none), whose arms are numbered as the stored
  * ones are.  *delta: what the tail adds to the heads of all runs (to be
  * given to gr_slice_append); NULL when the runs do not agree with the events, as
- * after one was deleted.  fold false: only that.
+ * after one was deleted.  fold false: only that.  Histograms of events are of all
+ * runs together: when these are not all, they are left empty.
  */
 extern Collection *gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail,
 								 const char *tail_range, bool fold, Head **delta,

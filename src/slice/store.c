@@ -116,6 +116,26 @@ gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function)
 	return s;
 }
 
+Stored *
+gr_stored_open(Experiment *e, Oid function)
+{
+	OwnerContext saved;
+	ScanPlan   *plan;
+	Stored	   *s;
+
+	if (e->cursor_column == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("experiment \"%s\" has no cursor_column", e->id),
+				 errhint("Every check of it reads all events: nothing is stored.")));
+	gr_owner_enter(&saved, e->owner);
+	plan = gr_plan_make(e);
+	gr_owner_leave(&saved);
+	s = gr_stored_load(e, plan, function);
+	s->cursor = gr_cursor_open(e->events, e->experiment_column, e->cursor_column, e->id);
+	return s;
+}
+
 int
 gr_stored_arm(Stored *s, const char *name)
 {

@@ -1,0 +1,230 @@
+/*
+ * audit.c
+ *	  guardrail_audit: do the slices still say what the events say?
+ *
+ * Each slice is folded alone and held against a scan of its range of events, in
+ * the caller's snapshot.  Histograms of events are of all slices together.
+ */
+#include "slice/slice.h"
+
+#include <math.h>
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(guardrail_audit);
+
+/* Sums of the same numbers in another order. */
+#define SUM_TOLERANCE 1e-9
+
+typedef struct Audit
+{
+	ReturnSetInfo *out;
+	const Stored *s;
+	const char *from;
+	const char *to;
+} Audit;
+
+static void
+report(const Audit *a, const char *variant, const char *what, double stored, double events)
+{
+	Datum		values[6];
+	bool		nulls[6] = {a->from == NULL, a->to == NULL, variant == NULL, false, false, false};
+
+	values[0] = a->from ? CStringGetTextDatum(a->from) : (Datum) 0;
+	values[1] = a->to ? CStringGetTextDatum(a->to) : (Datum) 0;
+	values[2] = variant ? CStringGetTextDatum(variant) : (Datum) 0;
+	values[3] = CStringGetTextDatum(what);
+	values[4] = Float8GetDatum(stored);
+	values[5] = Float8GetDatum(events);
+	tuplestore_putvalues(a->out->setResult, a->out->setDesc, values, nulls);
+}
+
+static void
+compare(const Audit *a, const char *variant, const char *what, double stored, double events)
+{
+	if (stored != events)
+		report(a, variant, what, stored, events);
+}
+
+/* The rules' name for a metric of the spec. */
+static const char *
+metric_name(const Experiment *e, int metric)
+{
+	for (int i = 0; i < e->nrules; i++)
+		if (e->rules[i].metric == metric)
+			return e->rules[i].rule.metric;
+	return "";
+}
+
+static double
+sum_of(const GrMoments *m, int i)
+{
+	return m->sum_hi[i] + m->sum_lo[i];
+}
+
+static int64
+total(const int64 *of, int n)
+{
+	int64		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += of[i];
+	return sum;
+}
+
+static void
+compare_metric(const Audit *a, const char *variant, const char *name, const MetricData *stored,
+			   const MetricData *events)
+{
+	const GrMoments *x[] = {&stored->moments, &stored->adjusted};
+	const GrMoments *y[] = {&events->moments, &events->adjusted};
+
+	for (int k = 0; k < 2; k++)
+	{
+		compare(a, variant, psprintf("units of %s%s", name, k ? " with covariate" : ""),
+				(double) x[k]->n, (double) y[k]->n);
+		for (int i = 0; i < x[k]->dim; i++)
+		{
+			double		p = sum_of(x[k], i);
+			double		q = sum_of(y[k], i);
+
+			if (fabs(p - q) > SUM_TOLERANCE * Max(fabs(p), fabs(q)))
+				report(a, variant, psprintf("%s of %s%s", k && i == x[k]->dim - 1 ? "covariate" :
+											i ? "denominator" : "sum", name,
+											k && i < x[k]->dim - 1 ? " with covariate" : ""), p, q);
+		}
+	}
+}
+
+static void
+compare_histogram(const Audit *a, const char *variant, const char *name, const BinList *stored,
+				  const BinList *events)
+{
+	double		p = (double) gr_histogram_total(stored->bins, stored->nbins);
+	double		q = (double) gr_histogram_total(events->bins, events->nbins);
+	bool		same = stored->nbins == events->nbins;
+
+	for (int i = 0; same && i < stored->nbins; i++)
+		same = stored->bins[i].bin == events->bins[i].bin && stored->bins[i].count == events->bins[i].count;
+	if (!same)
+		report(a, variant, psprintf("values of %s", name), p, q);
+}
+
+static void
+compare_arm(const Audit *a, const char *name, ArmData *stored, ArmData *events, bool whole)
+{
+	const CollectSpec *spec = a->s->spec;
+	int			n = GR_BATCHES * spec->ncolumns;
+
+	compare(a, name, "rows", total(stored->counts.rows, GR_BATCHES),
+			total(events->counts.rows, GR_BATCHES));
+	compare(a, name, "units", stored->units, events->units);
+	compare(a, name, "events", stored->events, events->events);
+	compare(a, name, "values that are NULL", total(stored->counts.nulls, n),
+			total(events->counts.nulls, n));
+	compare(a, name, "values that are not finite", total(stored->counts.nonfinite, n),
+			total(events->counts.nonfinite, n));
+	for (int m = 0; m < spec->nmetrics; m++)
+	{
+		const char *metric = metric_name(a->s->e, m);
+
+		if (!gr_metric_has_histogram(&spec->metrics[m]))
+			compare_metric(a, name, metric, &stored->metrics[m], &events->metrics[m]);
+		else if (whole || spec->metrics[m].shape != SHAPE_EVENTS)
+			compare_histogram(a, name, metric, &stored->metrics[m].pooled, &events->metrics[m].pooled);
+	}
+}
+
+/* Hold some runs against the events of their range. */
+static void
+compare_range(Audit *a, Stored *s, const Run *runs, int nruns)
+{
+	Experiment	e = *s->e;
+	Head	   *delta;
+	Collection *events;
+	Collection *stored = gr_slice_fold(s, runs, nruns, NULL, NULL, true, &delta, CurrentMemoryContext);
+
+	if (stored == NULL)
+		gr_slice_corrupt();
+	e.range = gr_cursor_range(s->cursor, a->from, a->to);
+	events = gr_collect(&e, s->plan, s->schema, CurrentMemoryContext);
+	compare(a, NULL, "rows without a unit", stored->null_unit_rows, events->null_unit_rows);
+	compare(a, NULL, "rows of unknown arms", stored->unknown_arm_rows, events->unknown_arm_rows);
+	compare(a, NULL, "units in several arms", stored->crossover_units, events->crossover_units);
+	for (int i = 0; i < stored->narms + events->narms; i++)
+	{
+		bool		from_stored = i < stored->narms;
+		ArmData    *arm = from_stored ? &stored->arms[i] : &events->arms[i - stored->narms];
+		ArmData    *other = gr_collection_arm(from_stored ? events : stored, arm->name);
+		ArmData    *none = &gr_collection_make(s->spec, 1)->arms[0];
+
+		if (from_stored)
+			compare_arm(a, arm->name, arm, other ? other : none, nruns == s->nruns);
+		else if (other == NULL)
+			compare_arm(a, arm->name, none, arm, nruns == s->nruns);
+	}
+}
+
+static void
+audit(Audit *a, Stored *s)
+{
+	MemoryContext here = CurrentMemoryContext;
+	MemoryContext work = AllocSetContextCreate(here, "audit", ALLOCSET_DEFAULT_SIZES);
+	const char *last = s->nruns > 0 ? s->runs[s->nruns - 1].to : NULL;
+
+	for (int i = 0; i < s->nruns; i++)
+	{
+		MemoryContextSwitchTo(work);
+		a->from = s->runs[i].from;
+		a->to = s->runs[i].to;
+		compare_range(a, s, &s->runs[i], 1);
+		MemoryContextSwitchTo(here);
+		MemoryContextReset(work);
+	}
+	MemoryContextSwitchTo(work);
+	/* up to the position there was no event */
+	if (s->position && (last == NULL || strcmp(last, s->position) != 0))
+	{
+		a->from = last;
+		a->to = s->position;
+		compare_range(a, s, NULL, 0);
+	}
+	if (s->spec->nlists > 0 && s->nruns > 1)
+	{
+		a->from = NULL;
+		a->to = last;
+		compare_range(a, s, s->runs, s->nruns);
+	}
+	MemoryContextSwitchTo(here);
+	MemoryContextDelete(work);
+}
+
+/* guardrail_audit(experiment): what differs between its slices and the events */
+Datum
+guardrail_audit(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *id = gr_arg_text(fcinfo, 0, "experiment");
+	Audit		a = {0};
+	Experiment *e;
+	Stored	   *s;
+
+	InitMaterializedSRF(fcinfo, 0);
+	a.out = (ReturnSetInfo *) fcinfo->resultinfo;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	e = gr_experiment_load(gr_schema_of(fcinfo), id, context);
+	gr_require_ownership(e);
+	s = gr_stored_open(e, fcinfo->flinfo->fn_oid);
+	a.s = s;
+	if (!s->known || s->stored_fingerprint != s->fingerprint)
+		ereport(NOTICE,
+				(errmsg("experiment \"%s\" has no slices of its present plan", id),
+				 errhint("The next guardrail_check() computes them.")));
+	else
+		audit(&a, s);
+	SPI_finish();
+	return (Datum) 0;
+}
