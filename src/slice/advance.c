@@ -106,7 +106,7 @@ gr_slice_store(Stored *s, const char *to, bool fold, Collection **c, MemoryConte
 			gr_slice_append(s, units, delta, to);
 	}
 	if (agrees)
-		s->position = pstrdup(to);
+		s->position = MemoryContextStrdup(s->context, to);
 	MemoryContextDelete(work);
 	return agrees;
 }

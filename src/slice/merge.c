@@ -196,7 +196,7 @@ gr_slice_append(Stored *s, const Units *tail, Head *head, const char *to)
 		gr_head_add(head, gr_stored_read_part(s, &s->runs[i], 0));
 	run.slice = s->nruns > 0 ? s->runs[s->nruns - 1].slice + 1 : 1;
 	run.from = k < s->nruns ? s->runs[k].from : k > 0 ? s->runs[k - 1].to : NULL;
-	run.to = pstrdup(to);
+	run.to = MemoryContextStrdup(s->context, to);
 	run = write_run(s, run, s->runs + k, s->nruns - k, tail, head);
 	for (int i = k; i < s->nruns; i++)
 		gr_stored_delete_slice(s, s->runs[i].slice);

@@ -85,6 +85,7 @@ typedef struct Stored
 	char	   *schema;
 	int64		fingerprint;
 	Size		entry_size;
+	MemoryContext context;		/* of all this */
 	struct Cursor *cursor;		/* cursor.c */
 
 	bool		known;			/* there is a row of guardrail_watermark */

@@ -89,6 +89,7 @@ gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function)
 	s->spec = plan->spec;
 	s->function = function;
 	s->schema = gr_schema_of_function(function);
+	s->context = CurrentMemoryContext;
 	s->entry_size = GR_ENTRY_SIZE(plan->spec->nslots);
 	s->fingerprint = fingerprint(e, plan);
 	gr_writer_enter(&saved, function);
@@ -148,7 +149,7 @@ gr_stored_arm(Stored *s, const char *name)
 				 errmsg("experiment has more than %d arms", GR_MAX_ARMS),
 				 errhint("Is variant_column the right column? "
 						 "The planned arms can be named in shares.")));
-	s->arm[s->narms] = pstrdup(name);
+	s->arm[s->narms] = MemoryContextStrdup(s->context, name);
 	return s->narms++;
 }
 
