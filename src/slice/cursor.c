@@ -61,7 +61,7 @@ check_relations(Oid events, const char *id, const char *column)
 				   "A cursor can be followed in tables and partitioned tables, whose writers are known; "
 				   "leave it NULL for views, materialized and foreign tables.");
 		if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
-			refuse(id, column, psprintf("%s is a temporary table", gr_relation_name(relation)),
+			refuse(id, column, psprintf("%s is a temporary table", get_rel_name(relation)),
 				   "Other sessions cannot read it; leave cursor_column NULL.");
 	}
 }

@@ -93,7 +93,7 @@ CREATE FUNCTION compare(how text, which text DEFAULT NULL) RETURNS void LANGUAGE
 BEGIN
   CREATE TEMP TABLE stored ON COMMIT DROP AS SELECT x.experiment_id AS of, r.* FROM guardrail_experiment x, guardrail_evaluate(x.experiment_id) r WHERE which IS NULL OR x.experiment_id = which;
   CREATE TEMP TABLE stored_verdict ON COMMIT DROP AS SELECT r.* FROM guardrail_experiment x, guardrail_decide(x.experiment_id) r WHERE which IS NULL OR x.experiment_id = which;
-  PERFORM set_config('guardrail.use_slices', 'off', true);
+  PERFORM set_config('guardrail.use_slices', 'off', true), set_config('guardrail.unit_memory', '256MB', true);
   INSERT INTO worst
   SELECT how, x.experiment_id, (
     SELECT count(*) FROM guardrail_evaluate(x.experiment_id) live FULL JOIN (SELECT * FROM stored WHERE of = x.experiment_id) s USING (variant, metric)
