@@ -297,7 +297,7 @@ add_bins(BinList *to, const char **p, const char *end)
 		int64		step = get_signed(p, end);
 
 		if ((i > 0 && step <= 0) || step > PG_INT32_MAX || step < PG_INT32_MIN ||
-			Abs(last + step) > GR_BIN_MAX)
+			last + step > GR_BIN_MAX || last + step < -GR_BIN_MAX)
 			gr_slice_corrupt();
 		last += step;
 		from.bins[i].bin = (int32) last;
