@@ -180,6 +180,9 @@ gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool 
 				old;
 	Stored	   *s;
 
+	if (e->cursor_column && recorded && !gr_fast_shape_fits(plan))
+		ereport(NOTICE,
+				(errmsg("experiment \"%s\" has more expressions than can be stored: its checks read all events", e->id)));
 	if (e->cursor_column == NULL || !guardrail_use_slices || !gr_fast_shape_fits(plan))
 		return gr_collect(e, plan, schema, context);
 	work = AllocSetContextCreate(context, "guardrail slices", ALLOCSET_DEFAULT_SIZES);

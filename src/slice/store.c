@@ -16,28 +16,34 @@
 #include "utils/array.h"
 #include "utils/snapmgr.h"
 
-/* A type by which a unit's hash may differ elsewhere, or later, says so. */
+/* What the unit's hash depends on; more where it may differ elsewhere, or later. */
 static char *
 unit_type(const Experiment *e)
 {
-	Oid			type = get_atttype(e->events, get_attnum(e->events, e->unit_column));
-	Oid			base = getBaseType(type);
+	Oid			type,
+				collation;
+	int32		typmod;
 
-	switch (base)
+	get_atttypetypmodcoll(e->events, get_attnum(e->events, e->unit_column), &type, &typmod, &collation);
+	type = getBaseType(type);
+	switch (type)
 	{
 		case INT2OID:
 		case INT4OID:
 		case INT8OID:
 			return "integer";
 		case UUIDOID:
+			return "uuid";
 		case TEXTOID:
 		case VARCHAROID:
-			return psprintf("%s %u", format_type_be(base), get_typcollation(type));
+			if (!OidIsValid(collation) || get_collation_isdeterministic(collation))
+				return "text";
 	}
-	return psprintf("%s %u server %d", format_type_be(base), base, PG_VERSION_NUM / 10000);
+	return psprintf("%s %u collation %s server %d", format_type_be(type), type,
+					OidIsValid(collation) ? get_collation_name(collation) : "", PG_VERSION_NUM / 10000);
 }
 
-/* Of all that the stored state depends on; no OIDs but a unit's own type. */
+/* Of all that the stored state depends on; no OIDs but of an unusual unit's type. */
 static int64
 fingerprint(const Experiment *e, const ScanPlan *plan)
 {
