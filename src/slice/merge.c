@@ -7,6 +7,9 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+/* Slices that are merged, with a new one, at least. */
+#define MERGED_RUNS 3
+
 /* One sorted source of units: a run, part by part, or a flat. */
 typedef struct Reader
 {
@@ -188,8 +191,11 @@ gr_slice_append(Stored *s, const Units *tail, Head *head, const char *to)
 	int64		units = tail->flat->n;
 	Run			run = {0};
 
-	while (k > 0 && s->runs[k - 1].units <= units)
+	while (k > 0 && s->runs[k - 1].units <= units + units / 8)
 		units += s->runs[--k].units;
+	/* a few of one size cost less to read than to write again each time */
+	if (s->nruns - k < MERGED_RUNS)
+		k = s->nruns;
 	if (k >= GR_MAX_RUNS)
 		elog(ERROR, "too many slices");
 	for (int i = k; i < s->nruns; i++)

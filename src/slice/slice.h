@@ -5,8 +5,9 @@
  * The events of an experiment with a cursor_column are cut by ranges of the
  * cursor.  What was collected from a range is a slice: its units in the order of
  * their hashes, in parts of about GR_PART_SIZE bytes, and a head with what is
- * counted by batch.  Slices are merged so that each is larger than all newer ones
- * together: a unit is rewritten O(log n) times, and there are O(log n) slices.
+ * counted by batch.  When there are a few that are not larger than those after
+ * them together, they are merged: a unit is rewritten O(log n) times, and there are
+ * O(log n) slices.
  * Reading merges all slices part by part, so memory does not grow with the units.
  *
  * Invariants:
@@ -128,7 +129,7 @@ extern void gr_merge(const Stored *s, const Run *runs, int nruns, const Flat *ta
 
 /*
  * Store the units and the head of the events up to "to" as the newest slice,
- * merged with those older ones that are not larger.
+ * merged with older ones when a few are not larger.
  */
 extern void gr_slice_append(Stored *s, const Units *tail, Head *head, const char *to);
 
