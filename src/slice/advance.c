@@ -72,43 +72,55 @@ gr_slice_scan(Stored *s, const char *range, MemoryContext context, Units **units
 	return fits;
 }
 
-bool
+/* The range in two halves. */
+static StoreResult
+store_halves(Stored *s, const char *to, bool fold, Collection **c, MemoryContext context)
+{
+	char	   *half = gr_cursor_between(s, s->position, to);
+	StoreResult result;
+
+	if (half == NULL)
+	{
+		ereport(NOTICE,
+				(errmsg("events of experiment \"%s\" with the same cursor need more than guardrail.unit_memory (%d kB)",
+						s->e->id, guardrail_unit_memory),
+				 errdetail("From there on they are not stored: each check reads all events."),
+				 errhint("Raise guardrail.unit_memory.")));
+		return GR_NO_ROOM;
+	}
+	result = gr_slice_store(s, half, false, c, context);
+	return result == GR_STORED ? gr_slice_store(s, to, fold, c, context) : result;
+}
+
+StoreResult
 gr_slice_store(Stored *s, const char *to, bool fold, Collection **c, MemoryContext context)
 {
 	MemoryContext here = CurrentMemoryContext;
-	MemoryContext work;
+	MemoryContext work = AllocSetContextCreate(here, "new slice", ALLOCSET_DEFAULT_SIZES);
 	char	   *range = gr_cursor_range(s->cursor, s->position, to);
 	Head	   *delta = NULL;
 	Units	   *units;
-	bool		agrees = true;
+	StoreResult result = GR_STORED;
 
-	work = AllocSetContextCreate(here, "new slice", ALLOCSET_DEFAULT_SIZES);
 	if (!gr_slice_scan(s, range, work, &units))
 	{
-		char	   *half = gr_cursor_between(s, s->position, to);
-
 		MemoryContextDelete(work);
-		if (half == NULL)
-			ereport(ERROR,
-					(errcode(GR_ERRCODE_UNITS_MEMORY),
-					 errmsg("events of one value of the cursor need more than guardrail.unit_memory (%d kB)",
-							guardrail_unit_memory),
-					 errhint("Raise guardrail.unit_memory.")));
-		return gr_slice_store(s, half, false, c, context) && gr_slice_store(s, to, fold, c, context);
+		return store_halves(s, to, fold, c, context);
 	}
 	if (units)
 	{
 		MemoryContextSwitchTo(work);
 		*c = gr_slice_fold(s, s->runs, s->nruns, units, range, fold, &delta, context);
 		MemoryContextSwitchTo(here);
-		agrees = (delta != NULL);
-		if (agrees)
+		if (delta)
 			gr_slice_append(s, units, delta, to);
+		else
+			result = GR_NO_AGREEMENT;
 	}
-	if (agrees)
+	if (result == GR_STORED)
 		s->position = MemoryContextStrdup(s->context, to);
 	MemoryContextDelete(work);
-	return agrees;
+	return result;
 }
 
 /* Stored slices and all events after them; NULL when they cannot be put together. */
@@ -154,11 +166,11 @@ catch_up(Stored *s, MemoryContext context)
 		bool		all = gr_slice_scan(s, gr_cursor_range(s->cursor, upper, NULL),
 										CurrentMemoryContext, &rest) && rest == NULL;
 
-		if (!gr_slice_store(s, upper, all, &c, context))
+		if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
 		{
 			start_again(s, "they do not agree with the events");
 			c = NULL;
-			if (!gr_slice_store(s, upper, all, &c, context))
+			if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
 				gr_slice_corrupt();
 		}
 		gr_stored_save(s);

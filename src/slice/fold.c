@@ -185,6 +185,7 @@ typedef struct CapValues
 	Stored	   *s;
 	Size		limit;			/* numbers in all */
 	Size		total;
+	bool		fits;
 	Size	   *n;				/* [nmetrics][2] */
 	Size	   *capacity;
 	double	  **values;
@@ -197,13 +198,12 @@ keep_value(CapValues *v, int k, double x)
 	{
 		Size		more = Max(1024, v->capacity[k]);
 
+		if (v->total + more > v->limit)
+		{
+			v->fits = false;
+			return;
+		}
 		v->total += more;
-		if (v->total > v->limit)
-			ereport(ERROR,
-					(errcode(GR_ERRCODE_UNITS_MEMORY),
-					 errmsg("totals of units for cap_quantile need more than guardrail.unit_memory (%d kB)",
-							guardrail_unit_memory),
-					 errhint("Raise guardrail.unit_memory.")));
 		v->capacity[k] += more;
 		v->values[k] = v->values[k] ?
 			repalloc_huge(v->values[k], sizeof(double) * v->capacity[k]) :
@@ -222,7 +222,7 @@ keep_values(void *arg, UnitEntry *base, const UnitEntry *tail)
 
 	if (base && tail)
 		gr_units_add_entry(spec, base, tail);
-	if (e->arm < 0)
+	if (e->arm < 0 || !v->fits)
 		return;
 	for (int m = 0; m < spec->nmetrics; m++)
 	{
@@ -234,11 +234,14 @@ keep_values(void *arg, UnitEntry *base, const UnitEntry *tail)
 	}
 }
 
-/* What the metrics are capped at, over all units; NULL when none has such a cap. */
-static double (*pooled_caps(Stored *s, const Run *runs, int nruns, const Units *tail))[2]
+/*
+ * What the metrics are capped at, over all units; NULL when none has such a cap.
+ * *fits: false when guardrail.unit_memory does not hold the totals of the units.
+ */
+static double (*pooled_caps(Stored *s, const Run *runs, int nruns, const Units *tail, bool *fits))[2]
 {
 	const CollectSpec *spec = s->spec;
-	CapValues	v = {.s = s};
+	CapValues	v = {.s = s, .fits = true};
 	double		(*caps)[2] = palloc0(sizeof(*caps) * spec->nmetrics);
 	bool		any = false;
 
@@ -251,6 +254,7 @@ static double (*pooled_caps(Stored *s, const Run *runs, int nruns, const Units *
 	v.capacity = palloc0(sizeof(Size) * 2 * spec->nmetrics);
 	v.values = palloc0(sizeof(double *) * 2 * spec->nmetrics);
 	gr_merge(s, runs, nruns, tail ? tail->flat : NULL, keep_values, &v);
+	*fits = v.fits;
 	for (int m = 0; m < spec->nmetrics; m++)
 		for (int i = 0; i < 2; i++)
 		{
@@ -395,7 +399,12 @@ gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail, const char *ta
 	if (lists)
 		f.tail_arm = palloc_extended(sizeof(int32) * Max(tail->flat->n, 1), MCXT_ALLOC_HUGE);
 	if (fold)
-		start_blocks(&f, pooled_caps(s, runs, nruns, tail));
+	{
+		double		(*caps)[2] = pooled_caps(s, runs, nruns, tail, &fold);
+
+		if (fold)
+			start_blocks(&f, caps);
+	}
 	if (fold || lists)
 		gr_merge(s, runs, nruns, tail ? tail->flat : NULL, fold_unit, &f);
 	if (fold)

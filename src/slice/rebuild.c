@@ -121,7 +121,7 @@ rebuild(FunctionCallInfo fcinfo, Stored *s)
 	{
 		Collection *c = NULL;
 
-		if (!gr_slice_store(s, upper, false, &c, CurrentMemoryContext))
+		if (gr_slice_store(s, upper, false, &c, CurrentMemoryContext) == GR_NO_AGREEMENT)
 			gr_slice_corrupt();
 		gr_stored_save(s);
 	}

@@ -142,7 +142,8 @@ extern void gr_slice_replace(Stored *s, Run *run, const Units *tail, Head *head)
  * Fold some runs and a tail (NULL: none), whose arms are numbered as the stored
  * ones are.  *delta: what the tail adds to the heads of all runs (to be
  * given to gr_slice_append); NULL when the runs do not agree with the events, as
- * after one was deleted.  fold false: only that.  Histograms of events are of all
+ * after one was deleted.  fold false: only that; also when there are caps at a
+ * quantile and the memory setting does not hold the units' totals.  Histograms of events are of all
  * runs together: when these are not all, they are left empty.
  */
 extern Collection *gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail,
@@ -186,11 +187,18 @@ extern char *gr_cursor_between(const Stored *s, const char *from, const char *to
 extern bool gr_slice_scan(Stored *s, const char *range, MemoryContext context,
 						  Units **units);
 
+typedef enum StoreResult
+{
+	GR_STORED,
+	GR_NO_ROOM,					/* events of one cursor do not fit the memory setting */
+	GR_NO_AGREEMENT				/* what was stored is not what the events are */
+} StoreResult;
+
 /*
- * Store the events up to "to".  With fold, the collection when it came on the way,
- * else NULL.  False when what is stored does not agree with the events.
+ * Store the events up to "to", or as far as it goes.  With fold, the collection
+ * when it came on the way, else NULL.
  */
-extern bool gr_slice_store(Stored *s, const char *to, bool fold, Collection **c,
-						   MemoryContext context);
+extern StoreResult gr_slice_store(Stored *s, const char *to, bool fold,
+								  Collection **c, MemoryContext context);
 
 #endif							/* GR_SLICE_H */

@@ -233,6 +233,18 @@ SELECT guardrail_rebuild('sums');
 CALL guardrail_check('sums');
 SELECT error, units_control + units_treatment AS units FROM guardrail_verdict WHERE experiment_id = 'sums';
 
+-- an experiment of another name keeps its slices; one with too many expressions has none, and says so
+UPDATE guardrail_experiment SET experiment_id = 'renamed' WHERE experiment_id = 'sums';
+SELECT experiment_id, count(*) AS parts FROM guardrail_slice WHERE experiment_id <> 'table' GROUP BY 1;
+UPDATE guardrail_experiment SET experiment_id = 'sums' WHERE experiment_id = 'renamed';
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column) VALUES ('wide', 'sums', NULL, 'id');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, filter, worse, limit_kind, limit_value) SELECT 'wide', 'm' || i, CASE i WHEN 1 THEN 'primary' ELSE 'secondary' END, 'mean', 'x + ' || i, 'x > ' || i, 'higher', 'difference', 0 FROM generate_series(1, 60) i;
+SELECT guardrail_launch('wide');
+SET client_min_messages = notice;
+CALL guardrail_check('wide');
+SET client_min_messages = warning;
+SELECT error IS NULL AS worked, events_control + events_treatment AS events, (SELECT count(*) FROM guardrail_slice WHERE experiment_id = 'wide') AS slices FROM guardrail_verdict WHERE experiment_id = 'wide';
+
 -- rights
 CREATE ROLE slice_stranger;
 GRANT USAGE ON SCHEMA slice_test TO slice_stranger;

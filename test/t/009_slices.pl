@@ -115,7 +115,7 @@ sub writer
 		my $body = $kind < 0.35 ? "SAVEPOINT s; CALL write_events($n); ROLLBACK TO s; CALL write_events(3);" : $kind < 0.4 ? $copy : $kind < 0.45 ? $leaf : "CALL write_events($n);";
 		"BEGIN; SELECT pg_sleep($pause / 2); $body SELECT pg_sleep($pause); $end\n"
 	} 1 .. 40);
-	return IPC::Run::start([ 'sh', '-c', 'while [ $(date +%s) -lt $1 ]; do psql -X -q -d "$2" -f "$3" || sleep 0.2; done', 'sh', int $stop_at, $node->connstr('postgres'), $script ], '<', \undef, '>', \my $o, '2>', \my $e);
+	return IPC::Run::start([ 'sh', '-c', 'while [ $(date +%s) -lt $1 ]; do psql -X -q -d "$2" -f "$3" >"$3.out" 2>&1 || sleep 0.2; done', 'sh', int $stop_at, $node->connstr('postgres'), $script ], '<', \undef, '>', \my $o, '2>', \my $e);
 }
 my $stop_at = time + $seconds;
 srand 42;
