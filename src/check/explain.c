@@ -201,6 +201,9 @@ gr_explain(const Evaluation *v, const char *schema)
 					 GetUserNameFromId(v->e->owner, true),
 					 gr_fast_shape_fits(v->plan) ? gr_sql_fast(v->e, v->plan, schema) :
 					 gr_sql_two_level(v->e, v->plan, schema));
+	if (v->e->cursor_column && guardrail_use_slices && gr_fast_shape_fits(v->plan))
+		appendStringInfo(&buf, "\nOf events that are stored in slices it is not run again: it reads those with a greater %s\n",
+						 quote_identifier(v->e->cursor_column));
 	explain_counts(&buf, v);
 	for (int a = 0; a < v->narms; a++)
 	{

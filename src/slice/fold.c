@@ -22,6 +22,9 @@
 /* Units whose earlier events are taken out, per statement. */
 #define CROSSED_UNITS 10000
 
+/* What the variables of a metric are capped at. */
+typedef double CapPair[2];
+
 typedef struct FoldState
 {
 	Stored	   *s;
@@ -105,7 +108,7 @@ add_head(Collection *c, const CollectSpec *spec, Head *head, const Stored *s, bo
 /* ---- blocks of units ----------------------------------------------------------- */
 
 static void
-start_blocks(FoldState *f, double (*caps)[2])
+start_blocks(FoldState *f, CapPair *caps)
 {
 	const CollectSpec *spec = f->s->spec;
 	MemoryContext old;
@@ -238,11 +241,12 @@ keep_values(void *arg, UnitEntry *base, const UnitEntry *tail)
  * What the metrics are capped at, over all units; NULL when none has such a cap.
  * *fits: false when guardrail.unit_memory does not hold the totals of the units.
  */
-static double (*pooled_caps(Stored *s, const Run *runs, int nruns, const Units *tail, bool *fits))[2]
+static CapPair *
+pooled_caps(Stored *s, const Run *runs, int nruns, const Units *tail, bool *fits)
 {
 	const CollectSpec *spec = s->spec;
 	CapValues	v = {.s = s, .fits = true};
-	double		(*caps)[2] = palloc0(sizeof(*caps) * spec->nmetrics);
+	CapPair    *caps = palloc0(sizeof(CapPair) * spec->nmetrics);
 	bool		any = false;
 
 	for (int m = 0; m < spec->nmetrics; m++)
@@ -400,7 +404,7 @@ gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail, const char *ta
 		f.tail_arm = palloc_extended(sizeof(int32) * Max(tail->flat->n, 1), MCXT_ALLOC_HUGE);
 	if (fold)
 	{
-		double		(*caps)[2] = pooled_caps(s, runs, nruns, tail, &fold);
+		CapPair    *caps = pooled_caps(s, runs, nruns, tail, &fold);
 
 		if (fold)
 			start_blocks(&f, caps);

@@ -233,6 +233,7 @@ SELECT guardrail_rebuild('sums');
 CALL guardrail_check('sums');
 SELECT error, units_control + units_treatment AS units FROM guardrail_verdict WHERE experiment_id = 'sums';
 
+SELECT guardrail_explain('sums') ~ 'not run again: it reads those with a greater id' AS explained;
 -- an experiment of another name keeps its slices; one with too many expressions has none, and says so
 UPDATE guardrail_experiment SET experiment_id = 'renamed' WHERE experiment_id = 'sums';
 SELECT experiment_id, count(*) AS parts FROM guardrail_slice WHERE experiment_id <> 'table' GROUP BY 1;
