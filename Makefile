@@ -14,7 +14,8 @@ OBJS = $(SRCS:.c=.o)
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
-DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+DATA = sql/$(EXTENSION)--0.1.0.sql
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql $(EXTENSION)--0.1.0--0.2.0.sql
 EXTRA_CLEAN = $(DATA_built) results regression.diffs regression.out output_iso build
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -40,5 +41,9 @@ include $(PGXS)
 # one hand-written set of parts, one generated script
 $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) $(EXTENSION).control
 	cat $(SQL_PARTS) > $@
+
+# what 0.2.0 changes, and the parts that are new in it
+$(EXTENSION)--0.1.0--0.2.0.sql: sql/upgrade/0.1.0--0.2.0.sql sql/parts/60_plan.sql
+	cat $^ > $@
 
 $(OBJS): $(ALL_HEADERS) Makefile
