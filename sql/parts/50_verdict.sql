@@ -225,7 +225,7 @@ COMMENT ON PROCEDURE guardrail_check(text) IS
 
 CREATE FUNCTION guardrail_launch(experiment text) RETURNS void
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION guardrail_launch(text) IS 'set a draft running; refuses a plan without exactly one primary';
+COMMENT ON FUNCTION guardrail_launch(text) IS 'set a draft running: checks its plan whole, registers it in guardrail_plan, and freezes it';
 CREATE FUNCTION guardrail_stop(experiment text) RETURNS void
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_stop(text) IS 'end a running experiment';

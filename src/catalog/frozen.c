@@ -1,6 +1,7 @@
 /*
  * frozen.c
- *	  The trigger that keeps a launched plan as it is, for everyone.
+ *	  The triggers that keep a launched plan and what was recorded as they are,
+ *	  for everyone.
  *
  * A draft's rows are free; those of an experiment that runs or is over change
  * through guardrail_amend() and the lifecycle functions alone.  A rule's writer
@@ -21,8 +22,10 @@
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(guardrail_frozen);
+PG_FUNCTION_INFO_V1(guardrail_append_only);
 
 bool		gr_in_amendment = false;
+bool		gr_in_pruning = false;
 
 GR_NORETURN static void
 refuse_frozen(const char *what, const char *state)
@@ -173,4 +176,22 @@ guardrail_frozen(PG_FUNCTION_ARGS)
 		SPI_finish();
 	}
 	PG_RETURN_POINTER(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
+}
+
+/* guardrail_append_only(): logs are added to, never changed */
+Datum
+guardrail_append_only(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+	if (gr_in_pruning && TRIGGER_FIRED_BY_DELETE(data->tg_event))
+		PG_RETURN_POINTER(NULL);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is append-only", RelationGetRelationName(data->tg_relation)),
+			 errhint("What was recorded stays as it was.")));
 }

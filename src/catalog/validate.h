@@ -16,6 +16,9 @@ extern bool gr_in_lifecycle_change;
 /* Set while guardrail_amend() changes the rows of a launched plan (frozen.c). */
 extern bool gr_in_amendment;
 
+/* Set while guardrail_prune() deletes from the logs. */
+extern bool gr_in_pruning;
+
 typedef struct Row
 {
 	Relation	relation;

@@ -167,6 +167,15 @@ decide(Evaluation *v)
 						  &v->control, &v->test, &v->verdicts[a]);
 }
 
+void
+gr_evaluation_decide(Evaluation *v, const char *schema)
+{
+	find_arms(v);
+	fill_test(v);
+	gr_monitor_setup(&v->monitor, schema, v->e, v->past, &v->test, enough_to_look(v), v->narms);
+	decide(v);
+}
+
 Evaluation *
 gr_evaluate(Oid function, const char *id, GrPurpose purpose, MemoryContext context)
 {
@@ -207,10 +216,7 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose, MemoryContext conte
 	gr_owner_leave(&saved);
 	v->c = gr_collect(e, v->plan, schema, context);
 	v->past = gr_past_load(schema, e, context);
-	find_arms(v);
-	fill_test(v);
-	gr_monitor_setup(&v->monitor, schema, e, v->past, &v->test, enough_to_look(v), v->narms);
-	decide(v);
+	gr_evaluation_decide(v, schema);
 	MemoryContextSwitchTo(old);
 	return v;
 }

@@ -47,6 +47,12 @@ typedef enum GrPurpose
 extern Evaluation *gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 							   MemoryContext context);
 
+/*
+ * From experiment, plan, collection and past to results and verdicts.  schema
+ * NULL: without the bounds of looks that are stored.
+ */
+extern void gr_evaluation_decide(Evaluation *v, const char *schema);
+
 /* ---- estimates of one arm (estimate.c) ------------------------------------ */
 
 /*

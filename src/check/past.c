@@ -180,6 +180,6 @@ gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Pa
 		m->rows[i].state = palloc(sizeof(GrLookState));
 	}
 	m->scratch = palloc(sizeof(GrLookState));
-	if (m->nlooks > 0)
+	if (m->nlooks > 0 && schema)
 		gr_look_state_load(m, schema, e);
 }

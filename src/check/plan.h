@@ -15,6 +15,10 @@
 extern char *gr_plan_broken(const char *schema, const Experiment *e,
 							MemoryContext context, char **note);
 
+/* What reasons say of a launched plan, or NULL, into *note. */
+extern void gr_plan_note(const char *schema, const Experiment *e, MemoryContext context,
+						 char **note);
+
 /* The experiment's row, locked, then read as it is now; its owner's members only. */
 extern Experiment *gr_plan_lock(FunctionCallInfo fcinfo, const char *schema);
 

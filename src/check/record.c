@@ -2,6 +2,7 @@
  * record.c
  *	  A check into the logs, and word of what it changed to who listens.
  */
+#include "check/input.h"
 #include "check/record.h"
 
 #include "catalog/pg_type.h"
@@ -224,7 +225,14 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	OwnerContext saved;
 	Check		check = {schema, id};
 	const char *args[] = {id};
+	const char *snapshot = NULL;
 
+	/* the one that the evaluation read in, not one of the statements to come */
+	if (v)
+	{
+		gr_spi_query("SELECT pg_catalog.pg_current_snapshot()", true, 0, NULL);
+		snapshot = gr_spi_text(0, 1);
+	}
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf("SELECT plan_version::bigint FROM %s.guardrail_experiment"
 						  " WHERE experiment_id = $1", schema), false, 1, args);
@@ -247,7 +255,10 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	else if (v->test.plan_broken)
 		record_broken_plan(&check, v);
 	else
+	{
 		record_evaluation(&check, v);
+		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
+	}
 	if (check.look_no > 0)
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
