@@ -28,6 +28,7 @@ typedef struct Run
 	char	   *schema;
 	bool		all;			/* every running experiment, none named */
 	bool		commits;		/* after each experiment */
+	List	   *shared;			/* what one scan collected for several */
 } Run;
 
 /*
@@ -76,7 +77,9 @@ do_check(void *arg)
 		/* what the last check recorded must be seen: lock first, then look */
 		PushActiveSnapshot(GetLatestSnapshot());
 		gr_record(run->fcinfo, run->schema, w->id,
-				  gr_evaluate(run->fcinfo->flinfo->fn_oid, w->id, GR_FOR_LOG, w->context), NULL);
+				  gr_evaluate(run->fcinfo->flinfo->fn_oid, w->id, GR_FOR_LOG,
+							  gr_shared_find(run->shared, run->fcinfo->flinfo->fn_oid, w->id),
+							  w->context), NULL);
 		PopActiveSnapshot();
 	}
 }
@@ -172,6 +175,8 @@ guardrail_check(PG_FUNCTION_ARGS)
 	if (SPI_connect_ext(run.commits ? SPI_OPT_NONATOMIC : 0) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	ids = find_experiments(&run, context, &n);
+	if (run.all && n > 1)
+		run.shared = gr_share_scans(fcinfo->flinfo->fn_oid, ids, n, context);
 	loop = AllocSetContextCreate(context, "guardrail_check", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < n; i++)
 	{

@@ -178,7 +178,8 @@ gr_evaluation_decide(Evaluation *v, const char *schema)
 }
 
 Evaluation *
-gr_evaluate(Oid function, const char *id, GrPurpose purpose, MemoryContext context)
+gr_evaluate(Oid function, const char *id, GrPurpose purpose,
+			const Shared *shared, MemoryContext context)
 {
 	char	   *schema = gr_schema_of_function(function);
 	Experiment *e;
@@ -215,7 +216,13 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose, MemoryContext conte
 	gr_owner_enter(&saved, e->owner);
 	v->plan = gr_plan_make(e);
 	gr_owner_leave(&saved);
-	v->c = gr_collect_stored(e, v->plan, function, purpose == GR_FOR_LOG, context);
+	if (shared && strcmp(shared->sql, gr_sql_fast(e, v->plan, schema)) == 0)
+	{
+		v->c = shared->c;
+		v->snapshot = shared->snapshot;
+	}
+	else
+		v->c = gr_collect_stored(e, v->plan, function, purpose == GR_FOR_LOG, context);
 	v->past = gr_past_load(schema, e, context);
 	gr_evaluation_decide(v, schema);
 	MemoryContextSwitchTo(old);

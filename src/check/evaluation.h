@@ -5,6 +5,7 @@
 #ifndef GR_EVALUATION_H
 #define GR_EVALUATION_H
 
+#include "check/share.h"
 #include "query/query.h"
 
 /* What the result rows say of an arm and rule beside its GrResult. */
@@ -21,6 +22,7 @@ typedef struct Evaluation
 	Experiment *e;
 	ScanPlan   *plan;
 	Collection *c;
+	const char *snapshot;		/* it was read in, where that is not the present one */
 	GrTestState test;
 	GrMonitor	monitor;
 	struct Past *past;			/* past.h */
@@ -43,9 +45,10 @@ typedef enum GrPurpose
 /*
  * Read, scan, decide.  SPI must be connected; the result lives in "context".
  * function: the caller, by which the extension's schema and owner are known.
+ * shared: what a scan for several experiments has collected for this one, or NULL.
  */
 extern Evaluation *gr_evaluate(Oid function, const char *id, GrPurpose purpose,
-							   MemoryContext context);
+							   const Shared *shared, MemoryContext context);
 
 /*
  * From experiment, plan, collection and past to results and verdicts.  schema

@@ -25,7 +25,7 @@ evaluate_argument(FunctionCallInfo fcinfo)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	v = gr_evaluate(fcinfo->flinfo->fn_oid, id, GR_FOR_READER, context);
+	v = gr_evaluate(fcinfo->flinfo->fn_oid, id, GR_FOR_READER, NULL, context);
 	SPI_finish();
 	return v;
 }
@@ -102,7 +102,7 @@ evaluate_for_status(void *arg)
 {
 	StatusWork *w = arg;
 
-	w->v = gr_evaluate(w->function, w->id, GR_FOR_READER, w->context);
+	w->v = gr_evaluate(w->function, w->id, GR_FOR_READER, NULL, w->context);
 }
 
 /* The lines of one experiment; one that fails has a line that says so. */

@@ -228,7 +228,9 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	const char *snapshot = NULL;
 
 	/* the one that the evaluation read in, not one of the statements to come */
-	if (v)
+	if (v && v->snapshot)
+		snapshot = v->snapshot;
+	else if (v)
 	{
 		gr_spi_query("SELECT pg_catalog.pg_current_snapshot()", true, 0, NULL);
 		snapshot = gr_spi_text(0, 1);

@@ -228,7 +228,7 @@ try_plan(void *arg)
 {
 	TryWork    *w = arg;
 
-	w->v = gr_evaluate(w->function, w->id, GR_FOR_PLAN, w->context);
+	w->v = gr_evaluate(w->function, w->id, GR_FOR_PLAN, NULL, w->context);
 }
 
 void

@@ -211,34 +211,32 @@ gr_sql_variant(const Experiment *e, bool as_text)
 }
 
 char *
-gr_sql_from(const Experiment *e)
+gr_sql_condition(const Experiment *e)
 {
 	StringInfoData buf;
-	const char *word = "WHERE";
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "FROM %s", gr_relation_name(e->events));
 	if (e->experiment_column)
-	{
-		appendStringInfo(&buf, " %s %s = %s", word, quote_identifier(e->experiment_column),
+		appendStringInfo(&buf, "%s = %s", quote_identifier(e->experiment_column),
 						 quote_literal_cstr(e->id));
-		word = "AND";
-	}
 	if (e->starts_at)
-	{
-		appendStringInfo(&buf, " %s %s >= %s::timestamptz", word,
+		appendStringInfo(&buf, "%s%s >= %s::timestamptz", buf.len ? " AND " : "",
 						 quote_identifier(e->time_column), quote_literal_cstr(e->starts_at));
-		word = "AND";
-	}
 	if (e->ends_at)
-	{
-		appendStringInfo(&buf, " %s %s < %s::timestamptz", word,
+		appendStringInfo(&buf, "%s%s < %s::timestamptz", buf.len ? " AND " : "",
 						 quote_identifier(e->time_column), quote_literal_cstr(e->ends_at));
-		word = "AND";
-	}
 	if (e->range)
-		appendStringInfo(&buf, " %s %s", word, e->range);
+		appendStringInfo(&buf, "%s%s", buf.len ? " AND " : "", e->range);
 	return buf.data;
+}
+
+char *
+gr_sql_from(const Experiment *e)
+{
+	char	   *condition = gr_sql_condition(e);
+
+	return psprintf("FROM %s%s%s", gr_relation_name(e->events), condition[0] ? " WHERE " : "",
+					condition);
 }
 
 bool
@@ -268,17 +266,17 @@ arms_literal(const Experiment *e)
 	return buf.data;
 }
 
-/* The scan by one of the aggregates that take guardrail_collect's arguments. */
+/* The call of one of the aggregates that take guardrail_collect's arguments. */
 static char *
 sql_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
-			const char *aggregate)
+			const char *aggregate, int memory)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "SELECT %s.%s(%s, %s, %d, %s, %s", schema, aggregate,
+	appendStringInfo(&buf, "%s.%s(%s, %s, %d, %s, %s", schema, aggregate,
 					 quote_literal_cstr(gr_spec_print(plan->spec)), arms_literal(e),
-					 guardrail_unit_memory, gr_sql_variant(e, false),
+					 memory, gr_sql_variant(e, false),
 					 quote_identifier(e->unit_column));
 	for (int k = 0; k < plan->spec->ncolumns; k++)
 	{
@@ -289,18 +287,38 @@ sql_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
 		else
 			appendStringInfo(&buf, ", %s", plan->column_value[k]);
 	}
-	appendStringInfo(&buf, ")\n%s", gr_sql_from(e));
+	appendStringInfoChar(&buf, ')');
 	return buf.data;
 }
 
 char *
 gr_sql_fast(const Experiment *e, const ScanPlan *plan, const char *schema)
 {
-	return sql_collect(e, plan, schema, "guardrail_collect");
+	return psprintf("SELECT %s\n%s", sql_collect(e, plan, schema, "guardrail_collect", guardrail_unit_memory),
+					gr_sql_from(e));
 }
 
 char *
 gr_sql_units(const Experiment *e, const ScanPlan *plan, const char *schema)
 {
-	return sql_collect(e, plan, schema, "guardrail_collect_units");
+	return psprintf("SELECT %s\n%s", sql_collect(e, plan, schema, "guardrail_collect_units", guardrail_unit_memory),
+					gr_sql_from(e));
+}
+
+char *
+gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n, const char *schema)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "%s%s FILTER (WHERE %s)", i ? ",\n" : "SELECT ",
+						 sql_collect(e[i], plan[i], schema, "guardrail_collect",
+									 Max(64, guardrail_unit_memory / n)), gr_sql_condition(e[i]));
+	appendStringInfo(&buf, "\nFROM %s WHERE %s IN (", gr_relation_name(e[0]->events),
+					 quote_identifier(e[0]->experiment_column));
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", quote_literal_cstr(e[i]->id));
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
 }

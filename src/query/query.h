@@ -77,6 +77,13 @@ extern char *gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char
 /* Columns of the two-level statement for each metric, from the fifth on. */
 #define METRIC_COLUMNS 5
 
+/* The fast shape for several experiments with a column of one relation. */
+extern char *gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n,
+						   const char *schema);
+
+/* The condition on the experiment's rows; empty: all of them are. */
+extern char *gr_sql_condition(const Experiment *e);
+
 /* "FROM events WHERE ..." of the experiment's rows. */
 extern char *gr_sql_from(const Experiment *e);
 
