@@ -14,7 +14,9 @@ OBJS = $(SRCS:.c=.o)
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
-DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+SQL_OF_0_1 = $(wildcard sql/parts/[0-5]?_*.sql)
+DATA = sql/$(EXTENSION)--0.1.0.sql
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql $(EXTENSION)--0.1.0--0.2.0.sql
 EXTRA_CLEAN = $(DATA_built) results regression.diffs regression.out output_iso build
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -23,7 +25,7 @@ ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test --outputdir=. --dbname=guardrail_isolation
 
 PG_CONFIG ?= pg_config
-PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CPPFLAGS = -DGUARDRAIL_VERSION='"$(EXTVERSION)"' -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-declaration-after-statement \
 	-Wno-missing-field-initializers -ffp-contract=off
 ifdef WERROR
@@ -40,5 +42,10 @@ include $(PGXS)
 # one hand-written set of parts, one generated script
 $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) $(EXTENSION).control
 	cat $(SQL_PARTS) > $@
+
+# what 0.2.0 changes, and the parts that are new in it
+$(EXTENSION)--0.1.0--0.2.0.sql: sql/upgrade/0.1.0--0.2.0.sql $(filter-out $(SQL_OF_0_1),$(SQL_PARTS)) \
+		sql/upgrade/0.1.0--0.2.0-after.sql
+	cat $^ > $@
 
 $(OBJS): $(ALL_HEADERS) Makefile

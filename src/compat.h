@@ -28,7 +28,7 @@
 #endif
 
 #if PG_VERSION_NUM >= 180000
-#define GR_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "guardrail", .version = "0.1.0")
+#define GR_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "guardrail", .version = GUARDRAIL_VERSION)
 #else
 #define GR_MODULE_MAGIC PG_MODULE_MAGIC
 #endif

@@ -56,4 +56,11 @@ extern char *gr_quoted_list(const char *const *words);
 extern Datum gr_float8_record(FunctionCallInfo fcinfo, const double *values,
 							  int n);
 
+/*
+ * Do work(arg) in a subtransaction.  The error that ended it, or NULL; what
+ * cancels the session is thrown on.  Memory that work makes in the current
+ * context stays (attempt.c).
+ */
+extern ErrorData *gr_attempt(void (*work) (void *), void *arg);
+
 #endif							/* GUARDRAIL_H */

@@ -76,6 +76,13 @@ extern char *gr_schema_of_function(Oid function);
 extern Experiment *gr_experiment_load(const char *schema, const char *id,
 									  MemoryContext context);
 
+/*
+ * The same as a registered version of its plan has it: no events, owner, state or
+ * time of launch.
+ */
+extern Experiment *gr_experiment_load_plan(const char *schema, const char *id, int version,
+										   MemoryContext context);
+
 /* The ids of the running experiments, in order. */
 extern char **gr_experiments_running(const char *schema, int *n,
 									 MemoryContext context);

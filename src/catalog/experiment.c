@@ -171,42 +171,34 @@ fingerprint(const Experiment *e, const Rule *r)
 	return (int64) hash_bytes_extended((unsigned char *) text, strlen(text), 0);
 }
 
-Experiment *
-gr_experiment_load(const char *schema, const char *id, MemoryContext context)
-{
-	const char *args[] = {id};
-	MemoryContext old;
-	Experiment *e;
-
+/* Columns that read_experiment and read_rule take, in their order. */
+static const char *const experiment_columns =
+	"experiment_id, events::oid::bigint, experiment_column, unit_column,"
+	" variant_column, time_column, control,"
+	" (SELECT array_agg(key ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
+	" (SELECT array_agg(value ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
 	/* times as JSON writes them, whatever DateStyle the session has */
-	gr_spi_query(psprintf("SELECT experiment_id, events::oid::bigint, experiment_column, unit_column,"
-						  " variant_column, time_column, control,"
-						  " (SELECT array_agg(key ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
-						  " (SELECT array_agg(value ORDER BY key COLLATE \"C\") FROM pg_catalog.jsonb_each_text(shares)),"
-						  " pg_catalog.to_jsonb(starts_at) #>> '{}', pg_catalog.to_jsonb(ends_at) #>> '{}',"
-						  " COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
-						  " correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
-						  " plan_version::bigint, monitoring, spending, spending_phi,"
-						  " pg_catalog.to_jsonb(launched_at) #>> '{}', cursor_column"
-						  " FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),
-				 true, 1, args);
-	if (SPI_processed == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("experiment \"%s\" does not exist", id),
-				 errhint("Experiments are the rows of %s.guardrail_experiment.", schema)));
-	old = MemoryContextSwitchTo(context);
-	e = read_experiment();
-	MemoryContextSwitchTo(old);
+	" pg_catalog.to_jsonb(starts_at) #>> '{}', pg_catalog.to_jsonb(ends_at) #>> '{}',"
+	" COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
+	" correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
+	" plan_version::bigint, monitoring, spending, spending_phi,"
+	" pg_catalog.to_jsonb(launched_at) #>> '{}', cursor_column";
 
-	gr_spi_query(psprintf("SELECT metric, role, north_star, severity, kind, value, denominator, filter,"
-						  " unit_aggregate, quantile, quantile_over, worse, limit_kind, limit_value,"
-						  " evidence, alpha, display_unit, covariate, cap_quantile, cap_value"
-						  " FROM %s.guardrail_rule WHERE experiment_id = $1"
-						  " ORDER BY CASE role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END,"
-						  " metric COLLATE \"C\"", schema),
-				 true, 1, args);
-	old = MemoryContextSwitchTo(context);
+static const char *const rule_columns =
+	"metric, role, north_star, severity, kind, value, denominator, filter,"
+	" unit_aggregate, quantile, quantile_over, worse, limit_kind, limit_value,"
+	" evidence, alpha, display_unit, covariate, cap_quantile, cap_value";
+
+static const char *const rule_order =
+	" ORDER BY CASE role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END,"
+	" metric COLLATE \"C\"";
+
+/* The rows of the last query as rules. */
+static void
+take_rules(Experiment *e, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+
 	e->nrules = (int) SPI_processed;
 	e->rules = palloc0(sizeof(Rule) * Max(e->nrules, 1));
 	for (int i = 0; i < e->nrules; i++)
@@ -215,6 +207,75 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 		e->rules[i].fingerprint = fingerprint(e, &e->rules[i]);
 	}
 	MemoryContextSwitchTo(old);
+}
+
+static Experiment *
+take_experiment(MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Experiment *e = read_experiment();
+
+	MemoryContextSwitchTo(old);
+	return e;
+}
+
+/* The library may be newer than the extension's objects, after an upgrade of the package. */
+static void
+require_version(void)
+{
+	gr_spi_query("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'guardrail'", true, 0, NULL);
+	if (SPI_processed > 0 && strcmp(gr_spi_text(0, 1), GUARDRAIL_VERSION) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension guardrail is of version %s, its library of version %s",
+						gr_spi_text(0, 1), GUARDRAIL_VERSION),
+				 errhint("Run ALTER EXTENSION guardrail UPDATE in every database that has it.")));
+}
+
+Experiment *
+gr_experiment_load(const char *schema, const char *id, MemoryContext context)
+{
+	const char *args[] = {id};
+	Experiment *e;
+
+	require_version();
+	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_experiment WHERE experiment_id = $1",
+						  experiment_columns, schema), true, 1, args);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("experiment \"%s\" does not exist", id),
+				 errhint("Experiments are the rows of %s.guardrail_experiment.", schema)));
+	e = take_experiment(context);
+	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_rule WHERE experiment_id = $1%s",
+						  rule_columns, schema, rule_order), true, 1, args);
+	take_rules(e, context);
+	return e;
+}
+
+Experiment *
+gr_experiment_load_plan(const char *schema, const char *id, int version, MemoryContext context)
+{
+	const char *args[] = {id, psprintf("%d", version)};
+	Experiment *e;
+
+	/* the events and the owner may be gone, and neither is needed */
+	gr_spi_query(psprintf("SELECT %s FROM (SELECT (pg_catalog.jsonb_populate_record(NULL::%s.guardrail_experiment,"
+						  " (plan::jsonb -> 'experiment') - '{events,exposures,owner}'::text[])).* FROM %s.guardrail_plan"
+						  " WHERE experiment_id = $1 AND version = $2::integer) AS planned",
+						  experiment_columns, schema, schema), true, 2, args);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("version %d of the plan of experiment \"%s\" is not there", version, id)));
+	e = take_experiment(context);
+	e->plan_version = version;
+	gr_spi_query(psprintf("SELECT %s FROM (SELECT (pg_catalog.jsonb_populate_record(NULL::%s.guardrail_rule,"
+						  " r.value || pg_catalog.jsonb_build_object('metric', r.key))).* FROM %s.guardrail_plan p,"
+						  " LATERAL pg_catalog.jsonb_each(p.plan::jsonb -> 'rules') AS r"
+						  " WHERE p.experiment_id = $1 AND p.version = $2::integer) AS planned%s",
+						  rule_columns, schema, schema, rule_order), true, 2, args);
+	take_rules(e, context);
 	return e;
 }
 

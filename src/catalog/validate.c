@@ -28,7 +28,6 @@
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(guardrail_experiment_check);
-PG_FUNCTION_INFO_V1(guardrail_append_only);
 
 bool		gr_in_lifecycle_change = false;
 
@@ -424,20 +423,4 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	row.tuple = SPI_copytuple(row.tuple);
 	SPI_finish();
 	PG_RETURN_POINTER(row.tuple);
-}
-
-/* guardrail_append_only(): logs are added to, never changed */
-Datum
-guardrail_append_only(PG_FUNCTION_ARGS)
-{
-	TriggerData *data = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function must be called as a trigger")));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("table \"%s\" is append-only", RelationGetRelationName(data->tg_relation)),
-			 errhint("What was recorded stays as it was.")));
 }

@@ -10,8 +10,14 @@
 #include "access/htup_details.h"
 #include "utils/relcache.h"
 
-/* Set while guardrail_launch() or guardrail_stop() changes a row. */
+/* Set while a function changes the state of an experiment. */
 extern bool gr_in_lifecycle_change;
+
+/* Set while guardrail_amend() changes the rows of a launched plan (frozen.c). */
+extern bool gr_in_amendment;
+
+/* Set while guardrail_prune() deletes from the logs. */
+extern bool gr_in_pruning;
 
 typedef struct Row
 {

@@ -4,6 +4,7 @@
  *	  counted and the decisions of src/decide.
  */
 #include "check/past.h"
+#include "check/plan.h"
 
 #include <math.h>
 
@@ -167,38 +168,56 @@ decide(Evaluation *v)
 						  &v->control, &v->test, &v->verdicts[a]);
 }
 
+void
+gr_evaluation_decide(Evaluation *v, const char *schema)
+{
+	find_arms(v);
+	fill_test(v);
+	gr_monitor_setup(&v->monitor, schema, v->e, v->past, &v->test, enough_to_look(v), v->narms);
+	decide(v);
+}
+
 Evaluation *
-gr_evaluate(Oid function, const char *id, bool recorded, MemoryContext context)
+gr_evaluate(Oid function, const char *id, GrPurpose purpose, MemoryContext context)
 {
 	char	   *schema = gr_schema_of_function(function);
 	Experiment *e;
 	OwnerContext saved;
 	MemoryContext old;
 	Evaluation *v;
+	char	   *note;
 
-	if (recorded)
+	if (purpose != GR_FOR_READER)
 		gr_writer_enter(&saved, function);
 	e = gr_experiment_load(schema, id, context);
-	if (recorded)
+	if (purpose != GR_FOR_READER)
 		gr_owner_leave(&saved);
 	(void) gr_relation_name(e->events);
 	/* live results are only for who may read the events himself */
-	if (!recorded && pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	if (purpose == GR_FOR_READER && pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(e->events)),
 					   get_rel_name(e->events));
 	old = MemoryContextSwitchTo(context);
 	v = palloc0(sizeof(Evaluation));
 	v->e = e;
+	e->function = function;
+	if (purpose != GR_FOR_PLAN)
+	{
+		v->test.plan_broken = gr_plan_broken(schema, e, context, &note);
+		v->test.plan_note = note;
+	}
+	if (purpose == GR_FOR_LOG && v->test.plan_broken)
+	{
+		/* what such rows say is not worth a scan, and must not enter the log */
+		MemoryContextSwitchTo(old);
+		return v;
+	}
 	gr_owner_enter(&saved, e->owner);
 	v->plan = gr_plan_make(e);
 	gr_owner_leave(&saved);
-	v->c = gr_collect_stored(e, v->plan, function, recorded, context);
-	e->function = function;
+	v->c = gr_collect_stored(e, v->plan, function, purpose == GR_FOR_LOG, context);
 	v->past = gr_past_load(schema, e, context);
-	find_arms(v);
-	fill_test(v);
-	gr_monitor_setup(&v->monitor, schema, e, v->past, &v->test, enough_to_look(v), v->narms);
-	decide(v);
+	gr_evaluation_decide(v, schema);
 	MemoryContextSwitchTo(old);
 	return v;
 }

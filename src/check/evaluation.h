@@ -32,13 +32,26 @@ typedef struct Evaluation
 	GrArmVerdict *verdicts;		/* [narms] */
 } Evaluation;
 
+/* What for: a reader must have the right to read the events, the others not. */
+typedef enum GrPurpose
+{
+	GR_FOR_READER,
+	GR_FOR_LOG,					/* no scan when the plan is broken */
+	GR_FOR_PLAN					/* whatever the plan registered last says */
+} GrPurpose;
+
 /*
  * Read, scan, decide.  SPI must be connected; the result lives in "context".
  * function: the caller, by which the extension's schema and owner are known.
- * recorded: for the log, with no right of the caller asked for.
  */
-extern Evaluation *gr_evaluate(Oid function, const char *id, bool recorded,
+extern Evaluation *gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 							   MemoryContext context);
+
+/*
+ * From experiment, plan, collection and past to results and verdicts.  schema
+ * NULL: without the bounds of looks that are stored.
+ */
+extern void gr_evaluation_decide(Evaluation *v, const char *schema);
 
 /* ---- estimates of one arm (estimate.c) ------------------------------------ */
 

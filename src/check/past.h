@@ -48,6 +48,7 @@ extern void gr_look_state_store(const GrMonitor *m, const char *schema, const Ex
 
 /*
  * Set up the monitor for this evaluation: is it a look, at which fraction?
+ * schema NULL: nothing stored is read.
  */
 extern void gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
 							 const GrTestState *test, bool enough, int narms);

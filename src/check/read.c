@@ -5,11 +5,9 @@
  */
 #include "check/evaluation.h"
 
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(guardrail_evaluate);
 PG_FUNCTION_INFO_V1(guardrail_decide);
@@ -27,7 +25,7 @@ evaluate_argument(FunctionCallInfo fcinfo)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	v = gr_evaluate(fcinfo->flinfo->fn_oid, id, false, context);
+	v = gr_evaluate(fcinfo->flinfo->fn_oid, id, GR_FOR_READER, context);
 	SPI_finish();
 	return v;
 }
@@ -91,43 +89,36 @@ guardrail_status(PG_FUNCTION_ARGS)
 			 errhint("Its treatment arms are: %s.", v->narms ? known.data : "none yet")));
 }
 
+typedef struct StatusWork
+{
+	Oid			function;
+	const char *id;
+	MemoryContext context;
+	Evaluation *v;
+} StatusWork;
+
+static void
+evaluate_for_status(void *arg)
+{
+	StatusWork *w = arg;
+
+	w->v = gr_evaluate(w->function, w->id, GR_FOR_READER, w->context);
+}
+
 /* The lines of one experiment; one that fails has a line that says so. */
 static void
 status_lines(FunctionCallInfo fcinfo, const char *id)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext here = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Evaluation *volatile v = NULL;
-	char	   *volatile failure = NULL;
+	StatusWork	work = {fcinfo->flinfo->fn_oid, id, CurrentMemoryContext};
+	ErrorData  *failure = gr_attempt(evaluate_for_status, &work);
+	Evaluation *v = work.v;
 	bool		null = false;
 	Datum		line;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(here);
-	PG_TRY();
-	{
-		v = gr_evaluate(fcinfo->flinfo->fn_oid, id, false, here);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(here);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(error);
-		failure = error->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(here);
-	CurrentResourceOwner = owner;
 	if (failure || v->narms == 0)
 	{
-		line = CStringGetTextDatum(failure ? psprintf("%s: NO DATA: %s", id, failure) :
+		line = CStringGetTextDatum(failure ? psprintf("%s: NO DATA: %s", id, failure->message) :
 								   psprintf("%s: NO DATA", id));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &line, &null);
 	}

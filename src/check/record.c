@@ -1,26 +1,13 @@
 /*
  * record.c
- *	  guardrail_check: evaluate, record, compare with the last verdict, notify.
- *
- * With lifecycle.c the only module that writes.  Each experiment is evaluated in
- * a subtransaction: one that fails has its error recorded and does not stop the
- * others.  The experiment's row is locked, so that two checks of one experiment
- * come one after the other; then comes reading, in a fresh snapshot, then writing,
- * with the rights of the extension's owner.
+ *	  A check into the logs, and word of what it changed to who listens.
  */
-#include "check/past.h"
+#include "check/input.h"
+#include "check/record.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
-#include "tcop/utility.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-
-PG_FUNCTION_INFO_V1(guardrail_check);
 
 /* One check of one experiment on its way into the log. */
 typedef struct Check
@@ -142,58 +129,73 @@ notify_changes(const Check *check)
 				 false, 2, args);
 }
 
-/*
- * A check that failed: HOLD for every arm that the last check knew, or for the
- * experiment as a whole.
- */
+/* A row without numbers. */
 static void
-record_failure(const Check *check)
+insert_bare_verdict(const Check *check, int arm_no, const char *variant, const char *verdict,
+					const char *status, const char *reason)
 {
-	const char *args[] = {check->id};
-	const char *variants[GR_MAX_ARMS];
-	int			n;
-
-	gr_spi_query(psprintf("SELECT variant FROM %s.guardrail_check_log WHERE experiment_id = $1"
-						  " AND check_id = (SELECT max(check_id) FROM %s.guardrail_check_log"
-						  " WHERE experiment_id = $1) ORDER BY arm_no",
-						  check->schema, check->schema), false, 1, args);
-	n = Min((int) SPI_processed, GR_MAX_ARMS);
-	for (int i = 0; i < n; i++)
-		variants[i] = gr_spi_text(i, 1);
-	if (n == 0)
-		variants[n++] = NULL;
-	for (int i = 0; i < n; i++)
-	{
-		Datum		values[GR_MAX_ROW] = {0};
-		bool		nulls[GR_MAX_ROW];
-		const char *filled[] = {check->id, variants[i], gr_verdict_word(GR_VERDICT_HOLD),
-			"NO DATA: the check failed",
-		psprintf("the check failed: %s", check->error)};
-
-		memset(nulls, true, sizeof(nulls));
-		for (int k = 0; k < (int) lengthof(filled); k++)
-		{
-			nulls[k] = (filled[k] == NULL);
-			values[k] = filled[k] ? CStringGetTextDatum(filled[k]) : (Datum) 0;
-		}
-		insert_verdict(check, i, values, nulls);
-	}
-}
-
-/* An experiment without a treatment arm so far. */
-static void
-record_empty(const Check *check)
-{
+	const char *filled[] = {check->id, variant, verdict, status, reason};
 	Datum		values[GR_MAX_ROW] = {0};
 	bool		nulls[GR_MAX_ROW];
 
 	memset(nulls, true, sizeof(nulls));
-	nulls[0] = nulls[2] = nulls[3] = nulls[4] = false;
-	values[0] = CStringGetTextDatum(check->id);
-	values[2] = CStringGetTextDatum(gr_verdict_word(GR_VERDICT_HOLD));
-	values[3] = CStringGetTextDatum("NO DATA");
-	values[4] = CStringGetTextDatum("no unit of a treatment arm has been seen");
-	insert_verdict(check, 0, values, nulls);
+	for (int k = 0; k < (int) lengthof(filled); k++)
+	{
+		nulls[k] = (filled[k] == NULL);
+		values[k] = filled[k] ? CStringGetTextDatum(filled[k]) : (Datum) 0;
+	}
+	insert_verdict(check, arm_no, values, nulls);
+}
+
+/*
+ * A check that found out nothing, for every arm that the last check of this plan
+ * knew, or for the experiment as a whole.  A BLOCK or INVALID stands until a check
+ * that works says otherwise: a column that is dropped lets nothing ship.
+ */
+static void
+record_nothing_new(const Check *check, const char *status, const char *reason)
+{
+	const char *args[] = {check->id, psprintf("%d", check->plan_version)};
+	char	   *cell[GR_MAX_ARMS][3];
+	int			n;
+
+	gr_spi_query(psprintf("SELECT l.variant, CASE WHEN l.verdict IN ('BLOCK', 'INVALID') THEN l.verdict END, l.status"
+						  " FROM %s.guardrail_check_log l JOIN %s.guardrail_experiment e USING (experiment_id)"
+						  " WHERE experiment_id = $1 AND l.plan_version = $2::integer AND l.checked_at >= e.launched_at"
+						  " AND l.check_id = (SELECT max(check_id) FROM %s.guardrail_check_log WHERE experiment_id = $1)"
+						  " ORDER BY arm_no", check->schema, check->schema, check->schema), false, 2, args);
+	n = Min((int) SPI_processed, GR_MAX_ARMS);
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < 3; k++)
+			cell[i][k] = gr_spi_text(i, k + 1);
+	if (n == 0)
+		insert_bare_verdict(check, 0, NULL, gr_verdict_word(GR_VERDICT_HOLD), status, reason);
+	for (int i = 0; i < n; i++)
+		if (cell[i][1])
+			insert_bare_verdict(check, i, cell[i][0], cell[i][1], cell[i][2],
+								psprintf("%s; %s stands", reason, cell[i][1]));
+		else
+			insert_bare_verdict(check, i, cell[i][0], gr_verdict_word(GR_VERDICT_HOLD), status, reason);
+}
+
+/* The rows are not those of the plan: no number is recorded. */
+static void
+record_broken_plan(const Check *check, const Evaluation *v)
+{
+	char		why[GR_REASON_SIZE];
+	const char *args[] = {check->id};
+	char	   *variant[GR_MAX_ARMS] = {NULL};
+	int			n;
+
+	(void) gr_test_invalid(&v->test, why, sizeof(why));
+	gr_spi_query(psprintf("SELECT DISTINCT variant FROM %s.guardrail_check_log WHERE experiment_id = $1"
+						  " AND variant IS NOT NULL ORDER BY 1", check->schema), false, 1, args);
+	n = Min((int) SPI_processed, GR_MAX_ARMS);
+	for (int i = 0; i < n; i++)
+		variant[i] = gr_spi_text(i, 1);
+	for (int i = 0; i < Max(n, 1); i++)
+		insert_bare_verdict(check, n ? i + 1 : 0, variant[i], gr_verdict_word(GR_VERDICT_INVALID),
+							"INVALID: plan changed after launch", why);
 }
 
 static void
@@ -203,7 +205,7 @@ record_evaluation(const Check *check, const Evaluation *v)
 	bool		nulls[GR_MAX_ROW];
 
 	if (v->narms == 0)
-		record_empty(check);
+		record_nothing_new(check, "NO DATA", "no unit of a treatment arm has been seen");
 	for (int a = 0; a < v->narms; a++)
 	{
 		gr_verdict_row(v, a, values, nulls);
@@ -216,15 +218,21 @@ record_evaluation(const Check *check, const Evaluation *v)
 	}
 }
 
-/* v NULL: the check failed with "error". */
-static void
-record(FunctionCallInfo fcinfo, const char *schema, const char *id,
-	   const Evaluation *v, const char *error)
+void
+gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
+		  const Evaluation *v, const char *error)
 {
 	OwnerContext saved;
 	Check		check = {schema, id};
 	const char *args[] = {id};
+	const char *snapshot = NULL;
 
+	/* the one that the evaluation read in, not one of the statements to come */
+	if (v)
+	{
+		gr_spi_query("SELECT pg_catalog.pg_current_snapshot()", true, 0, NULL);
+		snapshot = gr_spi_text(0, 1);
+	}
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf("SELECT plan_version::bigint FROM %s.guardrail_experiment"
 						  " WHERE experiment_id = $1", schema), false, 1, args);
@@ -242,10 +250,15 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	check.checked_at = GetCurrentTimestamp();
 	check.error = error;
 	check.look_no = v && v->monitor.is_look ? v->monitor.nlooks + 1 : 0;
-	if (v)
-		record_evaluation(&check, v);
+	if (error)
+		record_nothing_new(&check, "NO DATA: the check failed", psprintf("the check failed: %s", error));
+	else if (v->test.plan_broken)
+		record_broken_plan(&check, v);
 	else
-		record_failure(&check);
+	{
+		record_evaluation(&check, v);
+		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
+	}
 	if (check.look_no > 0)
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
@@ -255,138 +268,4 @@ record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 				(errmsg("experiment \"%s\" has more units than planned: " INT64_FORMAT " of " INT64_FORMAT,
 						id, v->test.total_units, v->e->planned_units),
 				 errdetail("This look spends what was left of alpha; there will be no other.")));
-}
-
-/*
- * One check of an experiment at a time: a second one waits here, and then sees
- * what the first has recorded, which the looks and the running minima rest on.
- */
-static void
-lock_experiment(FunctionCallInfo fcinfo, const char *schema, const char *id)
-{
-	OwnerContext saved;
-	const char *args[] = {id};
-
-	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
-	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment"
-						  " WHERE experiment_id = $1 FOR NO KEY UPDATE", schema), false, 1, args);
-	gr_owner_leave(&saved);
-}
-
-/*
- * Evaluate and record in a subtransaction.  Returns why it failed, or NULL; a
- * cancelled check is not recorded but goes on cancelling.
- */
-static char *
-try_check(FunctionCallInfo fcinfo, const char *schema, const char *id)
-{
-	MemoryContext here = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char	   *volatile message = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(here);
-	PG_TRY();
-	{
-		/* what the last check recorded must be seen: lock first, then look */
-		lock_experiment(fcinfo, schema, id);
-		PushActiveSnapshot(GetLatestSnapshot());
-		record(fcinfo, schema, id, gr_evaluate(fcinfo->flinfo->fn_oid, id, true, here), NULL);
-		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *data;
-
-		MemoryContextSwitchTo(here);
-		data = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		switch (data->sqlerrcode)
-		{
-			case ERRCODE_QUERY_CANCELED:
-			case ERRCODE_ADMIN_SHUTDOWN:
-			case ERRCODE_CRASH_SHUTDOWN:
-				MemoryContextSwitchTo(here);
-				CurrentResourceOwner = owner;
-				ReThrowError(data);
-		}
-		message = data->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(here);
-	CurrentResourceOwner = owner;
-	return message;
-}
-
-static void
-check_one(FunctionCallInfo fcinfo, const char *schema, const char *id)
-{
-	char	   *error = try_check(fcinfo, schema, id);
-
-	if (error)
-	{
-		record(fcinfo, schema, id, NULL, error);
-		ereport(WARNING,
-				(errcode(ERRCODE_WARNING),
-				 errmsg("check of experiment \"%s\" failed: %s", id, error),
-				 errhint("The failure is recorded in guardrail_check_log.")));
-	}
-}
-
-/* guardrail_check(experiment text): NULL for all that run */
-Datum
-guardrail_check(PG_FUNCTION_ARGS)
-{
-	MemoryContext context = CurrentMemoryContext;
-	MemoryContext loop = AllocSetContextCreate(context, "guardrail_check",
-											   ALLOCSET_DEFAULT_SIZES);
-	char	   *schema = gr_schema_of(fcinfo);
-	OwnerContext saved;
-	char	  **ids;
-	int			n = 1;
-
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("cannot record a check during recovery"),
-				 errhint("Run guardrail_check() on the primary; guardrail_evaluate() and "
-						 "guardrail_status() work here.")));
-	PreventCommandIfReadOnly("guardrail_check()");
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("guardrail_check must run in a READ COMMITTED transaction"),
-				 errhint("A check must see what the last check has recorded.")));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	/* whoever may call this needs no right on the catalog or on the events */
-	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
-	if (PG_ARGISNULL(0))
-		ids = gr_experiments_running(schema, &n, context);
-	else
-	{
-		ids = palloc(sizeof(char *));
-		ids[0] = gr_arg_text(fcinfo, 0, "experiment");
-		/* one that does not exist, or a draft: the caller's error, no failed check */
-		if (strcmp(gr_experiment_load(schema, ids[0], context)->state, "draft") == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("experiment \"%s\" is a draft", ids[0]),
-					 errhint("Launch it with guardrail_launch(); guardrail_evaluate() shows drafts.")));
-	}
-	gr_owner_leave(&saved);
-	for (int i = 0; i < n; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(loop);
-
-		CHECK_FOR_INTERRUPTS();
-		check_one(fcinfo, schema, ids[i]);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(loop);
-	}
-	SPI_finish();
-	MemoryContextDelete(loop);
-	PG_RETURN_VOID();
 }

@@ -92,6 +92,9 @@ typedef struct GrTestState
 	const char *split;			/* "control 5200, treatment 4800 units: 200 too few in
 								 * treatment" */
 	int64_t		total_units;	/* over all arms, without crossover units */
+	const char *plan_broken;	/* in what the plan was changed after launch; NULL:
+								 * in nothing */
+	const char *plan_note;		/* what every reason says of the plan; NULL: nothing */
 } GrTestState;
 
 /* The data of one arm. */

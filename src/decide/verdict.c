@@ -34,6 +34,12 @@ gr_test_invalid(const GrTestState *test, char *why, size_t size)
 	const char *split = test->split ? test->split : "";
 	double		share = all > 0 ? (double) test->crossover_units / (double) all : 0;
 
+	if (test->plan_broken)
+	{
+		snprintf(why, size, "plan changed after launch: %.*s",
+				 gr_fitting(test->plan_broken, (int) size - 40), test->plan_broken);
+		return true;
+	}
 	if (test->srm_p < test->srm_alpha)
 	{
 		snprintf(why, size, "sample ratio mismatch: %.*s (p = %.2g, alarm below %g)",
@@ -137,9 +143,21 @@ write_status(GrArmVerdict *out, const GrArm *arm, const GrArm *control,
 		snprintf(out->status, size, "OK");
 }
 
-void
-gr_decide_verdict(const GrResult *results, int nrules, const GrArm *arm,
-				  const GrArm *control, const GrTestState *test, GrArmVerdict *out)
+/* Whatever else the reason says, it says this of the plan. */
+static void
+add_plan_note(const char *note, GrArmVerdict *out)
+{
+	size_t		most = sizeof(out->reason) - strlen(note) - 3;
+
+	if (strlen(out->reason) > most)
+		out->reason[gr_fitting(out->reason, (int) most)] = '\0';
+	strcat(out->reason, "; ");
+	strcat(out->reason, note);
+}
+
+static void
+decide_arm(const GrResult *results, int nrules, const GrArm *arm,
+		   const GrArm *control, const GrTestState *test, GrArmVerdict *out)
 {
 	char		blocking[1500] = "";
 	char		others[1500] = "";
@@ -174,4 +192,13 @@ gr_decide_verdict(const GrResult *results, int nrules, const GrArm *arm,
 	add_clause(out->reason, sizeof(out->reason), "; ",
 			   "guardrails: %d safe, %d undecided, %d breached",
 			   out->safe, out->undecided, out->breached);
+}
+
+void
+gr_decide_verdict(const GrResult *results, int nrules, const GrArm *arm,
+				  const GrArm *control, const GrTestState *test, GrArmVerdict *out)
+{
+	decide_arm(results, nrules, arm, control, test, out);
+	if (test->plan_note)
+		add_plan_note(test->plan_note, out);
 }

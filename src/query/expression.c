@@ -9,6 +9,7 @@
 #include "query/query.h"
 
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -84,19 +85,52 @@ refuse(bool found, const char *what)
 				 errhint("An expression speaks of one event row; what folds a unit's events is unit_aggregate.")));
 }
 
-/* The expression, analysed, after the refusals that query.h speaks of. */
-static Node *
+/* The statement that has the expression as its only column. */
+static Query *
 analyse(Oid events, const char *text)
 {
-	char	   *sql;
-	List	   *parsed;
+	char	   *sql = psprintf("SELECT (\n%s\n) FROM %s", text, gr_relation_name(events));
+	List	   *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+
+	return parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, NULL, 0, NULL);
+}
+
+static bool
+note_function(Oid function, void *context)
+{
+	List	  **functions = context;
+
+	if (function >= FirstNormalObjectId)
+		*functions = list_append_unique_oid(*functions, function);
+	return false;
+}
+
+static bool
+walk_functions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, note_function, context);
+	return expression_tree_walker(node, walk_functions, context);
+}
+
+List *
+gr_expression_functions(Oid events, const char *text, List *functions)
+{
+	require_one_expression(text);
+	(void) walk_functions((Node *) analyse(events, text)->targetList, &functions);
+	return functions;
+}
+
+/* The expression, after the refusals that query.h speaks of. */
+static Node *
+one_expression(Oid events, const char *text)
+{
 	Query	   *query;
 	Node	   *expression;
 
 	require_one_expression(text);
-	sql = psprintf("SELECT (\n%s\n) FROM %s", text, gr_relation_name(events));
-	parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
-	query = parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, NULL, 0, NULL);
+	query = analyse(events, text);
 	refuse(query->hasAggs, "an aggregate");
 	refuse(query->hasWindowFuncs, "a window function");
 	refuse(query->hasTargetSRFs, "a set-returning function");
@@ -109,7 +143,7 @@ analyse(Oid events, const char *text)
 Oid
 gr_expression_type(Oid events, const char *text)
 {
-	return exprType(analyse(events, text));
+	return exprType(one_expression(events, text));
 }
 
 static bool
@@ -143,7 +177,7 @@ clock_walker(Node *node, void *context)
 bool
 gr_expression_reads_clock(Oid events, const char *text)
 {
-	return clock_walker(analyse(events, text), NULL);
+	return clock_walker(one_expression(events, text), NULL);
 }
 
 void

@@ -1,0 +1,200 @@
+
+-- ---- plans --------------------------------------------------------------
+
+CREATE TABLE guardrail_plan (
+  experiment_id text NOT NULL,
+  version integer NOT NULL,
+  plan_hash text NOT NULL,
+  previous_hash text,
+  made_at timestamptz NOT NULL,
+  made_by text NOT NULL,
+  reason text NOT NULL,
+  after_data boolean NOT NULL,
+  plan text NOT NULL,
+  PRIMARY KEY (experiment_id, version)
+);
+COMMENT ON TABLE guardrail_plan IS 'every version of every launched plan; append-only';
+COMMENT ON COLUMN guardrail_plan.plan_hash IS 'SHA-256 of plan in UTF-8, in hexadecimal digits';
+COMMENT ON COLUMN guardrail_plan.previous_hash IS 'plan_hash of the version before; NULL for the first';
+COMMENT ON COLUMN guardrail_plan.made_by IS 'the session''s role that launched or amended';
+COMMENT ON COLUMN guardrail_plan.reason IS 'why it was amended';
+COMMENT ON COLUMN guardrail_plan.after_data IS 'events of the experiment had been seen when this version was made';
+COMMENT ON COLUMN guardrail_plan.plan IS 'canonical text: the experiment, its rules, and the definitions behind them, as JSON';
+
+CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_plan
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+
+-- What the events are made of, when they are views: the views' queries and the functions in them.
+CREATE FUNCTION guardrail_definitions(relation regclass) RETURNS jsonb
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  WITH RECURSIVE seen(id) AS (
+    SELECT relation::oid
+    UNION
+    SELECT d.refobjid FROM seen
+      JOIN pg_catalog.pg_rewrite r ON r.ev_class = seen.id
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_class'::regclass)
+  SELECT coalesce(jsonb_object_agg(d.name, d.definition), '{}') FROM (
+    SELECT c.oid::regclass::text AS name, pg_get_viewdef(c.oid) AS definition
+      FROM seen JOIN pg_catalog.pg_class c ON c.oid = seen.id WHERE c.relkind IN ('v', 'm')
+    UNION
+    SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid)
+      FROM seen JOIN pg_catalog.pg_rewrite r ON r.ev_class = seen.id
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_proc'::regclass
+      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid WHERE p.prokind = 'f') AS d;
+END;
+COMMENT ON FUNCTION guardrail_definitions(regclass) IS
+  'the queries of a view and of the views below it, and the functions they call';
+
+CREATE FUNCTION guardrail_plan_functions(experiment text) RETURNS oid[]
+  AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_plan_functions(text) IS
+  'the functions that the expressions of an experiment''s rules call by themselves, the server''s own left out';
+
+-- The plan as its rows are now.  What is NULL is left out: a column that a later version adds is NULL in older plans.
+CREATE FUNCTION guardrail_plan_body(experiment text) RETURNS jsonb
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+  SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO, YMD' SET "IntervalStyle" = 'postgres' SET extra_float_digits = 1
+BEGIN ATOMIC
+  SELECT jsonb_build_object(
+    'experiment', jsonb_strip_nulls(to_jsonb(e) - '{state,launched_at,stopped_at,plan_version,plan_hash}'::text[]),
+    'rules', (SELECT coalesce(jsonb_object_agg(r.metric, jsonb_strip_nulls(to_jsonb(r) - '{experiment_id,metric}'::text[])), '{}')
+      FROM guardrail_rule r WHERE r.experiment_id = e.experiment_id),
+    'definitions', guardrail_definitions(e.events) || (
+      SELECT coalesce(jsonb_object_agg(p.oid::regprocedure::text, pg_get_functiondef(p.oid)), '{}')
+      FROM unnest(guardrail_plan_functions(e.experiment_id)) f JOIN pg_catalog.pg_proc p ON p.oid = f WHERE p.prokind = 'f'))
+  FROM guardrail_experiment e WHERE e.experiment_id = guardrail_plan_body.experiment;
+END;
+COMMENT ON FUNCTION guardrail_plan_body(text) IS 'an experiment and its rules as they are now, in the form of a plan';
+
+CREATE FUNCTION guardrail_plan_text(body jsonb, version integer, previous_hash text, made_at timestamptz, made_by text,
+    reason text, after_data boolean, extension_version text, server_version integer) RETURNS text
+  LANGUAGE sql IMMUTABLE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT jsonb_pretty(jsonb_build_object('experiment', body -> 'experiment', 'rules', body -> 'rules',
+    'definitions', body -> 'definitions', 'format', 1, 'version', version, 'previous_hash', previous_hash,
+    'made_at', to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'made_by', made_by, 'reason', reason,
+    'after_data', after_data, 'extension_version', extension_version, 'server_version', server_version));
+END;
+COMMENT ON FUNCTION guardrail_plan_text(jsonb, integer, text, timestamptz, text, text, boolean, text, integer) IS
+  'the canonical text of a plan, whose SHA-256 is its hash';
+
+-- Called by guardrail_launch and guardrail_amend, which set the experiment's columns; body: guardrail_plan_body's.
+CREATE FUNCTION guardrail_plan_register(experiment text, body jsonb, version integer, made_by text, reason text, after_data boolean)
+  RETURNS text
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  INSERT INTO guardrail_plan (experiment_id, version, plan_hash, previous_hash, made_at, made_by, reason, after_data, plan)
+  SELECT experiment, version, encode(sha256(convert_to(t.plan, 'UTF8')), 'hex'), t.previous_hash, t.made_at, made_by, reason,
+    after_data, t.plan
+  FROM (SELECT n.made_at, n.previous_hash, guardrail_plan_text(body, version, n.previous_hash, n.made_at, made_by, reason,
+      after_data, n.extension_version, n.server_version) AS plan
+    FROM (SELECT clock_timestamp() AS made_at,
+      (SELECT p.plan_hash FROM guardrail_plan p WHERE p.experiment_id = experiment ORDER BY p.version DESC LIMIT 1) AS previous_hash,
+      (SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = 'guardrail') AS extension_version,
+      current_setting('server_version_num')::integer / 10000 AS server_version OFFSET 0) n OFFSET 0) t
+  RETURNING plan_hash;
+END;
+COMMENT ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean) IS
+  'write a version of a plan; called by guardrail_launch and guardrail_amend';
+REVOKE EXECUTE ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean) FROM PUBLIC;
+
+-- Differences of two JSON objects, in words; "what" says what a key is.
+CREATE FUNCTION guardrail_plan_differences(what text, planned jsonb, present jsonb) RETURNS SETOF text
+  LANGUAGE sql IMMUTABLE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT CASE WHEN a.value IS NULL THEN format('%s %s is %s, not in the plan', what, to_json(coalesce(a.key, b.key)), "left"(b.value::text, 200))
+      WHEN b.value IS NULL THEN format('%s %s is NULL, planned %s', what, to_json(coalesce(a.key, b.key)), "left"(a.value::text, 200))
+      ELSE format('%s %s is %s, planned %s', what, to_json(coalesce(a.key, b.key)), "left"(b.value::text, 200), "left"(a.value::text, 200)) END
+    FROM jsonb_each(coalesce(planned, '{}')) a FULL JOIN jsonb_each(coalesce(present, '{}')) b ON a.key = b.key
+    WHERE a.value IS DISTINCT FROM b.value ORDER BY coalesce(a.key, b.key) COLLATE "C";
+END;
+COMMENT ON FUNCTION guardrail_plan_differences(text, jsonb, jsonb) IS 'in what two parts of a plan differ';
+
+-- The stored versions by themselves: text, hash, columns, order.
+CREATE FUNCTION guardrail_plan_chain(experiment text) RETURNS TABLE (version integer, finding text)
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT p.version, CASE
+      WHEN encode(sha256(convert_to(p.plan, 'UTF8')), 'hex') <> p.plan_hash THEN 'the plan text does not have its plan_hash'
+      WHEN guardrail_plan_text(p.plan::jsonb, p.version, p.previous_hash, p.made_at, p.made_by, p.reason, p.after_data,
+        p.plan::jsonb ->> 'extension_version', (p.plan::jsonb ->> 'server_version')::integer) IS DISTINCT FROM p.plan
+        OR p.plan::jsonb -> 'experiment' ->> 'experiment_id' IS DISTINCT FROM p.experiment_id
+        THEN 'the columns of guardrail_plan do not fit the plan text'
+      WHEN p.previous_hash IS DISTINCT FROM lag(p.plan_hash) OVER w OR p.version <> coalesce(lag(p.version) OVER w + 1, p.version)
+        THEN 'it does not follow from the version before'
+    END
+    FROM guardrail_plan p WHERE p.experiment_id = guardrail_plan_chain.experiment
+    WINDOW w AS (ORDER BY p.version);
+END;
+COMMENT ON FUNCTION guardrail_plan_chain(text) IS 'what is wrong with each stored version of a plan; NULL: nothing';
+
+-- The rows as they are now against the plan that the experiment names.
+CREATE FUNCTION guardrail_plan_present(experiment text) RETURNS SETOF text
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  WITH now AS MATERIALIZED (
+    SELECT e.plan_version, e.plan_hash, p.version, p.plan_hash AS stored_hash, guardrail_plan_body(e.experiment_id) AS body,
+      CASE WHEN encode(sha256(convert_to(p.plan, 'UTF8')), 'hex') = p.plan_hash THEN p.plan::jsonb END AS plan
+    FROM guardrail_experiment e LEFT JOIN guardrail_plan p ON p.experiment_id = e.experiment_id AND p.version = e.plan_version
+    WHERE e.experiment_id = guardrail_plan_present.experiment AND e.state <> 'draft')
+  SELECT 'version ' || plan_version || ' of the plan is not registered' FROM now WHERE version IS NULL
+  UNION ALL
+  SELECT 'the experiment''s plan_hash is not that of version ' || version FROM now
+    WHERE version IS NOT NULL AND plan_hash IS DISTINCT FROM stored_hash
+  UNION ALL
+  SELECT 'there is a later version than ' || now.version FROM now
+    WHERE EXISTS (SELECT FROM guardrail_plan p WHERE p.experiment_id = experiment AND p.version > now.version)
+  UNION ALL
+  SELECT d.d FROM now, guardrail_plan_differences('column', plan -> 'experiment', body -> 'experiment') d WHERE plan IS NOT NULL
+  UNION ALL
+  SELECT format(CASE WHEN planned.value IS NULL THEN 'rule %s is not in the plan' ELSE 'rule %s is gone' END, to_json(coalesce(planned.key, present.key)))
+    FROM now, jsonb_each(plan -> 'rules') planned FULL JOIN (SELECT r.key FROM now, jsonb_each(body -> 'rules') r) present ON present.key = planned.key
+    WHERE (planned.key IS NULL OR present.key IS NULL) AND EXISTS (SELECT FROM now WHERE plan IS NOT NULL)
+  UNION ALL
+  SELECT d.d FROM now, jsonb_each(plan -> 'rules') r,
+    guardrail_plan_differences('rule ' || to_json(r.key) || ': column', r.value, body -> 'rules' -> r.key) d
+    WHERE plan IS NOT NULL AND body -> 'rules' ? r.key
+  UNION ALL
+  -- another major version may print the same query in other words
+  SELECT format('the definition of %s has changed', to_json(coalesce(planned.key, present.key)))
+    FROM (SELECT d.* FROM now, jsonb_each(plan -> 'definitions') d) planned
+    FULL JOIN (SELECT d.* FROM now, jsonb_each(body -> 'definitions') d) present ON present.key = planned.key
+    WHERE planned.value IS DISTINCT FROM present.value
+      AND EXISTS (SELECT FROM now WHERE plan ->> 'server_version' = (current_setting('server_version_num')::integer / 10000)::text);
+END;
+COMMENT ON FUNCTION guardrail_plan_present(text) IS 'in what an experiment and its rules, as they are now, differ from the plan; no row: in nothing';
+
+CREATE FUNCTION guardrail_verify(experiment text)
+  RETURNS TABLE (version integer, plan_hash text, made_at timestamptz, made_by text, reason text, after_data boolean, intact boolean, finding text)
+  AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 2;
+COMMENT ON FUNCTION guardrail_verify(text) IS
+  'recompute the hash chain of an experiment''s plans and compare the last with its rows: one row per version, and where it breaks';
+
+CREATE FUNCTION guardrail_amend(experiment text, reason text, changes jsonb) RETURNS integer
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_amend(text, text, jsonb) IS
+  'change a running plan, for a reason that is recorded: {"experiment": {column: value}, "rules": {metric: {column: value} or null}}; the new version''s number';
+
+CREATE FUNCTION guardrail_frozen() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION guardrail_frozen() IS 'refuses changes of a launched plan';
+-- after the checks of the row, by name
+CREATE TRIGGER guardrail_frozen BEFORE UPDATE OR DELETE ON guardrail_experiment
+  FOR EACH ROW EXECUTE FUNCTION guardrail_frozen();
+CREATE TRIGGER guardrail_frozen BEFORE INSERT OR UPDATE OR DELETE ON guardrail_rule
+  FOR EACH ROW EXECUTE FUNCTION guardrail_frozen();
+CREATE TRIGGER guardrail_frozen_all BEFORE TRUNCATE ON guardrail_experiment
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_frozen();
+CREATE TRIGGER guardrail_frozen_all BEFORE TRUNCATE ON guardrail_rule
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_frozen();
+
+SELECT pg_catalog.pg_extension_config_dump('guardrail_plan', '');

@@ -1,0 +1,73 @@
+
+-- ---- replay, retention, gates -------------------------------------------
+
+CREATE TABLE guardrail_check_input (
+  check_id bigint PRIMARY KEY,
+  experiment_id text NOT NULL,
+  plan_version integer NOT NULL,
+  checked_at timestamptz NOT NULL,
+  state text NOT NULL,
+  ended boolean NOT NULL,
+  snapshot pg_snapshot NOT NULL,
+  extension_version text NOT NULL,
+  spec text NOT NULL,
+  metrics integer[] NOT NULL,
+  fingerprints bigint[] NOT NULL,
+  collection bytea NOT NULL,
+  past bytea NOT NULL
+);
+COMMENT ON TABLE guardrail_check_input IS
+  'what each check decided from: summaries of the events and what earlier checks left; guardrail_replay() decides again from it; append-only';
+COMMENT ON COLUMN guardrail_check_input.ended IS 'ends_at had passed';
+COMMENT ON COLUMN guardrail_check_input.snapshot IS 'the transactions whose events the check saw, as of pg_current_snapshot()';
+COMMENT ON COLUMN guardrail_check_input.spec IS 'what was collected; metrics: the number in it of each rule, by role and name';
+COMMENT ON COLUMN guardrail_check_input.collection IS 'counts, moments and histograms per arm';
+COMMENT ON COLUMN guardrail_check_input.past IS 'looks, least p-values and latched breaches of earlier checks';
+CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_input
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+
+CREATE FUNCTION guardrail_replay(check_id bigint) RETURNS TABLE (
+    experiment_id text,
+    variant text,
+    verdict text,
+    status text,
+    reason text,
+    primary_metric text,
+    primary_status text,
+    primary_effect double precision,
+    primary_lower double precision,
+    primary_upper double precision,
+    guardrails integer,
+    breached integer,
+    safe integer,
+    undecided integer,
+    no_data integer,
+    srm_p double precision,
+    crossover_share double precision,
+    crossover_units bigint,
+    units_control bigint,
+    units_treatment bigint,
+    events_control bigint,
+    events_treatment bigint,
+    null_unit_rows bigint,
+    unknown_arm_rows bigint,
+    monitoring text,
+    information double precision,
+    identical boolean,
+    differences text)
+  AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 2;
+COMMENT ON FUNCTION guardrail_replay(bigint) IS
+  'decide a recorded check again from its stored summaries, and compare with what was recorded, verdict and results, bit for bit';
+
+CREATE FUNCTION guardrail_prune(keep interval) RETURNS bigint
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_prune(interval) IS
+  'remove checks older than the interval, but for the last of each experiment, those around a change of a verdict, and those that present plans rest on; how many';
+REVOKE EXECUTE ON FUNCTION guardrail_prune(interval) FROM PUBLIC;
+
+CREATE FUNCTION guardrail_release_gate() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION guardrail_release_gate() IS
+  'trigger for a table of releases: refuses a row whose experiment and variant a recorded BLOCK or INVALID speaks against';
+REVOKE EXECUTE ON FUNCTION guardrail_release_gate() FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('guardrail_check_input', '');

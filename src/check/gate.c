@@ -1,0 +1,192 @@
+/*
+ * gate.c
+ *	  What keeps a release back: guardrail_assert_shippable for a deploy job,
+ *	  guardrail_release_gate for a table of releases.
+ */
+#include "query/query.h"
+
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(guardrail_assert_shippable);
+PG_FUNCTION_INFO_V1(guardrail_release_gate);
+
+/* guardrail_assert_shippable(experiment, variant, newer_than interval) */
+Datum
+guardrail_assert_shippable(PG_FUNCTION_ARGS)
+{
+	char	   *id = gr_arg_text(fcinfo, 0, "experiment");
+	char	   *variant = gr_arg_text(fcinfo, 1, "variant");
+	const char *args[3] = {id, variant, NULL};
+	char	   *verdict,
+			   *reason;
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"newer_than\" must not be NULL")));
+	args[2] = DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(2)));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	gr_spi_query(psprintf("SELECT verdict, reason, checked_at > pg_catalog.now() - $3::interval,"
+						  " checked_at::text FROM %s.guardrail_verdict"
+						  " WHERE experiment_id = $1 AND variant = $2", gr_schema_of(fcinfo)),
+				 true, 3, args);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("variant \"%s\" of experiment \"%s\" has no recorded verdict", variant, id),
+				 errhint("Record one with CALL guardrail_check('%s').", id)));
+	verdict = gr_spi_text(0, 1);
+	reason = gr_spi_text(0, 2);
+	if (strcmp(verdict, "SHIP") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("variant \"%s\" of experiment \"%s\" may not ship: %s", variant, id, verdict),
+				 errdetail_internal("%s", reason)));
+	if (!gr_spi_bool(0, 3))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("verdict of variant \"%s\" of experiment \"%s\" is too old", variant, id),
+				 errdetail("It was recorded at %s.", gr_spi_text(0, 4)),
+				 errhint("Record a new one with CALL guardrail_check('%s').", id)));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* ---- the trigger ----------------------------------------------------------- */
+
+typedef struct Gate
+{
+	const char *experiment_column;
+	const char *variant_column;
+	bool		asks_for_ship;	/* else: that nothing speaks against it */
+	const char *newer_than;		/* interval, of a SHIP */
+} Gate;
+
+/* Arguments: experiment column, variant column, block or ship, interval; all have defaults. */
+static Gate
+gate_arguments(const TriggerData *data)
+{
+	static const char *const modes[] = {"block", "ship", NULL};
+	const Trigger *t = data->tg_trigger;
+	Gate		gate = {"experiment_id", "variant", false, "1 day"};
+
+	if (t->tgnargs > 0)
+		gate.experiment_column = t->tgargs[0];
+	if (t->tgnargs > 1)
+		gate.variant_column = t->tgargs[1];
+	if (t->tgnargs > 2)
+	{
+		if (gr_word(t->tgargs[2], modes) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("third argument of trigger \"%s\" is \"%s\"", t->tgname, t->tgargs[2]),
+					 errhint("It may be block (refuse while a BLOCK or INVALID stands) or ship (ask for a SHIP).")));
+		gate.asks_for_ship = strcmp(t->tgargs[2], "ship") == 0;
+	}
+	if (t->tgnargs > 3)
+		gate.newer_than = t->tgargs[3];
+	return gate;
+}
+
+static char *
+column_text(const TriggerData *data, HeapTuple tuple, const char *column)
+{
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	int			n = SPI_fnumber(desc, column);
+
+	if (n <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("table \"%s\" has no column \"%s\"", RelationGetRelationName(data->tg_relation), column),
+				 errhint("The arguments of trigger \"%s\" name the columns of the experiment and of the variant.",
+						 data->tg_trigger->tgname)));
+	return SPI_getvalue(tuple, desc, n);
+}
+
+GR_NORETURN static void
+refuse_release(const char *id, const char *variant, const char *verdict, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("variant \"%s\" of experiment \"%s\" may not be released: %s", variant, id, verdict),
+			 errdetail_internal("%s", detail)));
+}
+
+/*
+ * Each arm's last recorded verdict: of the variant, or of all when it is NULL.  An
+ * arm that has gone from the data keeps its own; so does one whose plan was
+ * amended, until the next check.
+ */
+static void
+hold_gate(const Gate *gate, const char *schema, const char *id, const char *variant)
+{
+	const char *args[] = {id, variant, gate->newer_than};
+
+	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),
+				 true, 1, args);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("experiment \"%s\" does not exist", id),
+				 errhint("A release without an experiment leaves the column NULL.")));
+	gr_spi_query(psprintf("SELECT DISTINCT ON (l.variant) l.variant, l.verdict, l.reason,"
+						  " l.checked_at > pg_catalog.now() - $3::interval, l.checked_at::text"
+						  " FROM %s.guardrail_check_log l JOIN %s.guardrail_experiment e USING (experiment_id)"
+						  " WHERE experiment_id = $1 AND l.checked_at >= e.launched_at AND ($2 IS NULL OR l.variant = $2)"
+						  " ORDER BY l.variant, l.check_id DESC", schema, schema), true, 3, args);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *arm = gr_spi_text(i, 1);
+		char	   *verdict = gr_spi_text(i, 2);
+		bool		against = strcmp(verdict, "BLOCK") == 0 || strcmp(verdict, "INVALID") == 0;
+
+		if (against || (gate->asks_for_ship && strcmp(verdict, "SHIP") != 0))
+			refuse_release(id, arm ? arm : "", verdict, gr_spi_text(i, 3));
+		if (gate->asks_for_ship && !gr_spi_bool(i, 4))
+			refuse_release(id, arm ? arm : "", "its verdict is too old",
+						   psprintf("It was recorded at %s.", gr_spi_text(i, 5)));
+	}
+	if (SPI_processed == 0 && gate->asks_for_ship)
+		refuse_release(id, variant ? variant : "", "it has no recorded verdict", "No check has seen it.");
+}
+
+/* guardrail_release_gate(): before or after insert or update, for each row */
+Datum
+guardrail_release_gate(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	HeapTuple	tuple;
+	Gate		gate;
+	char	   *id,
+			   *variant;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+		TRIGGER_FIRED_BY_DELETE(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger for each row that is inserted or updated")));
+	tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	gate = gate_arguments(data);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	id = column_text(data, tuple, gate.experiment_column);
+	variant = column_text(data, tuple, gate.variant_column);
+	if (id)
+	{
+		OwnerContext saved;
+
+		/* a verdict recorded a moment ago counts, whatever the isolation level */
+		PushActiveSnapshot(GetLatestSnapshot());
+		gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
+		hold_gate(&gate, gr_schema_of(fcinfo), id, variant);
+		gr_owner_leave(&saved);
+		PopActiveSnapshot();
+	}
+	SPI_finish();
+	PG_RETURN_POINTER(tuple);
+}

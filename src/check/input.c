@@ -1,0 +1,171 @@
+/*
+ * input.c
+ *	  The inputs of a check as a row of guardrail_check_input.
+ */
+#include "check/input.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "libpq/pqformat.h"
+#include "utils/array.h"
+#include "utils/timestamp.h"
+
+#define PAST_VERSION 1
+
+GR_NORETURN static void
+refuse_bytes(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored past of a check is damaged")));
+}
+
+static void
+send_estimate(StringInfo buf, const GrEstimate *e)
+{
+	pq_sendfloat8(buf, e->value);
+	pq_sendfloat8(buf, e->variance);
+	pq_sendfloat8(buf, e->df);
+}
+
+static GrEstimate
+get_estimate(StringInfo buf)
+{
+	GrEstimate	e;
+
+	e.value = pq_getmsgfloat8(buf);
+	e.variance = pq_getmsgfloat8(buf);
+	e.df = pq_getmsgfloat8(buf);
+	return e;
+}
+
+bytea *
+gr_past_encode(const Past *past)
+{
+	StringInfoData buf;
+
+	pq_begintypsend(&buf);
+	pq_sendbyte(&buf, PAST_VERSION);
+	pq_sendfloat8(&buf, past->srm_p);
+	pq_sendint32(&buf, past->nlooks);
+	for (int i = 0; i < past->nlooks; i++)
+		pq_sendfloat8(&buf, past->fraction[i]);
+	pq_sendint32(&buf, past->nresults);
+	for (int i = 0; i < past->nresults; i++)
+	{
+		const PastResult *r = &past->results[i];
+
+		pq_sendstring(&buf, r->variant);
+		pq_sendstring(&buf, r->metric);
+		pq_sendbyte(&buf, r->breached);
+		pq_sendint64(&buf, r->fingerprint);
+		for (int k = 0; k < GR_TEST_KINDS; k++)
+		{
+			const GrPast *t = &r->test[k];
+
+			pq_sendbyte(&buf, t->known);
+			pq_sendfloat8(&buf, t->p);
+			send_estimate(&buf, &t->treatment);
+			send_estimate(&buf, &t->control);
+			pq_sendint32(&buf, t->at.look);
+			pq_sendfloat8(&buf, t->at.n);
+			pq_sendfloat8(&buf, t->at.df);
+			pq_sendfloat8(&buf, t->at.alpha);
+		}
+	}
+	return pq_endtypsend(&buf);
+}
+
+/* A count of things of at least "size" bytes each, of which there is that much left. */
+static int
+get_count(StringInfo buf, int size)
+{
+	int			n = (int) pq_getmsgint(buf, 4);
+
+	if (n < 0 || n > (buf->len - buf->cursor) / size)
+		refuse_bytes();
+	return n;
+}
+
+Past *
+gr_past_decode(const bytea *bytes)
+{
+	Past	   *past = palloc0(sizeof(Past));
+	StringInfoData buf;
+
+	buf.data = (char *) VARDATA_ANY(bytes);
+	buf.len = buf.maxlen = VARSIZE_ANY_EXHDR(bytes);
+	buf.cursor = 0;
+	if (pq_getmsgbyte(&buf) != PAST_VERSION)
+		refuse_bytes();
+	past->srm_p = pq_getmsgfloat8(&buf);
+	past->nlooks = get_count(&buf, 8);
+	past->fraction = palloc(sizeof(double) * Max(past->nlooks, 1));
+	for (int i = 0; i < past->nlooks; i++)
+		past->fraction[i] = pq_getmsgfloat8(&buf);
+	past->nresults = get_count(&buf, 11);
+	past->results = palloc0(sizeof(PastResult) * Max(past->nresults, 1));
+	for (int i = 0; i < past->nresults; i++)
+	{
+		PastResult *r = &past->results[i];
+
+		r->variant = pstrdup(pq_getmsgstring(&buf));
+		r->metric = pstrdup(pq_getmsgstring(&buf));
+		r->breached = pq_getmsgbyte(&buf);
+		r->fingerprint = pq_getmsgint64(&buf);
+		for (int k = 0; k < GR_TEST_KINDS; k++)
+		{
+			GrPast	   *t = &r->test[k];
+
+			t->known = pq_getmsgbyte(&buf);
+			t->p = pq_getmsgfloat8(&buf);
+			t->treatment = get_estimate(&buf);
+			t->control = get_estimate(&buf);
+			t->at.look = (int) pq_getmsgint(&buf, 4);
+			t->at.n = pq_getmsgfloat8(&buf);
+			t->at.df = pq_getmsgfloat8(&buf);
+			t->at.alpha = pq_getmsgfloat8(&buf);
+		}
+	}
+	if (buf.cursor != buf.len)
+		refuse_bytes();
+	return past;
+}
+
+void
+gr_input_store(const Evaluation *v, const char *schema, int64 check_id, TimestampTz checked_at,
+			   const char *snapshot)
+{
+	const Experiment *e = v->e;
+	Datum	   *metrics = palloc(sizeof(Datum) * Max(e->nrules, 1));
+	Datum	   *fingerprints = palloc(sizeof(Datum) * Max(e->nrules, 1));
+	const Oid	types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, BOOLOID, TEXTOID,
+	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID};
+	Datum		values[lengthof(types)];
+
+	for (int i = 0; i < e->nrules; i++)
+	{
+		metrics[i] = Int32GetDatum(e->rules[i].metric);
+		fingerprints[i] = Int64GetDatum(e->rules[i].fingerprint);
+	}
+	values[0] = Int64GetDatum(check_id);
+	values[1] = CStringGetTextDatum(e->id);
+	values[2] = Int32GetDatum(e->plan_version);
+	values[3] = TimestampTzGetDatum(checked_at);
+	values[4] = CStringGetTextDatum(e->state);
+	values[5] = BoolGetDatum(e->ended);
+	values[6] = CStringGetTextDatum(snapshot);
+	values[7] = CStringGetTextDatum(gr_spec_print(v->plan->spec));
+	values[8] = PointerGetDatum(construct_array(metrics, e->nrules, INT4OID, 4, true, TYPALIGN_INT));
+	values[9] = PointerGetDatum(construct_array(fingerprints, e->nrules, INT8OID, 8,
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[10] = PointerGetDatum(gr_collection_encode(v->c));
+	values[11] = PointerGetDatum(gr_past_encode(v->past));
+	if (SPI_execute_with_args(psprintf("INSERT INTO %s.guardrail_check_input (check_id, experiment_id, plan_version,"
+									   " checked_at, state, ended, snapshot, spec, metrics, fingerprints, collection, past,"
+									   " extension_version) SELECT $1, $2, $3, $4, $5, $6, $7::pg_catalog.pg_snapshot, $8, $9,"
+									   " $10, $11, $12, x.extversion FROM pg_catalog.pg_extension x"
+									   " WHERE x.extname = 'guardrail'", schema),
+							  lengthof(types), (Oid *) types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not insert into guardrail_check_input");
+}

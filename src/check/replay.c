@@ -1,0 +1,225 @@
+/*
+ * replay.c
+ *	  guardrail_replay: decide a recorded check again, from what it stored.
+ *
+ * The plan comes from guardrail_plan, the summaries and the past from
+ * guardrail_check_input; neither the events nor the present rows are looked at.
+ */
+#include "check/input.h"
+#include "check/plan.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+
+PG_FUNCTION_INFO_V1(guardrail_replay);
+
+/* The n-th column of the only row, not NULL. */
+static Datum
+column(int n)
+{
+	bool		null;
+	Datum		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, n, &null);
+
+	if (null)
+		elog(ERROR, "column %d of guardrail_check_input is NULL", n);
+	return d;
+}
+
+/* The numbers that the check stored for each rule. */
+static void
+number_rules(Experiment *e, ArrayType *metrics, ArrayType *fingerprints, int nmetrics)
+{
+	if (ARR_NDIM(metrics) > 1 || ARR_NDIM(fingerprints) > 1 ||
+		ArrayGetNItems(ARR_NDIM(metrics), ARR_DIMS(metrics)) != e->nrules ||
+		ArrayGetNItems(ARR_NDIM(fingerprints), ARR_DIMS(fingerprints)) != e->nrules ||
+		ARR_HASNULL(metrics) || ARR_HASNULL(fingerprints))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored inputs of experiment \"%s\" do not fit version %d of its plan",
+						e->id, e->plan_version)));
+	for (int i = 0; i < e->nrules; i++)
+	{
+		e->rules[i].metric = ((int32 *) ARR_DATA_PTR(metrics))[i];
+		e->rules[i].fingerprint = ((int64 *) ARR_DATA_PTR(fingerprints))[i];
+		if (e->rules[i].metric < 0 || e->rules[i].metric >= nmetrics)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("stored inputs of experiment \"%s\" name a metric that is not there", e->id)));
+	}
+}
+
+static void
+refuse_missing(const char *schema, const char *check_id)
+{
+	const char *args[] = {check_id};
+	char	   *error;
+
+	gr_spi_query(psprintf("SELECT COALESCE(error, reason) FROM %s.guardrail_check_log"
+						  " WHERE check_id = $1::bigint LIMIT 1", schema), true, 1, args);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("there is no check %s", check_id),
+				 errhint("Checks are numbered in guardrail_check_log; guardrail_prune() removes old ones.")));
+	error = gr_spi_text(0, 1);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("check %s has no stored inputs to decide from again", check_id),
+			 errdetail_internal("%s", error),
+			 errhint("A check that failed, or found the plan changed, decided nothing; "
+					 "checks of version 0.1.0 stored nothing.")));
+}
+
+/* Read the inputs and decide. */
+static Evaluation *
+replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
+{
+	const char *args[] = {psprintf(INT64_FORMAT, check_id)};
+	Evaluation *v = palloc0(sizeof(Evaluation));
+	char	   *id,
+			   *state,
+			   *spec;
+	int			plan_version;
+	bool		ended;
+	ArrayType  *metrics,
+			   *fingerprints;
+	bytea	   *collection,
+			   *past;
+	char	   *note;
+
+	gr_spi_query(psprintf("SELECT experiment_id, plan_version, state, ended, spec, metrics, fingerprints,"
+						  " collection, past FROM %s.guardrail_check_input WHERE check_id = $1::bigint", schema),
+				 true, 1, args);
+	if (SPI_processed == 0)
+		refuse_missing(schema, args[0]);
+	id = gr_spi_text(0, 1);
+	plan_version = DatumGetInt32(column(2));
+	state = gr_spi_text(0, 3);
+	ended = gr_spi_bool(0, 4);
+	spec = gr_spi_text(0, 5);
+	metrics = DatumGetArrayTypePCopy(column(6));
+	fingerprints = DatumGetArrayTypePCopy(column(7));
+	collection = DatumGetByteaPCopy(column(8));
+	past = DatumGetByteaPCopy(column(9));
+
+	v->e = gr_experiment_load_plan(schema, id, plan_version, CurrentMemoryContext);
+	v->e->state = state;
+	v->e->ended = ended;
+	v->e->function = fcinfo->flinfo->fn_oid;
+	v->plan = palloc0(sizeof(ScanPlan));
+	v->plan->spec = gr_spec_parse(spec);
+	number_rules(v->e, metrics, fingerprints, v->plan->spec->nmetrics);
+	v->c = gr_collection_decode(collection, v->plan->spec);
+	v->past = gr_past_decode(past);
+	gr_plan_note(schema, v->e, CurrentMemoryContext, &note);
+	v->test.plan_note = note;
+	gr_evaluation_decide(v, NULL);
+	return v;
+}
+
+/* A value as text tells every bit of a number but the sign of a zero. */
+static char *
+shown(Datum value, bool null, Oid type)
+{
+	Oid			output;
+	bool		varlena;
+
+	if (null)
+		return "NULL";
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+/* Add what a recorded row, the only one read, says otherwise. */
+static void
+compare_row(StringInfo out, const char *what, const RowColumn *columns, int n,
+			const Datum *values, const bool *nulls)
+{
+	if (SPI_processed != 1)
+	{
+		appendStringInfo(out, "%s%s: not recorded", out->len ? "; " : "", what);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		bool		null;
+		Datum		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &null);
+		char	   *recorded = shown(d, null, columns[i].type);
+		char	   *replayed = shown(values[i], nulls[i], columns[i].type);
+
+		if (strcmp(recorded, replayed) != 0)
+			appendStringInfo(out, "%s%s: %s is %s, recorded %s", out->len ? "; " : "", what,
+							 columns[i].name, replayed, recorded);
+	}
+}
+
+static char *
+column_list(const RowColumn *columns, int n)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", columns[i].name);
+	return buf.data;
+}
+
+/* Everything of one arm that the log says otherwise. */
+static void
+compare_arm(const Evaluation *v, const char *schema, int64 check_id, int arm, StringInfo out)
+{
+	const char *args[] = {psprintf(INT64_FORMAT, check_id), v->arms[arm].name, NULL};
+	Datum		values[GR_MAX_ROW];
+	bool		nulls[GR_MAX_ROW];
+
+	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_check_log WHERE check_id = $1::bigint AND variant = $2",
+						  column_list(gr_verdict_columns, gr_verdict_ncolumns), schema), true, 2, args);
+	gr_verdict_row(v, arm, values, nulls);
+	compare_row(out, "verdict", gr_verdict_columns, gr_verdict_ncolumns, values, nulls);
+	for (int k = 0; k < v->e->nrules; k++)
+	{
+		args[2] = v->e->rules[k].rule.metric;
+		gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_result_log WHERE check_id = $1::bigint AND variant = $2"
+							  " AND metric = $3", column_list(gr_result_columns, gr_result_ncolumns), schema),
+					 true, 3, args);
+		gr_result_row(v, arm, k, values, nulls);
+		compare_row(out, args[2], gr_result_columns, gr_result_ncolumns, values, nulls);
+	}
+}
+
+/* guardrail_replay(check_id) */
+Datum
+guardrail_replay(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	char	   *schema = gr_schema_of(fcinfo);
+	int64		check_id = gr_arg_int(fcinfo, 0, "check_id", PG_INT64_MIN, PG_INT64_MAX);
+	int			level = NewGUCNestLevel();
+	Evaluation *v;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	(void) set_config_option("extra_float_digits", "1", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	v = replay(fcinfo, schema, check_id);
+	for (int a = 0; a < v->narms; a++)
+	{
+		Datum		values[GR_MAX_ROW];
+		bool		nulls[GR_MAX_ROW];
+		StringInfoData differences;
+
+		initStringInfo(&differences);
+		compare_arm(v, schema, check_id, a, &differences);
+		gr_verdict_row(v, a, values, nulls);
+		values[gr_verdict_ncolumns] = BoolGetDatum(differences.len == 0);
+		nulls[gr_verdict_ncolumns] = false;
+		values[gr_verdict_ncolumns + 1] = CStringGetTextDatum(differences.data);
+		nulls[gr_verdict_ncolumns + 1] = (differences.len == 0);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	AtEOXact_GUC(false, level);
+	SPI_finish();
+	return (Datum) 0;
+}
