@@ -4,6 +4,7 @@
 -- Copyright (C) 2026 the guardrail developers. GPL-3.0-or-later.
 
 COMMENT ON FUNCTION guardrail_launch(text) IS 'set a draft running: checks its plan whole, registers it in guardrail_plan, and freezes it';
+COMMENT ON COLUMN guardrail_experiment.cursor_column IS 'an ever-growing column (identity, or time of arrival): checks read only the events after the last check';
 
 -- what a check needs of earlier ones must not cost more with each of them
 DROP INDEX guardrail_result_log_experiment;

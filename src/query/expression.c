@@ -87,7 +87,7 @@ refuse(bool found, const char *what)
 
 /* The statement that has the expression as its only column. */
 static Query *
-query_of(Oid events, const char *text)
+analyse(Oid events, const char *text)
 {
 	char	   *sql = psprintf("SELECT (\n%s\n) FROM %s", text, gr_relation_name(events));
 	List	   *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
@@ -118,19 +118,19 @@ List *
 gr_expression_functions(Oid events, const char *text, List *functions)
 {
 	require_one_expression(text);
-	(void) walk_functions((Node *) query_of(events, text)->targetList, &functions);
+	(void) walk_functions((Node *) analyse(events, text)->targetList, &functions);
 	return functions;
 }
 
-/* The expression, analysed, after the refusals that query.h speaks of. */
+/* The expression, after the refusals that query.h speaks of. */
 static Node *
-analyse(Oid events, const char *text)
+one_expression(Oid events, const char *text)
 {
 	Query	   *query;
 	Node	   *expression;
 
 	require_one_expression(text);
-	query = query_of(events, text);
+	query = analyse(events, text);
 	refuse(query->hasAggs, "an aggregate");
 	refuse(query->hasWindowFuncs, "a window function");
 	refuse(query->hasTargetSRFs, "a set-returning function");
@@ -143,7 +143,7 @@ analyse(Oid events, const char *text)
 Oid
 gr_expression_type(Oid events, const char *text)
 {
-	return exprType(analyse(events, text));
+	return exprType(one_expression(events, text));
 }
 
 static bool
@@ -177,7 +177,7 @@ clock_walker(Node *node, void *context)
 bool
 gr_expression_reads_clock(Oid events, const char *text)
 {
-	return clock_walker(analyse(events, text), NULL);
+	return clock_walker(one_expression(events, text), NULL);
 }
 
 void

@@ -85,7 +85,10 @@ CREATE FUNCTION plan(id text, relation regclass, cursor name, unit name, arms js
     ('p95', 'guardrail', 'quantile', 'ms', NULL, NULL, 'sum', 0.95, 'events', NULL, NULL, NULL), ('p50', 'guardrail', 'quantile', 'revenue', NULL, 'flag', 'sum', 0.5, 'events', NULL, NULL, NULL), ('p90 of users', 'guardrail', 'quantile', 'points', NULL, NULL, 'sum', 0.9, 'units', NULL, NULL, NULL)) AS m;
   SELECT guardrail_launch(id) $$;
 SELECT add_events(1, 2000, 700);
+SET client_min_messages = error;
 SELECT plan('table', 'ev', 'id', 'u_bigint'), plan('partitioned', 'ev_parts', 'id', 'u_text'), plan('text', 'ev', 'id', 'u_text', NULL), plan('uuid', 'ev', 'id', 'u_uuid'), plan('numeric', 'ev', 'id', 'u_numeric'), plan('time', 'ev', 'at', 'u_bigint'), plan('local', 'ev', 'local', 'u_bigint');
+
+SET client_min_messages = warning;
 
 -- how live answers with and without slices differ
 CREATE TABLE worst (how text, experiment_id text, differences bigint);
@@ -162,11 +165,12 @@ SELECT * FROM worst WHERE differences > 0;
 TRUNCATE worst;
 SELECT x.experiment_id, count(a.what) AS differences FROM guardrail_experiment x LEFT JOIN LATERAL guardrail_audit(x.experiment_id) a ON true GROUP BY 1 ORDER BY 1;
 -- of sums alone, without quantiles of events: slices are mended one by one
-DELETE FROM guardrail_experiment WHERE experiment_id IN ('text', 'uuid', 'numeric', 'time', 'local', 'partitioned');
 CREATE TABLE sums (id bigint PRIMARY KEY, user_id int, variant text, x int);
 INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, min_units) VALUES ('sums', 'sums', NULL, 'id', 2);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('sums', 'x', 'primary', 'mean', 'x', 'lower', 'difference', 0);
+SET client_min_messages = error;
 SELECT guardrail_launch('sums');
+SET client_min_messages = warning;
 INSERT INTO sums SELECT 10 * i, i % 500, CASE WHEN i % 2 = 0 THEN 'control' ELSE 'treatment' END, i FROM generate_series(1, 1000) i;
 CALL guardrail_check('sums');
 INSERT INTO sums SELECT 10 * i, i % 200, CASE WHEN i % 2 = 0 THEN 'control' ELSE 'treatment' END, i FROM generate_series(1001, 1200) i;
@@ -211,12 +215,15 @@ SELECT * FROM worst;
 
 SELECT count(*) AS slices FROM guardrail_slice WHERE experiment_id = 'sums' AND part = 0;
 SET client_min_messages = notice;
-ALTER TABLE sums RENAME TO summed;
+SELECT guardrail_amend('sums', 'x was in pence', '{"rules": {"x": {"value": "x / 100.0"}}}');
 SELECT * FROM guardrail_audit('sums');
 CALL guardrail_check('sums');
-ALTER TABLE summed RENAME TO sums;
+SELECT guardrail_amend('sums', 'it was not', '{"rules": {"x": {"value": "x"}}}');
 SET client_min_messages = warning;
+SELECT compare('another plan, live', 'sums');
 CALL guardrail_check('sums');
+SELECT compare('another plan', 'sums');
+SELECT * FROM worst WHERE how LIKE 'another plan%';
 -- switched off, nothing is stored and all is read
 SET guardrail.use_slices = off;
 INSERT INTO sums SELECT i, i, CASE WHEN i % 2 = 0 THEN 'control' ELSE 'treatment' END, i FROM generate_series(51, 60) i;
@@ -234,12 +241,10 @@ CALL guardrail_check('sums');
 SELECT error, units_control + units_treatment AS units FROM guardrail_verdict WHERE experiment_id = 'sums';
 
 SELECT guardrail_explain('sums') ~ 'not run again: it reads those with a greater id' AS explained;
--- an experiment of another name keeps its slices; one with too many expressions has none, and says so
-UPDATE guardrail_experiment SET experiment_id = 'renamed' WHERE experiment_id = 'sums';
-SELECT experiment_id, count(*) AS parts FROM guardrail_slice WHERE experiment_id <> 'table' GROUP BY 1;
-UPDATE guardrail_experiment SET experiment_id = 'sums' WHERE experiment_id = 'renamed';
+-- too many expressions: none is stored, and the check says so
 INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column) VALUES ('wide', 'sums', NULL, 'id');
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, filter, worse, limit_kind, limit_value) SELECT 'wide', 'm' || i, CASE i WHEN 1 THEN 'primary' ELSE 'secondary' END, 'mean', 'x + ' || i, 'x > ' || i, 'higher', 'difference', 0 FROM generate_series(1, 60) i;
+SET client_min_messages = error;
 SELECT guardrail_launch('wide');
 SET client_min_messages = notice;
 CALL guardrail_check('wide');
@@ -255,11 +260,16 @@ SELECT message('SELECT guardrail_rebuild(''sums'')'), message('SELECT * FROM gua
 SELECT message('SELECT guardrail_status(''sums'')');
 RESET ROLE;
 SELECT f, message(f) FROM unnest(ARRAY['SELECT guardrail_rebuild(NULL)', 'SELECT guardrail_rebuild(''none'')', 'SELECT guardrail_rebuild(''sums'', ''x'')', 'SELECT guardrail_audit(NULL)']) f;
-UPDATE guardrail_experiment SET cursor_column = NULL WHERE experiment_id = 'sums';
-SELECT message('SELECT guardrail_rebuild(''sums'')'), message('SELECT guardrail_audit(''sums'')');
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column) VALUES ('plain', 'sums', NULL);
+SELECT message('SELECT guardrail_rebuild(''plain'')'), message('SELECT guardrail_audit(''plain'')');
 -- what is stored goes with the experiment
-DELETE FROM guardrail_experiment;
-SELECT (SELECT count(*) FROM guardrail_slice) + (SELECT count(*) FROM guardrail_watermark) AS left_behind;
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column) VALUES ('draft', 'sums', NULL, 'id');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('draft', 'x', 'primary', 'mean', 'x', 'lower', 'difference', 0);
+SELECT guardrail_rebuild('draft'), (SELECT count(*) FROM guardrail_slice WHERE experiment_id = 'draft') AS before;
+UPDATE guardrail_experiment SET experiment_id = 'renamed' WHERE experiment_id = 'draft';
+SELECT count(*) AS renamed FROM guardrail_slice WHERE experiment_id = 'renamed';
+DELETE FROM guardrail_experiment WHERE experiment_id = 'renamed';
+SELECT (SELECT count(*) FROM guardrail_slice WHERE experiment_id = 'renamed') + (SELECT count(*) FROM guardrail_watermark WHERE experiment_id = 'renamed') AS left_behind;
 
 REVOKE ALL ON SCHEMA slice_test FROM slice_stranger;
 REVOKE ALL ON guardrail_experiment, guardrail_rule, sums FROM slice_stranger;
