@@ -4,6 +4,7 @@
 #   make install         install into that server
 #   make installcheck    regress and isolation tests against a running server
 #   make WERROR=1        warnings are errors
+#   make bench           measure, on a cluster of its own (SCALE=10, RUNS=5)
 
 EXTENSION = guardrail
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
@@ -49,3 +50,8 @@ $(EXTENSION)--0.1.0--0.2.0.sql: sql/upgrade/0.1.0--0.2.0.sql $(filter-out $(SQL_
 	cat $^ > $@
 
 $(OBJS): $(ALL_HEADERS) Makefile
+
+# how long a check takes, beside other ways to get its numbers; see test/bench/run
+.PHONY: bench
+bench:
+	test/bench/run

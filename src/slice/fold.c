@@ -176,7 +176,7 @@ fold_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
 	to = gr_entry(f->block->flat->entries, f->s->entry_size, f->block->flat->n++);
 	memcpy(to, base ? base : tail, f->s->entry_size);
 	if (base && tail)
-		gr_units_add_entry(f->s->spec, to, tail);
+		gr_entry_add(f->s->spec, to, tail, tail->arm);
 	if (f->block->flat->n == BLOCK_UNITS)
 		flush_block(f);
 }
@@ -224,7 +224,7 @@ keep_values(void *arg, UnitEntry *base, const UnitEntry *tail)
 	double		x[GR_MAX_DIM];
 
 	if (base && tail)
-		gr_units_add_entry(spec, base, tail);
+		gr_entry_add(spec, base, tail, tail->arm);
 	if (e->arm < 0 || !v->fits)
 		return;
 	for (int m = 0; m < spec->nmetrics; m++)

@@ -80,7 +80,7 @@ take_unit(const Stored *s, Reader *readers, int *n, uint64 hash, UnitEntry *base
 		if (first)
 			memcpy(base, e, s->entry_size);
 		else
-			gr_units_add_entry(s->spec, base, e);
+			gr_entry_add(s->spec, base, e, e->arm);
 		first = false;
 		readers[k].i++;
 		if (readers[k].i == readers[k].n && !fill(s, &readers[k]))
@@ -159,7 +159,7 @@ write_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
 
 	memcpy(to, base ? base : tail, w->s->entry_size);
 	if (base && tail)
-		gr_units_add_entry(w->s->spec, to, tail);
+		gr_entry_add(w->s->spec, to, tail, tail->arm);
 	if (w->n == w->capacity)
 		write_part(w);
 }

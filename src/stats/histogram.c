@@ -13,17 +13,21 @@
 #include <string.h>
 
 #define DROPPED_BITS 42
+#define SIGN_BIT (UINT64_C(1) << 63)
+#define LARGEST UINT64_C(0x7fefffffffffffff)	/* DBL_MAX */
 
 int32_t
 gr_bin(double x)
 {
-	double		magnitude = fmin(fabs(x), DBL_MAX);
 	uint64_t	bits;
 	int32_t		bin;
 
 	if (x == 0.0 || isnan(x))
 		return 0;
-	memcpy(&bits, &magnitude, sizeof(bits));
+	memcpy(&bits, &x, sizeof(bits));
+	bits &= ~SIGN_BIT;
+	if (bits > LARGEST)
+		bits = LARGEST;
 	bin = (int32_t) (bits >> DROPPED_BITS) + 1;
 	return x < 0.0 ? -bin : bin;
 }

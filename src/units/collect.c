@@ -36,6 +36,7 @@ typedef struct Input
 	bool		arm_is_text;
 	Datum		last_arm_datum; /* by-value variants: the last one seen */
 	int			last_arm;		/* -1: none yet */
+	int16		likely_arm[256];	/* of names like this; -1: none yet */
 	UnitHash	unit;
 	Oid		   *column_type;	/* base types */
 } Input;
@@ -81,6 +82,7 @@ make_input(FunctionCallInfo fcinfo, const CollectSpec *spec)
 	input->arm_type = argument_type(fcinfo, 4);
 	input->arm_is_text = input->arm_type == TEXTOID || input->arm_type == VARCHAROID;
 	input->last_arm = -1;
+	memset(input->likely_arm, -1, sizeof(input->likely_arm));
 	if (!input->arm_is_text && !get_typbyval(input->arm_type))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -152,6 +154,22 @@ make_state(FunctionCallInfo fcinfo, MemoryContext context)
 	return state;
 }
 
+/*
+ * The arm of that name.  Arms come at random, so that comparing with one after
+ * the other would be mispredicted: what names look like leads to the arm.
+ */
+static int
+find_named_arm(State *state, const char *name, int len)
+{
+	int16	   *likely = state->input->likely_arm;
+
+	if (len > 0)
+		likely += (uint8) (len + 7 * name[0] + 31 * name[len - 1]);
+	if (*likely < 0 || !gr_units_is_arm(state->units, *likely, name, len))
+		*likely = gr_units_arm(state->units, name, len);
+	return *likely;
+}
+
 /* The row's arm; negative when it has none that is known. */
 static int
 find_arm(State *state, Datum variant)
@@ -162,14 +180,8 @@ find_arm(State *state, Datum variant)
 	if (input->arm_is_text)
 	{
 		struct varlena *v = PG_DETOAST_DATUM_PACKED(variant);
-		const char *name = VARDATA_ANY(v);
-		int			len = VARSIZE_ANY_EXHDR(v);
-		int			last = input->last_arm;
 
-		if (last >= 0 && strncmp(u->arm_name[last], name, len) == 0 &&
-			u->arm_name[last][len] == '\0')
-			return last;
-		return input->last_arm = gr_units_arm(u, name, len);
+		return find_named_arm(state, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
 	}
 	if (input->last_arm < 0 || variant != input->last_arm_datum)
 	{
@@ -197,7 +209,7 @@ read_row(FunctionCallInfo fcinfo, State *state, RowCounts *counts, int batch,
 	const CollectSpec *spec = state->units->spec;
 	int			arg = FIRST_COLUMN;
 
-	for (int k = 0; k < spec->ncolumns; k++)
+	for (int k = 0; k < spec->ncolumns; k++, value += GR_BUFFERED_ROWS)
 	{
 		bool		null = PG_ARGISNULL(arg);
 		Datum		datum = PG_GETARG_DATUM(arg);
@@ -209,7 +221,7 @@ read_row(FunctionCallInfo fcinfo, State *state, RowCounts *counts, int batch,
 			passes = !PG_ARGISNULL(arg) && PG_GETARG_BOOL(arg);
 			arg++;
 		}
-		value[k] = NAN;
+		*value = NAN;
 		if (!passes)
 			continue;
 		if (null)
@@ -217,11 +229,11 @@ read_row(FunctionCallInfo fcinfo, State *state, RowCounts *counts, int batch,
 			counts->nulls[k * GR_BATCHES + batch]++;
 			continue;
 		}
-		value[k] = gr_number(datum, state->input->column_type[k]);
-		if (!isfinite(value[k]))
+		*value = gr_number(datum, state->input->column_type[k]);
+		if (!isfinite(*value))
 		{
 			counts->nonfinite[k * GR_BATCHES + batch]++;
-			value[k] = NAN;
+			*value = NAN;
 		}
 	}
 }
@@ -229,7 +241,6 @@ read_row(FunctionCallInfo fcinfo, State *state, RowCounts *counts, int batch,
 Datum
 guardrail_collect_add(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
 	State	   *state;
 	Units	   *u;
 	int			arm;
@@ -237,7 +248,7 @@ guardrail_collect_add(PG_FUNCTION_ARGS)
 
 	if (PG_NARGS() < FIRST_COLUMN)
 		elog(ERROR, "guardrail_collect has too few arguments");
-	state = PG_ARGISNULL(0) ? make_state(fcinfo, context) :
+	state = PG_ARGISNULL(0) ? make_state(fcinfo, aggregate_context(fcinfo)) :
 		(State *) PG_GETARG_POINTER(0);
 	u = state->units;
 	if (PG_ARGISNULL(5))
@@ -263,25 +274,18 @@ guardrail_collect_combine(PG_FUNCTION_ARGS)
 {
 	State	   *a = PG_ARGISNULL(0) ? NULL : (State *) PG_GETARG_POINTER(0);
 	State	   *b = PG_ARGISNULL(1) ? NULL : (State *) PG_GETARG_POINTER(1);
-	MemoryContext context = aggregate_context(fcinfo);
 
+	(void) aggregate_context(fcinfo);
 	if (b == NULL)
 	{
 		if (a == NULL)
 			PG_RETURN_NULL();
 		PG_RETURN_POINTER(a);
 	}
+	/* received states live as long as the aggregate does */
 	if (a == NULL)
-	{
-		/* an empty state, so that argument 1 is never what is kept */
-		MemoryContext old = MemoryContextSwitchTo(context);
-
-		a = palloc0(sizeof(State));
-		a->units = gr_units_make(context, gr_spec_parse(gr_spec_print(b->units->spec)),
-								 b->units->limit);
-		MemoryContextSwitchTo(old);
-	}
-	gr_units_merge(a->units, b->units);
+		PG_RETURN_POINTER(b);
+	gr_units_combine(a->units, b->units);
 	PG_RETURN_POINTER(a);
 }
 
@@ -295,12 +299,10 @@ guardrail_collect_serialize(PG_FUNCTION_ARGS)
 Datum
 guardrail_collect_deserialize(PG_FUNCTION_ARGS)
 {
-	State	   *state;
+	MemoryContext context = aggregate_context(fcinfo);
+	State	   *state = MemoryContextAllocZero(context, sizeof(State));
 
-	(void) aggregate_context(fcinfo);
-	/* short-lived: combine copies what it keeps */
-	state = palloc0(sizeof(State));
-	state->units = gr_units_deserialize(CurrentMemoryContext, PG_GETARG_BYTEA_PP(0));
+	state->units = gr_units_deserialize(context, PG_GETARG_BYTEA_PP(0));
 	PG_RETURN_POINTER(state);
 }
 

@@ -7,11 +7,37 @@
 
 #include "guardrail.h"
 
+#include "catalog/pg_type.h"
+
 /* Types a value may have. */
 extern bool gr_is_number_type(Oid type);
 
-/* Its value as a double; numeric beyond double's range is an infinity. */
-extern double gr_number(Datum value, Oid basetype);
+/* numeric as a double; an infinity beyond double's range. */
+extern double gr_numeric_number(Datum value);
+
+/* A value of a type that is a number, as a double. */
+static inline double
+gr_number(Datum value, Oid basetype)
+{
+	switch (basetype)
+	{
+		case FLOAT8OID:
+			return DatumGetFloat8(value);
+		case NUMERICOID:
+			return gr_numeric_number(value);
+		case BOOLOID:
+			return DatumGetBool(value) ? 1 : 0;
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case INT8OID:
+			return (double) DatumGetInt64(value);
+		case FLOAT4OID:
+			return DatumGetFloat4(value);
+	}
+	elog(ERROR, "type %u is no number", basetype);
+}
 
 /* How a unit's 64-bit hash is computed, settled once per scan. */
 typedef struct UnitHash

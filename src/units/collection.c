@@ -7,8 +7,10 @@
  */
 #include "units/collection.h"
 
+#include "common/int.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "utils/float.h"
 
 #define COLLECTION_VERSION 1
@@ -60,11 +62,65 @@ gr_collection_arm(Collection *c, const char *name)
 	return NULL;
 }
 
+/* Bins that lie close are added up in a table of so many. */
+#define MAX_POOLED_RANGE (1024 * 1024)
+
+/* The lowest and the highest bin of all batches; false when there is none. */
+static bool
+bins_span(const BinList *batch, int32 *lowest, int32 *highest)
+{
+	*lowest = PG_INT32_MAX;
+	*highest = PG_INT32_MIN;
+	for (int b = 0; b < GR_BATCHES; b++)
+	{
+		if (batch[b].nbins == 0)
+			continue;
+		*lowest = Min(*lowest, batch[b].bins[0].bin);
+		*highest = Max(*highest, batch[b].bins[batch[b].nbins - 1].bin);
+	}
+	return *lowest <= *highest;
+}
+
+static void
+pool_by_counting(MetricData *m, int32 lowest, int32 range)
+{
+	int64	   *count = palloc0(sizeof(int64) * range);
+	int			distinct = 0;
+
+	for (int b = 0; b < GR_BATCHES; b++)
+		for (int i = 0; i < m->batch[b].nbins; i++)
+		{
+			const GrBin *bin = &m->batch[b].bins[i];
+			int64	   *to = &count[bin->bin - lowest];
+
+			distinct += *to == 0;
+			if (pg_add_s64_overflow(*to, bin->count, to))
+				*to = PG_INT64_MAX;
+		}
+	m->pooled.bins = palloc(sizeof(GrBin) * distinct);
+	for (int32 k = 0; k < range; k++)
+	{
+		if (count[k] == 0)
+			continue;
+		m->pooled.bins[m->pooled.nbins].bin = lowest + k;
+		m->pooled.bins[m->pooled.nbins++].count = count[k];
+	}
+	pfree(count);
+}
+
 void
 gr_metric_pool(MetricData *m)
 {
 	BinList		level[GR_BATCHES];
+	int32		lowest,
+				highest;
 
+	m->pooled.nbins = 0;
+	if (bins_span(m->batch, &lowest, &highest) && highest - lowest < MAX_POOLED_RANGE)
+	{
+		pool_by_counting(m, lowest, highest - lowest + 1);
+		return;
+	}
 	/* pairwise, so that each bin is copied log2(batches) times */
 	memcpy(level, m->batch, sizeof(level));
 	for (int n = GR_BATCHES; n > 1; n /= 2)
@@ -86,15 +142,26 @@ gr_metric_pool(MetricData *m)
 	m->pooled = level[0];
 }
 
+/* A bin takes so many bytes. */
+#define SENT_BIN (sizeof(int32) + sizeof(int64))
+
 static void
 send_bins(StringInfo buf, const BinList *list)
 {
+	char	   *to;
+
 	pq_sendint32(buf, list->nbins);
-	for (int i = 0; i < list->nbins; i++)
+	enlargeStringInfo(buf, list->nbins * (int) SENT_BIN);
+	to = buf->data + buf->len;
+	for (int i = 0; i < list->nbins; i++, to += SENT_BIN)
 	{
-		pq_sendint32(buf, list->bins[i].bin);
-		pq_sendint64(buf, list->bins[i].count);
+		uint32		bin = pg_hton32((uint32) list->bins[i].bin);
+		uint64		count = pg_hton64((uint64) list->bins[i].count);
+
+		memcpy(to, &bin, sizeof(bin));
+		memcpy(to + sizeof(bin), &count, sizeof(count));
 	}
+	buf->len += list->nbins * (int) SENT_BIN;
 }
 
 static void
@@ -176,16 +243,24 @@ corrupt(void)
 static void
 receive_bins(StringInfo buf, BinList *list)
 {
+	const char *from;
+
 	list->nbins = (int) pq_getmsgint(buf, 4);
 	if (list->nbins < 0 ||
-		(Size) list->nbins * 12 > (Size) (buf->len - buf->cursor))
+		(Size) list->nbins * SENT_BIN > (Size) (buf->len - buf->cursor))
 		corrupt();
+	from = pq_getmsgbytes(buf, list->nbins * (int) SENT_BIN);
 	list->bins = palloc_extended(sizeof(GrBin) * Max(list->nbins, 1),
 								 MCXT_ALLOC_HUGE);
-	for (int i = 0; i < list->nbins; i++)
+	for (int i = 0; i < list->nbins; i++, from += SENT_BIN)
 	{
-		list->bins[i].bin = (int32) pq_getmsgint(buf, 4);
-		list->bins[i].count = pq_getmsgint64(buf);
+		uint32		bin;
+		uint64		count;
+
+		memcpy(&bin, from, sizeof(bin));
+		memcpy(&count, from + sizeof(bin), sizeof(count));
+		list->bins[i].bin = (int32) pg_ntoh32(bin);
+		list->bins[i].count = (int64) pg_ntoh64(count);
 	}
 	if (!gr_histogram_valid(list->bins, list->nbins))
 		corrupt();

@@ -2,7 +2,8 @@
  * flat.c
  *	  The flat form of a scan's units: merge, send, receive.
  *
- * Two flats are merged in one pass over both, since both ascend by hash.
+ * Two flats are merged in one pass over both, since both ascend by hash.  What
+ * parallel workers send is not merged here but when it is folded (walk.c).
  */
 #include "units/units.h"
 
@@ -10,6 +11,7 @@
 
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "utils/memutils.h"
 
 #define UNITS_VERSION 1
@@ -53,10 +55,10 @@ flat_size(const Units *u, Size nunits, Size nbins)
 }
 
 void
-gr_units_add_entry(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from)
+gr_entry_add(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from, int from_arm)
 {
 	to->events += from->events;
-	if (to->arm != from->arm)
+	if (to->arm != from_arm)
 		to->arm = ARM_CROSSOVER;
 	for (int f = 0; f < spec->nfolds; f++)
 	{
@@ -73,9 +75,9 @@ gr_units_add_entry(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from
 	}
 }
 
-/* Rename b's arms to a's numbers. */
+/* Add b's counts of rows to a's; map: the numbers that b's arms have in a. */
 static void
-map_arms(Units *a, const Units *b, int *map)
+merge_counts(Units *a, const Units *b, int *map)
 {
 	for (int i = 0; i < b->narms; i++)
 	{
@@ -109,33 +111,22 @@ move_bins(FlatList *to, const FlatList *from, uint32 unit, Size *at)
 	*at += n;
 }
 
-void
-gr_units_merge(Units *a, Units *b)
+/* Merge b's units into a's. */
+static void
+merge_flats(Units *a, Units *b, const int *map)
 {
 	MemoryContext old = MemoryContextSwitchTo(a->context);
-	int			map[GR_MAX_ARMS];
 	int			nlists = a->spec->nlists;
 	Size	   *nbins = palloc0(sizeof(Size) * Max(nlists, 1));
 	Size	   *at_a = palloc0(sizeof(Size) * Max(nlists, 1));
 	Size	   *at_b = palloc0(sizeof(Size) * Max(nlists, 1));
-	Size		total = 0;
-	Size		units;
 	uint32		i = 0,
 				j = 0;
 	Flat	   *out;
 
-	gr_units_flatten(a);
-	gr_units_flatten(b);
-	map_arms(a, b, map);
 	for (int k = 0; k < nlists; k++)
-	{
 		nbins[k] = a->flat->lists[k].n + b->flat->lists[k].n;
-		total += nbins[k];
-	}
-	units = (Size) a->flat->n + b->flat->n;
-	a->used = 0;
-	gr_units_charge(a, flat_size(a, Max(a->flat->n, b->flat->n), total));
-	out = flat_alloc(a, (uint32) units, nbins);
+	out = flat_alloc(a, a->flat->n + b->flat->n, nbins);
 	while (i < a->flat->n || j < b->flat->n)
 	{
 		UnitEntry  *to = gr_entry(out->entries, a->entry_size, out->n);
@@ -150,7 +141,7 @@ gr_units_merge(Units *a, Units *b)
 			y->arm = map[y->arm];
 		memcpy(to, take_a ? x : y, a->entry_size);
 		if (take_a && take_b)
-			gr_units_add_entry(a->spec, to, y);
+			gr_entry_add(a->spec, to, y, y->arm);
 		for (int k = 0; k < nlists; k++)
 		{
 			Size		before = out->lists[k].n;
@@ -169,12 +160,136 @@ gr_units_merge(Units *a, Units *b)
 	flat_free(b, b->flat);
 	b->flat = NULL;
 	a->flat = out;
-	a->used = 0;
-	gr_units_charge(a, flat_size(a, out->n, total));
 	pfree(nbins);
 	pfree(at_a);
 	pfree(at_b);
 	MemoryContextSwitchTo(old);
+}
+
+/* Bytes of u's flat, without its parts. */
+static Size
+own_size(const Units *u)
+{
+	Size		nbins = 0;
+
+	for (int k = 0; k < u->spec->nlists; k++)
+		nbins += u->flat->lists[k].n;
+	return flat_size(u, u->flat->n, nbins);
+}
+
+/* Merge all parts into the whole. */
+static void
+merge_parts(Units *u)
+{
+	for (int i = 0; i < u->nparts; i++)
+		merge_flats(u, u->parts[i].units, u->parts[i].arm);
+	u->nparts = 0;
+	u->used = 0;
+	gr_units_charge(u, own_size(u));
+}
+
+void
+gr_units_combine(Units *a, Units *b)
+{
+	UnitsPart  *part;
+
+	gr_units_flatten(a);
+	gr_units_flatten(b);
+	merge_parts(b);
+	if (a->parts == NULL)
+		a->parts = MemoryContextAlloc(a->context, sizeof(UnitsPart));
+	else
+		a->parts = repalloc(a->parts, sizeof(UnitsPart) * (a->nparts + 1));
+	part = &a->parts[a->nparts++];
+	part->units = b;
+	merge_counts(a, b, part->arm);
+	if (a->nparts == 1)
+		a->used = own_size(a);
+	a->used += own_size(b);
+	if (a->used > a->limit)
+		merge_parts(a);
+}
+
+void
+gr_units_merge(Units *a, Units *b)
+{
+	gr_units_combine(a, b);
+	merge_parts(a);
+}
+
+/* ---- bytes: every field in network order, arrays as a whole ---------------- */
+
+static char *
+put_uint32s(char *to, const void *from, Size n)
+{
+	for (Size i = 0; i < n; i++)
+	{
+		uint32		x;
+
+		memcpy(&x, (const char *) from + 4 * i, 4);
+		x = pg_hton32(x);
+		memcpy(to + 4 * i, &x, 4);
+	}
+	return to + 4 * n;
+}
+
+static char *
+put_uint64s(char *to, const void *from, Size n)
+{
+	for (Size i = 0; i < n; i++)
+	{
+		uint64		x;
+
+		memcpy(&x, (const char *) from + 8 * i, 8);
+		x = pg_hton64(x);
+		memcpy(to + 8 * i, &x, 8);
+	}
+	return to + 8 * n;
+}
+
+/* Room for that many bytes at the end of the buffer, which are written there. */
+static char *
+make_room(StringInfo buf, Size size)
+{
+	char	   *to;
+
+	enlargeStringInfo(buf, (int) size);
+	to = buf->data + buf->len;
+	buf->len += (int) size;
+	return to;
+}
+
+static void
+send_entries(StringInfo buf, const Units *u)
+{
+	char	   *to = make_room(buf, u->flat->n * u->entry_size);
+
+	for (uint32 i = 0; i < u->flat->n; i++)
+	{
+		const UnitEntry *e = gr_entry(u->flat->entries, u->entry_size, i);
+
+		to = put_uint64s(to, &e->hash, 1);
+		to = put_uint32s(to, &e->events, 1);
+		to = put_uint32s(to, &e->arm, 1);
+		to = put_uint64s(to, e->slots, u->spec->nslots);
+	}
+}
+
+static void
+receive_entries(StringInfo buf, Units *u)
+{
+	Size		size = u->flat->n * u->entry_size;
+	const char *from = pq_getmsgbytes(buf, (int) size);
+
+	for (uint32 i = 0; i < u->flat->n; i++, from += u->entry_size)
+	{
+		UnitEntry  *e = gr_entry(u->flat->entries, u->entry_size, i);
+
+		put_uint64s((char *) &e->hash, from, 1);
+		put_uint32s((char *) &e->events, from + 8, 1);
+		put_uint32s((char *) &e->arm, from + 12, 1);
+		put_uint64s((char *) e->slots, from + 16, u->spec->nslots);
+	}
 }
 
 static void
@@ -196,17 +311,16 @@ bytea *
 gr_units_serialize(Units *u)
 {
 	StringInfoData buf;
-	Size		bins = 0;
 
 	gr_units_flatten(u);
-	for (int k = 0; k < u->spec->nlists; k++)
-		bins += u->flat->lists[k].n;
+	merge_parts(u);
 	/* a datum ends at 1 GB */
-	if (flat_size(u, u->flat->n, bins) > MaxAllocSize - 1024 * 1024 * 16)
+	if (own_size(u) > MaxAllocSize - 1024 * 1024 * 16)
 		ereport(ERROR,
 				(errcode(GR_ERRCODE_UNITS_MEMORY),
 				 errmsg("units of one process are too many to send")));
 	pq_begintypsend(&buf);
+	enlargeStringInfo(&buf, (int) own_size(u));
 	pq_sendbyte(&buf, UNITS_VERSION);
 	send_text(&buf, gr_spec_print(u->spec));
 	pq_sendint64(&buf, u->limit);
@@ -226,27 +340,15 @@ gr_units_serialize(Units *u)
 		}
 	}
 	pq_sendint32(&buf, u->flat->n);
-	enlargeStringInfo(&buf, flat_size(u, u->flat->n, bins));
-	for (uint32 i = 0; i < u->flat->n; i++)
-	{
-		const UnitEntry *e = gr_entry(u->flat->entries, u->entry_size, i);
-
-		pq_sendint64(&buf, e->hash);
-		pq_sendint32(&buf, e->events);
-		pq_sendint32(&buf, e->arm);
-		for (int k = 0; k < u->spec->nslots; k++)
-			pq_sendfloat8(&buf, e->slots[k]);
-	}
+	send_entries(&buf, u);
 	for (int k = 0; k < u->spec->nlists; k++)
 	{
 		const FlatList *list = &u->flat->lists[k];
 
 		CHECK_FOR_INTERRUPTS();
 		pq_sendint64(&buf, list->n);
-		for (uint32 i = 0; i < u->flat->n; i++)
-			pq_sendint32(&buf, list->count[i]);
-		for (Size i = 0; i < list->n; i++)
-			pq_sendint32(&buf, list->bin[i]);
+		put_uint32s(make_room(&buf, 4 * (Size) u->flat->n), list->count, u->flat->n);
+		put_uint32s(make_room(&buf, 4 * list->n), list->bin, list->n);
 	}
 	return pq_endtypsend(&buf);
 }
@@ -292,16 +394,7 @@ gr_units_deserialize(MemoryContext context, const bytea *bytes)
 	u->flat->n = n;
 	u->flat->entries = palloc_extended(u->entry_size * Max(n, 1), MCXT_ALLOC_HUGE);
 	u->flat->lists = palloc0(sizeof(FlatList) * Max(spec->nlists, 1));
-	for (uint32 i = 0; i < n; i++)
-	{
-		UnitEntry  *e = gr_entry(u->flat->entries, u->entry_size, i);
-
-		e->hash = pq_getmsgint64(&buf);
-		e->events = pq_getmsgint(&buf, 4);
-		e->arm = (int32) pq_getmsgint(&buf, 4);
-		for (int k = 0; k < spec->nslots; k++)
-			e->slots[k] = pq_getmsgfloat8(&buf);
-	}
+	receive_entries(&buf, u);
 	for (int k = 0; k < spec->nlists; k++)
 	{
 		FlatList   *list = &u->flat->lists[k];
@@ -309,10 +402,8 @@ gr_units_deserialize(MemoryContext context, const bytea *bytes)
 		list->n = (Size) pq_getmsgint64(&buf);
 		list->count = palloc_extended(sizeof(uint32) * (Size) Max(n, 1), MCXT_ALLOC_HUGE);
 		list->bin = palloc_extended(sizeof(int32) * Max(list->n, 1), MCXT_ALLOC_HUGE);
-		for (uint32 i = 0; i < n; i++)
-			list->count[i] = pq_getmsgint(&buf, 4);
-		for (Size i = 0; i < list->n; i++)
-			list->bin[i] = (int32) pq_getmsgint(&buf, 4);
+		put_uint32s((char *) list->count, pq_getmsgbytes(&buf, 4 * (int) n), n);
+		put_uint32s((char *) list->bin, pq_getmsgbytes(&buf, (int) (4 * list->n)), list->n);
 	}
 	pq_getmsgend(&buf);
 	MemoryContextSwitchTo(old);

@@ -6,7 +6,7 @@
  * on the number of workers or on the order of rows, and the units of one batch
  * are neighbours: histograms are built batch by batch.
  */
-#include "units/units.h"
+#include "units/walk.h"
 
 #include <math.h>
 
@@ -15,6 +15,12 @@
 
 #include "miscadmin.h"
 #include "utils/float.h"
+
+/* Entries of the table that events are counted in. */
+#define MAX_COUNTS (8 * 1024 * 1024)
+
+/* Events whose places in it are prefetched together. */
+#define COUNTED_AT_ONCE 64
 
 /* Bins of one arm and metric in the batch at hand. */
 typedef struct BinBuffer
@@ -66,16 +72,15 @@ bins_by_sorting(BinBuffer *buffer, BinList *out)
 	}
 }
 
-/* ... counted when they lie close. */
+/* The bins that have been counted, from "lowest" on. */
 static void
-bins_by_counting(const BinBuffer *buffer, int32 lowest, int32 range, BinList *out)
+bins_of_counts(const uint32 *count, int32 lowest, int32 range, BinList *out)
 {
-	int64	   *count = palloc0(sizeof(int64) * range);
 	int			distinct = 0;
 
-	for (Size i = 0; i < buffer->n; i++)
-		distinct += (count[buffer->bin[i] - lowest]++ == 0);
-	out->bins = palloc_extended(sizeof(GrBin) * distinct, MCXT_ALLOC_HUGE);
+	for (int32 k = 0; k < range; k++)
+		distinct += count[k] != 0;
+	out->bins = palloc_extended(sizeof(GrBin) * Max(distinct, 1), MCXT_ALLOC_HUGE);
 	for (int32 k = 0; k < range; k++)
 	{
 		if (count[k] == 0)
@@ -83,24 +88,46 @@ bins_by_counting(const BinBuffer *buffer, int32 lowest, int32 range, BinList *ou
 		out->bins[out->nbins].bin = lowest + k;
 		out->bins[out->nbins++].count = count[k];
 	}
+}
+
+/* ... counted when they lie close. */
+static void
+bins_by_counting(const BinBuffer *buffer, int32 lowest, int32 range, BinList *out)
+{
+	uint32	   *count = palloc0(sizeof(uint32) * range);
+
+	for (Size i = 0; i < buffer->n; i++)
+		count[buffer->bin[i] - lowest]++;
+	bins_of_counts(count, lowest, range, out);
 	pfree(count);
+}
+
+static void
+bins_range(const int32 *bin, Size n, int32 *lowest, int32 *highest)
+{
+	int32		low = PG_INT32_MAX,
+				high = PG_INT32_MIN;
+
+	for (Size i = 0; i < n; i++)
+	{
+		low = Min(low, bin[i]);
+		high = Max(high, bin[i]);
+	}
+	*lowest = low;
+	*highest = high;
 }
 
 /* The histogram of what is buffered, which is empty afterwards. */
 static void
 empty_buffer(BinBuffer *buffer, BinList *out)
 {
-	int32		lowest = PG_INT32_MAX,
-				highest = PG_INT32_MIN;
+	int32		lowest,
+				highest;
 
 	if (buffer->n == 0)
 		return;
-	for (Size i = 0; i < buffer->n; i++)
-	{
-		lowest = Min(lowest, buffer->bin[i]);
-		highest = Max(highest, buffer->bin[i]);
-	}
-	if ((Size) (highest - lowest) < 4 * buffer->n + 4096)
+	bins_range(buffer->bin, buffer->n, &lowest, &highest);
+	if ((Size) (highest - lowest) < 4 * buffer->n + 4096 && buffer->n <= PG_UINT32_MAX)
 		bins_by_counting(buffer, lowest, highest - lowest + 1, out);
 	else
 		bins_by_sorting(buffer, out);
@@ -152,18 +179,19 @@ gr_pooled_cap(const Metric *metric, double *values, Size n)
 }
 
 static double
-pooled_quantile(const Units *u, const Metric *metric, int variable)
+pooled_quantile(Walk *walk, const Metric *metric, int variable)
 {
-	double	   *values = palloc_extended(sizeof(double) * Max(u->flat->n, 1), MCXT_ALLOC_HUGE);
+	double	   *values = palloc_extended(sizeof(double) * Max(gr_walk_start(walk), 1),
+										 MCXT_ALLOC_HUGE);
 	Size		n = 0;
 	double		cap;
+	const UnitEntry *e;
 
-	for (uint32 i = 0; i < u->flat->n; i++)
+	while ((e = gr_walk_next(walk)) != NULL)
 	{
-		const UnitEntry *e = gr_entry(u->flat->entries, u->entry_size, i);
 		double		x[GR_MAX_DIM];
 
-		if (e->arm >= 0 && gr_metric_observe(u->spec, metric, e->slots, x) &&
+		if (e->arm >= 0 && gr_metric_observe(walk->spec, metric, e->slots, x) &&
 			isfinite(x[variable]))
 			values[n++] = x[variable];
 	}
@@ -172,19 +200,19 @@ pooled_quantile(const Units *u, const Metric *metric, int variable)
 	return cap;
 }
 
-/* What each metric is capped at, the same in all arms. */
+/* What each metric is capped at, the same in all arms; caps: known already. */
 static void
-set_caps(const Units *u, Collection *c)
+set_caps(Walk *walk, Collection *c, double (*caps)[2])
 {
 	for (int m = 0; m < c->nmetrics; m++)
 	{
-		const Metric *metric = &u->spec->metrics[m];
+		const Metric *metric = &walk->spec->metrics[m];
 		double		cap[2] = {get_float8_infinity(), get_float8_infinity()};
 
 		if (!isnan(metric->cap_value))
 			cap[0] = metric->cap_value;
 		for (int i = 0; metric->cap_quantile > 0 && i < gr_metric_dim(metric); i++)
-			cap[i] = u->caps ? u->caps[m][i] : pooled_quantile(u, metric, i);
+			cap[i] = caps ? caps[m][i] : pooled_quantile(walk, metric, i);
 		for (int a = 0; a < c->narms; a++)
 			memcpy(c->arms[a].metrics[m].cap, cap, sizeof(cap));
 	}
@@ -192,19 +220,28 @@ set_caps(const Units *u, Collection *c)
 
 /* One unit's observation of one metric. */
 static void
-fold_unit(const CollectSpec *spec, int m, const UnitEntry *e,
-		  const FlatList *list, Size at, uint32 count,
-		  MetricData *data, BinBuffer *buffer)
+fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuffer *buffer)
 {
-	const Metric *metric = &spec->metrics[m];
+	const Metric *metric = &walk->spec->metrics[m];
 	double		x[GR_MAX_DIM];
 
 	if (metric->shape == SHAPE_EVENTS)
-		buffer_bins(buffer, list->bin + at, count);
-	else if (!gr_metric_observe(spec, metric, e->slots, x))
+	{
+		int			k = walk->spec->folds[metric->a].slot;
+
+		for (int i = 0; i < walk->nsources; i++)
+		{
+			const WalkSource *s = &walk->source[i];
+
+			if (s->here && s->lists)
+				buffer_bins(buffer, s->lists[k].bin + s->bin_at[k], s->lists[k].count[s->at]);
+		}
 		return;
-	else if (!gr_metric_has_histogram(metric))
-		fold_moments(spec, metric, e, data, x);
+	}
+	if (!gr_metric_observe(walk->spec, metric, e->slots, x))
+		return;
+	if (!gr_metric_has_histogram(metric))
+		fold_moments(walk->spec, metric, e, data, x);
 	else if (isfinite(x[0]))
 	{
 		int32		bin = gr_bin(x[0]);
@@ -216,7 +253,7 @@ fold_unit(const CollectSpec *spec, int m, const UnitEntry *e,
 }
 
 static void
-empty_buffers(Units *u, Collection *c, BinBuffer *buffers, int batch)
+empty_buffers(Collection *c, BinBuffer *buffers, int batch)
 {
 	CHECK_FOR_INTERRUPTS();
 	for (int a = 0; a < c->narms; a++)
@@ -226,17 +263,126 @@ empty_buffers(Units *u, Collection *c, BinBuffer *buffers, int batch)
 							 &c->arms[a].metrics[m].batch[batch]);
 }
 
+static void
+fold_units(Walk *walk, Collection *c)
+{
+	BinBuffer  *buffers = palloc0(sizeof(BinBuffer) * Max(c->narms * c->nmetrics, 1));
+	int			batch = 0;
+	const UnitEntry *e;
+
+	gr_walk_start(walk);
+	while ((e = gr_walk_next(walk)) != NULL)
+	{
+		ArmData    *arm;
+
+		if (gr_batch_of(e->hash) != batch)
+		{
+			empty_buffers(c, buffers, batch);
+			batch = gr_batch_of(e->hash);
+		}
+		if (e->arm < 0)
+		{
+			c->crossover_units++;
+			continue;
+		}
+		arm = &c->arms[e->arm];
+		arm->units++;
+		arm->events += e->events;
+		for (int m = 0; m < c->nmetrics; m++)
+			fold_unit(walk, m, e, &arm->metrics[m], &buffers[e->arm * c->nmetrics + m]);
+	}
+	empty_buffers(c, buffers, batch);
+}
+
+/* The list of events of a metric of the table's. */
+static const EventList *
+metric_events(const Units *u, int m)
+{
+	return &u->lists[u->spec->folds[u->spec->metrics[m].a].slot];
+}
+
+/*
+ * Can the events be counted as they came, in one table of all arms and batches,
+ * or would that be too large?
+ */
+static bool
+events_can_be_counted(const Units *u)
+{
+	for (int m = 0; m < u->spec->nmetrics; m++)
+	{
+		const EventList *list;
+		int32		lowest,
+					highest;
+
+		if (u->spec->metrics[m].shape != SHAPE_EVENTS)
+			continue;
+		list = metric_events(u, m);
+		if (list->n == 0)
+			continue;
+		bins_range(list->bin, list->n, &lowest, &highest);
+		if (((Size) highest - lowest + 1) * (1 + u->narms * GR_BATCHES) > MAX_COUNTS ||
+			list->n > PG_UINT32_MAX)
+			return false;
+	}
+	return true;
+}
+
+/* A metric of events whose bins are still as they came. */
+static void
+count_events(const Units *u, Collection *c, int m)
+{
+	const EventList *list = metric_events(u, m);
+	int32		lowest,
+				highest;
+	Size		range;
+	uint32	   *count;
+	uint32	  **place;			/* of a unit: where its arm and batch are counted */
+	uint32	   *nowhere;		/* what is left out */
+
+	if (list->n == 0)
+		return;
+	bins_range(list->bin, list->n, &lowest, &highest);
+	range = (Size) highest - lowest + 1;
+	nowhere = palloc0(sizeof(uint32) * range * (1 + c->narms * GR_BATCHES));
+	count = nowhere + range;
+	place = palloc_extended(sizeof(uint32 *) * (Size) u->n, MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < u->n; i++)
+	{
+		const UnitEntry *e = gr_table_entry(u, i);
+
+		place[i] = e->arm < 0 ? nowhere :
+			count + (e->arm * GR_BATCHES + gr_batch_of(e->hash)) * range;
+	}
+	for (Size i = 0; i < list->n; i += COUNTED_AT_ONCE)
+	{
+		Size		n = Min(list->n - i, COUNTED_AT_ONCE);
+		uint32	   *at[COUNTED_AT_ONCE];
+
+		if ((i & 0xfffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		for (Size k = 0; k < n; k++)
+		{
+			at[k] = place[list->unit[i + k]] + (list->bin[i + k] - lowest);
+			gr_prefetch(at[k]);
+		}
+		for (Size k = 0; k < n; k++)
+			(*at[k])++;
+	}
+	for (int a = 0; a < c->narms; a++)
+		for (int b = 0; b < GR_BATCHES; b++)
+			bins_of_counts(count + (a * GR_BATCHES + b) * range, lowest, (int32) range,
+						   &c->arms[a].metrics[m].batch[b]);
+	pfree(place);
+	pfree(nowhere);
+}
+
 Collection *
 gr_units_fold(Units *u)
 {
-	const CollectSpec *spec = u->spec;
-	Collection *c;
-	BinBuffer  *buffers;
-	Size	   *at = palloc0(sizeof(Size) * Max(spec->nlists, 1));
-	int			batch = 0;
+	Collection *c = gr_collection_make(u->spec, u->narms);
+	Walk		walk;
 
-	gr_units_flatten(u);
-	c = gr_collection_make(spec, u->narms);
+	gr_units_flush(u);
 	c->null_unit_rows = u->null_unit_rows;
 	c->unknown_arm_rows = u->unknown_arm_rows;
 	for (int a = 0; a < u->narms; a++)
@@ -244,38 +390,13 @@ gr_units_fold(Units *u)
 		c->arms[a].name = u->arm_name[a];
 		c->arms[a].counts = u->counts[a];
 	}
-	set_caps(u, c);
-	buffers = palloc0(sizeof(BinBuffer) * Max(u->narms * spec->nmetrics, 1));
-	for (uint32 i = 0; i < u->flat->n; i++)
-	{
-		const UnitEntry *e = gr_entry(u->flat->entries, u->entry_size, i);
-		ArmData    *arm = e->arm >= 0 ? &c->arms[e->arm] : NULL;
-
-		if (gr_batch_of(e->hash) != batch)
-		{
-			empty_buffers(u, c, buffers, batch);
-			batch = gr_batch_of(e->hash);
-		}
-		if (arm)
-		{
-			arm->units++;
-			arm->events += e->events;
-		}
-		else
-			c->crossover_units++;
-		for (int m = 0; arm && m < spec->nmetrics; m++)
-		{
-			int			list = spec->folds[spec->metrics[m].a].slot;
-			bool		events = spec->metrics[m].shape == SHAPE_EVENTS;
-
-			fold_unit(spec, m, e, events ? &u->flat->lists[list] : NULL,
-					  events ? at[list] : 0,
-					  events ? u->flat->lists[list].count[i] : 0,
-					  &arm->metrics[m], &buffers[e->arm * spec->nmetrics + m]);
-		}
-		for (int k = 0; k < spec->nlists; k++)
-			at[k] += u->flat->lists[k].count[i];
-	}
-	empty_buffers(u, c, buffers, batch);
+	if (!events_can_be_counted(u))
+		gr_units_flatten(u);
+	for (int m = 0; m < c->nmetrics && !u->flat; m++)
+		if (u->spec->metrics[m].shape == SHAPE_EVENTS)
+			count_events(u, c, m);
+	gr_walk_init(&walk, u);
+	set_caps(&walk, c, u->caps);
+	fold_units(&walk, c);
 	return c;
 }

@@ -38,27 +38,61 @@ gr_is_number_type(Oid type)
 	return false;
 }
 
+/*
+ * numeric to double: where the digits make an integer of at most 2^53, times or
+ * divided by a power of ten that is a double too, one operation rounds as
+ * reading the text would (Clinger 1990).  Everything else, NaN and infinities
+ * included, goes through the server's own conversion.
+ *
+ * The stored form of numeric is private to numeric.c, but fixed by the files of
+ * every cluster: header, weight, digits to the base 10000, the first worth
+ * 10000^weight.
+ */
 double
-gr_number(Datum value, Oid basetype)
+gr_numeric_number(Datum value)
 {
-	switch (basetype)
+	static const double power[] = {1, 1e4, 1e8, 1e12, 1e16, 1e20};
+	struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
+	const char *data = VARDATA_ANY(v);
+	int			size = VARSIZE_ANY_EXHDR(v);
+	uint16		header,
+				digit;
+	int			at = sizeof(uint16);
+	int16		weight;
+	bool		negative;
+	uint64		integer = 0;
+
+	memcpy(&header, data, sizeof(header));
+	if ((header & 0xC000) == 0x8000)	/* the short form: sign, scale, weight in one */
 	{
-		case BOOLOID:
-			return DatumGetBool(value) ? 1 : 0;
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case INT8OID:
-			return (double) DatumGetInt64(value);
-		case FLOAT4OID:
-			return DatumGetFloat4(value);
-		case FLOAT8OID:
-			return DatumGetFloat8(value);
-		case NUMERICOID:
-			return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
+		negative = (header & 0x2000) != 0;
+		weight = (int16) ((header & 0x003F) - (header & 0x0040));
 	}
-	elog(ERROR, "type %u is no number", basetype);
+	else if ((header & 0xC000) != 0xC000)
+	{
+		negative = (header & 0x4000) != 0;
+		memcpy(&weight, data + at, sizeof(weight));
+		at += sizeof(weight);
+	}
+	else
+		at = size + 1;			/* no number */
+	if (at <= size && size - at <= 4 * (int) sizeof(uint16))
+	{
+		for (; at < size; at += sizeof(uint16), weight--)
+		{
+			memcpy(&digit, data + at, sizeof(digit));
+			integer = integer * 10000 + digit;
+		}
+		/* the last digit is worth 10000^(weight + 1) */
+		if (integer <= UINT64CONST(1) << 53 && weight >= -6 && weight <= 4)
+		{
+			double		x = (double) integer;
+
+			x = weight >= -1 ? x * power[weight + 1] : x / power[-weight - 1];
+			return negative ? -x : x;
+		}
+	}
+	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
 }
 
 void

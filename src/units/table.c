@@ -3,9 +3,10 @@
  *	  The hash table of units that a scan fills.
  *
  * Entries lie densely in the order of first sight; an open-addressing index of
- * (tag, entry) finds them.  Rows are buffered in groups of 64: first all their
- * index slots are prefetched, then all their entries, so that cache misses
- * overlap.
+ * (tag, entry) finds them.  No row waits for memory: its index slot is
+ * prefetched when it is buffered, its entry when the buffer is full, and it is
+ * added when the next buffer is full.  By then the buffer is added fold by
+ * fold, in loops without branches that data decides.
  */
 #include "units/units.h"
 
@@ -16,12 +17,6 @@
 
 #define FIRST_UNITS 256
 #define ARM_UNKNOWN (-2)
-
-#if defined(__GNUC__)
-#define prefetch(p) __builtin_prefetch(p)
-#else
-#define prefetch(p) ((void) 0)
-#endif
 
 void
 gr_units_charge(Units *u, Size bytes)
@@ -35,6 +30,36 @@ gr_units_charge(Units *u, Size bytes)
 				 errhint("Raise guardrail.unit_memory.")));
 }
 
+/* Entries start at a line of the cache, wherever the chunk that holds them lies. */
+static void
+resize_entries(Units *u, uint32 capacity)
+{
+	Size		size = u->stride * capacity + GR_CACHE_LINE;
+	Size		before = u->entries - (char *) u->entries_chunk;
+	char	   *chunk;
+
+	if (u->entries_chunk == NULL)
+		chunk = MemoryContextAllocHuge(u->context, size);
+	else
+		chunk = repalloc_huge(u->entries_chunk, size);
+	u->entries_chunk = chunk;
+	u->entries = (char *) TYPEALIGN(GR_CACHE_LINE, chunk);
+	if (u->n > 0 && u->entries != chunk + before)
+		memmove(u->entries, chunk + before, u->stride * u->n);
+	u->capacity = capacity;
+}
+
+static UnitEntry *
+make_blank(const CollectSpec *spec, Size size)
+{
+	UnitEntry  *e = palloc0(size);
+
+	for (int f = 0; f < spec->nfolds; f++)
+		if (spec->folds[f].kind == FOLD_MAX || spec->folds[f].kind == FOLD_MIN)
+			e->slots[spec->folds[f].slot] = NAN;
+	return e;
+}
+
 Units *
 gr_units_make(MemoryContext context, CollectSpec *spec, Size limit)
 {
@@ -45,14 +70,17 @@ gr_units_make(MemoryContext context, CollectSpec *spec, Size limit)
 	u->spec = spec;
 	u->limit = limit;
 	u->entry_size = GR_ENTRY_SIZE(spec->nslots);
-	u->capacity = FIRST_UNITS;
-	u->entries = palloc(u->entry_size * u->capacity);
+	u->stride = u->entry_size > GR_CACHE_LINE ? u->entry_size :
+		u->entry_size > GR_CACHE_LINE / 2 ? GR_CACHE_LINE : GR_CACHE_LINE / 2;
+	resize_entries(u, FIRST_UNITS);
 	u->index_mask = 2 * FIRST_UNITS - 1;
 	u->index = palloc0(sizeof(UnitSlot) * (u->index_mask + 1));
 	u->lists = palloc0(sizeof(EventList) * Max(spec->nlists, 1));
-	u->buffered_value = palloc(sizeof(double) * GR_BUFFERED_ROWS *
-							   Max(spec->ncolumns, 1));
-	u->used = u->entry_size * u->capacity +
+	u->blank = make_blank(spec, u->entry_size);
+	for (int i = 0; i < GR_BUFFERS; i++)
+		u->rows[i].value = palloc(sizeof(double) * GR_BUFFERED_ROWS *
+								  Max(spec->ncolumns, 1));
+	u->used = u->stride * u->capacity +
 		sizeof(UnitSlot) * (u->index_mask + 1);
 	MemoryContextSwitchTo(old);
 	return u;
@@ -71,7 +99,9 @@ gr_units_add_arm(Units *u, const char *name, int len)
 						 "The planned arms can be named in shares.")));
 	old = MemoryContextSwitchTo(u->context);
 	gr_counts_init(&u->counts[u->narms], u->spec->ncolumns);
-	u->arm_name[u->narms++] = pnstrdup(name, len);
+	u->arm_name[u->narms] = pnstrdup(name, len);
+	u->arm_length[u->narms] = len;
+	u->narms++;
 	MemoryContextSwitchTo(old);
 }
 
@@ -79,13 +109,18 @@ int
 gr_units_arm(Units *u, const char *name, int len)
 {
 	for (int i = 0; i < u->narms; i++)
-		if (strncmp(u->arm_name[i], name, len) == 0 &&
-			u->arm_name[i][len] == '\0')
+		if (gr_units_is_arm(u, i, name, len))
 			return i;
 	if (u->arms_fixed)
 		return ARM_UNKNOWN;
 	gr_units_add_arm(u, name, len);
 	return u->narms - 1;
+}
+
+static inline uint32
+first_slot(const Units *u, uint64 hash)
+{
+	return (uint32) (hash >> 20) & u->index_mask;
 }
 
 /* Twice the room for entries, and an index to match. */
@@ -99,9 +134,8 @@ grow(Units *u)
 		ereport(ERROR,
 				(errcode(GR_ERRCODE_UNITS_MEMORY),
 				 errmsg("too many units for one process")));
-	gr_units_charge(u, u->entry_size * u->capacity + sizeof(UnitSlot) * slots / 2);
-	u->entries = repalloc_huge(u->entries, u->entry_size * u->capacity * 2);
-	u->capacity *= 2;
+	gr_units_charge(u, u->stride * u->capacity + sizeof(UnitSlot) * slots / 2);
+	resize_entries(u, u->capacity * 2);
 	pfree(u->index);
 	index = MemoryContextAllocExtended(u->context, sizeof(UnitSlot) * slots,
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -109,8 +143,8 @@ grow(Units *u)
 	u->index_mask = slots - 1;
 	for (uint32 i = 0; i < u->n; i++)
 	{
-		uint64		hash = gr_entry(u->entries, u->entry_size, i)->hash;
-		uint32		s = (uint32) (hash >> 20) & u->index_mask;
+		uint64		hash = gr_table_entry(u, i)->hash;
+		uint32		s = first_slot(u, hash);
 
 		if ((i & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -121,31 +155,12 @@ grow(Units *u)
 	}
 }
 
-static UnitEntry *
-new_entry(Units *u, uint64 hash, int arm)
-{
-	UnitEntry  *e = gr_entry(u->entries, u->entry_size, u->n++);
-
-	e->hash = hash;
-	e->events = 0;
-	e->arm = arm;
-	for (int f = 0; f < u->spec->nfolds; f++)
-	{
-		const Fold *fold = &u->spec->folds[f];
-
-		if (fold->kind == FOLD_MAX || fold->kind == FOLD_MIN)
-			e->slots[fold->slot] = NAN;
-		else if (fold->kind != FOLD_EVENTS)
-			e->slots[fold->slot] = 0;
-	}
-	return e;
-}
-
 /* The number of the unit's entry, made if it is new. */
 static uint32
 find_unit(Units *u, uint64 hash, int arm)
 {
-	uint32		s = (uint32) (hash >> 20) & u->index_mask;
+	uint32		s = first_slot(u, hash);
+	UnitEntry  *e;
 
 	while (u->index[s].unit != 0)
 	{
@@ -153,220 +168,174 @@ find_unit(Units *u, uint64 hash, int arm)
 		{
 			uint32		unit = u->index[s].unit - 1;
 
-			if (gr_entry(u->entries, u->entry_size, unit)->hash == hash)
+			if (gr_table_entry(u, unit)->hash == hash)
 				return unit;
 		}
 		s = (s + 1) & u->index_mask;
 	}
 	u->index[s].tag = (uint32) hash;
 	u->index[s].unit = u->n + 1;
-	(void) new_entry(u, hash, arm);
-	return u->n - 1;
+	e = gr_table_entry(u, u->n);
+	memcpy(e, u->blank, u->entry_size);
+	e->hash = hash;
+	e->arm = arm;
+	return u->n++;
 }
 
+/* Look the buffer's units up by their tags, and prefetch the entries. */
 static void
-append_event(Units *u, EventList *list, uint32 unit, double x)
+expect_units(Units *u, RowBuffer *rows)
 {
-	if (list->n == list->capacity)
+	for (int i = 0; i < rows->n; i++)
 	{
-		Size		capacity = list->capacity ? 2 * list->capacity : 1024;
+		uint32		s = first_slot(u, rows->hash[i]);
 
-		gr_units_charge(u, (capacity - list->capacity) * 2 * sizeof(uint32));
-		if (list->capacity == 0)
-		{
-			list->unit = MemoryContextAlloc(u->context, capacity * sizeof(uint32));
-			list->bin = MemoryContextAlloc(u->context, capacity * sizeof(int32));
-		}
-		else
-		{
-			list->unit = repalloc_huge(list->unit, capacity * sizeof(uint32));
-			list->bin = repalloc_huge(list->bin, capacity * sizeof(int32));
-		}
-		list->capacity = capacity;
-	}
-	list->unit[list->n] = unit;
-	list->bin[list->n++] = gr_bin(x);
-}
-
-static void
-apply_row(Units *u, uint32 unit, int arm, const double *value)
-{
-	UnitEntry  *e = gr_entry(u->entries, u->entry_size, unit);
-
-	e->events++;
-	if (e->arm != arm)
-		e->arm = ARM_CROSSOVER;
-	for (int f = 0; f < u->spec->nfolds; f++)
-	{
-		const Fold *fold = &u->spec->folds[f];
-		double		x = value[fold->column];
-		double	   *slot;
-
-		if (isnan(x))
-			continue;
-		if (fold->kind == FOLD_EVENTS)
-		{
-			append_event(u, &u->lists[fold->slot], unit, x);
-			continue;
-		}
-		slot = &e->slots[fold->slot];
-		if (fold->kind == FOLD_SUM)
-			*slot += x;
-		else if (fold->kind == FOLD_COUNT)
-			*slot += 1;
-		else if (fold->kind == FOLD_MAX)
-			*slot = (isnan(*slot) || x > *slot) ? x : *slot;
-		else
-			*slot = (isnan(*slot) || x < *slot) ? x : *slot;
+		while (u->index[s].unit != 0 && u->index[s].tag != (uint32) rows->hash[i])
+			s = (s + 1) & u->index_mask;
+		rows->unit[i] = u->index[s].unit;
+		if (rows->unit[i] != 0)
+			gr_prefetch_entry(u, rows->unit[i] - 1);
 	}
 }
 
-static void
-flush_rows(Units *u)
+void
+gr_events_free(EventList *list)
 {
-	int			n = u->nbuffered;
+	if (list->capacity > 0)
+	{
+		pfree(list->unit);
+		pfree(list->bin);
+	}
+	*list = (EventList) {0};
+}
+
+/* Room for n more events. */
+static void
+reserve_events(Units *u, EventList *list, int n)
+{
+	Size		capacity = list->capacity ? 2 * list->capacity : 1024;
+
+	if (list->n + n <= list->capacity)
+		return;
+	gr_units_charge(u, (capacity - list->capacity) * 2 * sizeof(uint32));
+	if (list->capacity == 0)
+	{
+		list->unit = MemoryContextAlloc(u->context, capacity * sizeof(uint32));
+		list->bin = MemoryContextAlloc(u->context, capacity * sizeof(int32));
+	}
+	else
+	{
+		list->unit = repalloc_huge(list->unit, capacity * sizeof(uint32));
+		list->bin = repalloc_huge(list->bin, capacity * sizeof(int32));
+	}
+	list->capacity = capacity;
+}
+
+static void
+append_events(Units *u, EventList *list, const uint32 *unit, const double *x, int n)
+{
+	reserve_events(u, list, n);
+	for (int i = 0; i < n; i++)
+	{
+		list->unit[list->n] = unit[i];
+		list->bin[list->n] = gr_bin(x[i]);
+		list->n += !isnan(x[i]);
+	}
+}
+
+/*
+ * One fold of n rows.  A sum never is -0, so adding 0 for a missing value
+ * changes nothing.
+ */
+static void
+fold_rows(UnitEntry **e, FoldKind kind, int slot, const double *x, int n)
+{
+	switch (kind)
+	{
+		case FOLD_SUM:
+			for (int i = 0; i < n; i++)
+				e[i]->slots[slot] += isnan(x[i]) ? 0 : x[i];
+			break;
+		case FOLD_COUNT:
+			for (int i = 0; i < n; i++)
+				e[i]->slots[slot] += !isnan(x[i]);
+			break;
+		case FOLD_MAX:
+			for (int i = 0; i < n; i++)
+				if (x[i] > e[i]->slots[slot] || isnan(e[i]->slots[slot]))
+					e[i]->slots[slot] = x[i];
+			break;
+		case FOLD_MIN:
+			for (int i = 0; i < n; i++)
+				if (x[i] < e[i]->slots[slot] || isnan(e[i]->slots[slot]))
+					e[i]->slots[slot] = x[i];
+			break;
+		case FOLD_EVENTS:
+			break;
+	}
+}
+
+/* Empty a buffer into the table. */
+static void
+add_rows(Units *u, RowBuffer *rows)
+{
+	int			n = rows->n;
 	uint32		unit[GR_BUFFERED_ROWS];
+	UnitEntry  *e[GR_BUFFERED_ROWS];
 
 	/* room for all of them, so that nothing moves below */
 	while (u->n + n > u->capacity)
 		grow(u);
 	for (int i = 0; i < n; i++)
-		prefetch(&u->index[(uint32) (u->buffered_hash[i] >> 20) & u->index_mask]);
-	for (int i = 0; i < n; i++)
 	{
-		uint32		s = (uint32) (u->buffered_hash[i] >> 20) & u->index_mask;
-
-		if (u->index[s].unit != 0)
-			prefetch(gr_entry(u->entries, u->entry_size, u->index[s].unit - 1));
+		unit[i] = rows->unit[i] - 1;
+		if (rows->unit[i] == 0 ||
+			gr_table_entry(u, unit[i])->hash != rows->hash[i])
+			unit[i] = find_unit(u, rows->hash[i], rows->arm[i]);
+		e[i] = gr_table_entry(u, unit[i]);
+		e[i]->events++;
+		e[i]->arm = e[i]->arm == rows->arm[i] ? e[i]->arm : ARM_CROSSOVER;
 	}
-	for (int i = 0; i < n; i++)
-		unit[i] = find_unit(u, u->buffered_hash[i], u->buffered_arm[i]);
-	for (int i = 0; i < n; i++)
-		apply_row(u, unit[i], u->buffered_arm[i],
-				  u->buffered_value + (Size) i * u->spec->ncolumns);
-	u->nbuffered = 0;
+	for (int f = 0; f < u->spec->nfolds; f++)
+	{
+		const Fold *fold = &u->spec->folds[f];
+		const double *x = rows->value + fold->column * GR_BUFFERED_ROWS;
+
+		if (fold->kind == FOLD_EVENTS)
+			append_events(u, &u->lists[fold->slot], unit, x, n);
+		else
+			fold_rows(e, fold->kind, fold->slot, x, n);
+	}
+	rows->n = 0;
 }
 
-double *
-gr_units_row(Units *u)
+/* Empty the oldest buffer, and fill it next. */
+static void
+turn_buffers(Units *u)
 {
-	return u->buffered_value + (Size) u->nbuffered * u->spec->ncolumns;
+	const RowBuffer *full = &u->rows[u->filling];
+
+	for (int i = 0; i < full->n; i++)
+		gr_prefetch(&u->index[first_slot(u, full->hash[i])]);
+	expect_units(u, &u->rows[(u->filling + GR_BUFFERS - 1) % GR_BUFFERS]);
+	u->filling = (u->filling + 1) % GR_BUFFERS;
+	add_rows(u, &u->rows[u->filling]);
 }
 
 void
 gr_units_add(Units *u, uint64 hash, int arm)
 {
-	u->buffered_hash[u->nbuffered] = hash;
-	u->buffered_arm[u->nbuffered] = arm;
-	if (++u->nbuffered == GR_BUFFERED_ROWS)
-		flush_rows(u);
-}
+	RowBuffer  *rows = &u->rows[u->filling];
 
-/*
- * The entries' numbers in the order of their hashes: two counting passes over
- * the top 32 bits, then insertion among the few that share them.
- */
-static uint32 *
-sorted_order(const Units *u)
-{
-	uint32	   *order = palloc_extended(sizeof(uint32) * (Size) Max(u->n, 1), MCXT_ALLOC_HUGE);
-	uint32	   *other = palloc_extended(sizeof(uint32) * (Size) Max(u->n, 1), MCXT_ALLOC_HUGE);
-	uint32	   *start = palloc(sizeof(uint32) * 65537);
-
-	for (uint32 i = 0; i < u->n; i++)
-		other[i] = i;
-	for (int pass = 0; pass < 2; pass++)
-	{
-		int			shift = pass == 0 ? 32 : 48;
-		uint32	   *from = pass == 0 ? other : order;
-		uint32	   *to = pass == 0 ? order : other;
-
-		CHECK_FOR_INTERRUPTS();
-		memset(start, 0, sizeof(uint32) * 65537);
-		for (uint32 i = 0; i < u->n; i++)
-			start[((gr_entry(u->entries, u->entry_size, from[i])->hash >> shift) & 0xffff) + 1]++;
-		for (int k = 1; k <= 65536; k++)
-			start[k] += start[k - 1];
-		for (uint32 i = 0; i < u->n; i++)
-			to[start[(gr_entry(u->entries, u->entry_size, from[i])->hash >> shift) & 0xffff]++] = from[i];
-	}
-	for (uint32 i = 1; i < u->n; i++)
-	{
-		uint32		x = other[i];
-		uint64		hash = gr_entry(u->entries, u->entry_size, x)->hash;
-		uint32		k = i;
-
-		for (; k > 0 && gr_entry(u->entries, u->entry_size, other[k - 1])->hash > hash; k--)
-			other[k] = other[k - 1];
-		other[k] = x;
-	}
-	pfree(start);
-	pfree(order);
-	return other;
-}
-
-/* Group a list's events by unit, in the units' new order. */
-static void
-flatten_list(const EventList *list, const uint32 *rank, uint32 nunits,
-			 FlatList *flat)
-{
-	Size	   *start = palloc_extended(sizeof(Size) * ((Size) nunits + 1),
-										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-
-	flat->n = list->n;
-	flat->count = palloc_extended(sizeof(uint32) * (Size) Max(nunits, 1),
-								  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	flat->bin = palloc_extended(sizeof(int32) * Max(list->n, 1), MCXT_ALLOC_HUGE);
-	for (Size i = 0; i < list->n; i++)
-		flat->count[rank[list->unit[i]]]++;
-	for (uint32 i = 0; i < nunits; i++)
-		start[i + 1] = start[i] + flat->count[i];
-	CHECK_FOR_INTERRUPTS();
-	for (Size i = 0; i < list->n; i++)
-		flat->bin[start[rank[list->unit[i]]]++] = list->bin[i];
-	pfree(start);
+	rows->hash[rows->n] = hash;
+	rows->arm[rows->n] = arm;
+	if (++rows->n == GR_BUFFERED_ROWS)
+		turn_buffers(u);
 }
 
 void
-gr_units_flatten(Units *u)
+gr_units_flush(Units *u)
 {
-	MemoryContext old;
-	uint32	   *order,
-			   *rank;
-	Flat	   *flat;
-
-	if (u->flat)
-		return;
-	old = MemoryContextSwitchTo(u->context);
-	flush_rows(u);
-	pfree(u->index);
-	u->index = NULL;
-	order = sorted_order(u);
-	flat = palloc0(sizeof(Flat));
-	flat->n = u->n;
-	flat->entries = palloc_extended(u->entry_size * Max(u->n, 1), MCXT_ALLOC_HUGE);
-	flat->lists = palloc0(sizeof(FlatList) * Max(u->spec->nlists, 1));
-	rank = palloc_extended(sizeof(uint32) * (Size) Max(u->n, 1), MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < u->n; i++)
-	{
-		memcpy(gr_entry(flat->entries, u->entry_size, i),
-			   gr_entry(u->entries, u->entry_size, order[i]), u->entry_size);
-		rank[order[i]] = i;
-	}
-	pfree(u->entries);
-	u->entries = NULL;
-	for (int k = 0; k < u->spec->nlists; k++)
-	{
-		flatten_list(&u->lists[k], rank, u->n, &flat->lists[k]);
-		if (u->lists[k].capacity > 0)
-		{
-			pfree(u->lists[k].unit);
-			pfree(u->lists[k].bin);
-		}
-		u->lists[k] = (EventList) {0};
-	}
-	pfree(order);
-	pfree(rank);
-	u->flat = flat;
-	MemoryContextSwitchTo(old);
+	for (int i = 0; i < GR_BUFFERS; i++)
+		turn_buffers(u);
 }

@@ -57,8 +57,18 @@ typedef struct Flat
 	FlatList   *lists;
 } Flat;
 
-/* A row on its way into the table; NaN is no observation. */
+/* Rows on their way into the table, by column; NaN is no observation. */
 #define GR_BUFFERED_ROWS 64
+#define GR_BUFFERS 3
+
+typedef struct RowBuffer
+{
+	int			n;
+	uint64		hash[GR_BUFFERED_ROWS];
+	int32		arm[GR_BUFFERED_ROWS];
+	uint32		unit[GR_BUFFERED_ROWS]; /* likely number of the entry + 1; 0: none */
+	double	   *value;			/* [ncolumns][GR_BUFFERED_ROWS] */
+} RowBuffer;
 
 typedef struct UnitSlot
 {
@@ -72,12 +82,13 @@ typedef struct Units
 	CollectSpec *spec;
 	Size		limit;			/* bytes */
 	Size		used;
-	Size		entry_size;
+	Size		entry_size;		/* in a flat */
 
 	/* arms; fixed when the plan names them, else as they are seen */
 	bool		arms_fixed;
 	int			narms;
 	char	   *arm_name[GR_MAX_ARMS];
+	int			arm_length[GR_MAX_ARMS];
 	RowCounts	counts[GR_MAX_ARMS];
 	int64		null_unit_rows;
 	int64		unknown_arm_rows;
@@ -85,45 +96,80 @@ typedef struct Units
 	/* while rows come in */
 	uint32		n;
 	uint32		capacity;
-	char	   *entries;
+	Size		stride;			/* of the entries */
+	char	   *entries;		/* starts a line of the cache */
+	void	   *entries_chunk;	/* where it was allocated */
 	UnitSlot   *index;
 	uint32		index_mask;
 	EventList  *lists;
-	int			nbuffered;
-	uint64		buffered_hash[GR_BUFFERED_ROWS];
-	int32		buffered_arm[GR_BUFFERED_ROWS];
-	double	   *buffered_value; /* [GR_BUFFERED_ROWS][ncolumns] */
+	UnitEntry  *blank;			/* what a new entry starts as */
+	RowBuffer	rows[GR_BUFFERS];
+	int			filling;		/* number of the buffer that rows go to */
 
 	/* afterwards; NULL before */
 	Flat	   *flat;
 
 	/* [nmetrics], when these are not all units that the caps come from */
 	double		(*caps)[2];
+
+	/* flats that are to be merged with it */
+	int			nparts;
+	struct UnitsPart *parts;
 } Units;
+
+typedef struct UnitsPart
+{
+	Units	   *units;
+	int			arm[GR_MAX_ARMS];	/* its arms' numbers in the whole */
+} UnitsPart;
 
 extern Units *gr_units_make(MemoryContext context, CollectSpec *spec,
 							Size limit);
 
-/* The arm's number; -2 when it is unknown or there are too many. */
+/* The arm's number; negative when it is unknown. */
 extern int	gr_units_arm(Units *u, const char *name, int len);
 extern void gr_units_add_arm(Units *u, const char *name, int len);
 
-/* Room for one more row's values in the buffer; then gr_units_add. */
-extern double *gr_units_row(Units *u);
+/*
+ * Where one more row's values go, GR_BUFFERED_ROWS from one column to the next;
+ * then gr_units_add.
+ */
+static inline double *
+gr_units_row(Units *u)
+{
+	return u->rows[u->filling].value + u->rows[u->filling].n;
+}
+
 extern void gr_units_add(Units *u, uint64 hash, int arm);
+
+/* Add the rows that are buffered. */
+extern void gr_units_flush(Units *u);
+
+/*
+ * The entries' numbers, each in the lower half of a uint64, in the order of
+ * their hashes.  Nothing can be added to the table afterwards.
+ */
+extern uint64 *gr_units_order(Units *u);
+extern void gr_events_free(EventList *list);
 
 /* Turn the table into its flat form. */
 extern void gr_units_flatten(Units *u);
 
+/*
+ * Take b, which must live as long as a, into a.  It is merged when a is folded,
+ * or at once when memory is short.
+ */
+extern void gr_units_combine(Units *a, Units *b);
+
 /* Merge b, which is used up, into a.  Both become flat. */
 extern void gr_units_merge(Units *a, Units *b);
 
+/* Add "from", the same unit's entry, to "to"; from_arm: its arm as "to" numbers it. */
+extern void gr_entry_add(const CollectSpec *spec, UnitEntry *to,
+						 const UnitEntry *from, int from_arm);
+
 extern bytea *gr_units_serialize(Units *u);
 extern Units *gr_units_deserialize(MemoryContext context, const bytea *bytes);
-
-/* Add "from", the same unit's entry, to "to". */
-extern void gr_units_add_entry(const CollectSpec *spec, UnitEntry *to,
-							   const UnitEntry *from);
 
 /*
  * The cap that the observations of all units in arms, any order, give one of a
@@ -136,10 +182,41 @@ extern Collection *gr_units_fold(Units *u);
 
 extern void gr_units_charge(Units *u, Size bytes);
 
+static inline bool
+gr_units_is_arm(const Units *u, int arm, const char *name, int len)
+{
+	return u->arm_length[arm] == len && memcmp(u->arm_name[arm], name, len) == 0;
+}
+
 static inline UnitEntry *
 gr_entry(const char *entries, Size size, uint32 i)
 {
 	return (UnitEntry *) (entries + size * i);
+}
+
+#if defined(__GNUC__)
+#define gr_prefetch(p) __builtin_prefetch(p)
+#else
+#define gr_prefetch(p) ((void) 0)
+#endif
+
+/* An entry of the table; those of usual size lie in one line of the cache. */
+#define GR_CACHE_LINE 64
+
+static inline UnitEntry *
+gr_table_entry(const Units *u, uint32 i)
+{
+	return gr_entry(u->entries, u->stride, i);
+}
+
+static inline void
+gr_prefetch_entry(const Units *u, uint32 i)
+{
+	const char *e = (const char *) gr_table_entry(u, i);
+
+	gr_prefetch(e);
+	if (u->stride > GR_CACHE_LINE)
+		gr_prefetch(e + GR_CACHE_LINE);
 }
 
 #endif							/* GR_UNITS_H */
