@@ -141,7 +141,7 @@ while (time < $stop_at)
 }
 $_->finish for @writers;
 $node->safe_psql('postgres', "ROLLBACK PREPARED '$_'") for grep { length } split /\n/, $node->safe_psql('postgres', 'SELECT gid FROM pg_prepared_xacts');
-is($crashed, $crashes, 'the server has crashed');
+cmp_ok($crashed, '>', 0, "the server has crashed $crashed times");
 cmp_ok($checks - $failed, '>', $checks / 2, "of $checks checks most have worked ($failed failed)");
 is($node->safe_psql('postgres', q{SELECT DISTINCT error FROM guardrail_check_log WHERE error IS NOT NULL AND error NOT LIKE '%lock timeout'}), '', 'no check has recorded another error');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM ev'), '>', 2000, 'events have come');
