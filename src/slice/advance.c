@@ -37,6 +37,7 @@ renumber_arms(Stored *s, Units *u)
 			gr_counts_init(&counts[a], s->spec->ncolumns);
 		u->counts[a] = counts[a];
 		u->arm_name[a] = s->arm[a];
+		u->arm_length[a] = (int) strlen(s->arm[a]);
 	}
 	u->narms = s->narms;
 	for (uint32 i = 0; i < u->flat->n; i++)
