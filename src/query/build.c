@@ -55,6 +55,10 @@ plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *
 	plan->column_value[k] = v;
 	plan->column_filter[k] = f;
 	plan->column_type[k] = getBaseType(gr_expression_type(e->events, value));
+	if (filter && getBaseType(gr_expression_type(e->events, filter)) != BOOLOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("filter \"%s\" of experiment \"%s\" is not boolean", filter, e->id)));
 	spec->filtered[k] = (f != NULL);
 	return spec->ncolumns++;
 }
@@ -216,6 +220,12 @@ gr_sql_from(const Experiment *e)
 	StringInfoData buf;
 	const char *word = "WHERE";
 
+	/* the triggers refuse it, but they can be switched off */
+	if ((e->starts_at || e->ends_at) && e->time_column == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("experiment \"%s\" has starts_at or ends_at and no time_column", e->id),
+				 errhint("Set guardrail_experiment.time_column.")));
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "FROM %s", gr_relation_name(e->events));
 	if (e->experiment_column)

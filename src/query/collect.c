@@ -10,6 +10,7 @@
 #include "query/query.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "units/units.h"
@@ -41,6 +42,8 @@ run_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
 	MemoryContext old;
 
 	gr_spi_query(gr_sql_fast(e, plan, schema), true, 0, NULL);
+	if (SPI_processed != 1 || SPI_gettypeid(SPI_tuptable->tupdesc, 1) != BYTEAOID)
+		elog(ERROR, "guardrail_collect did not return one bytea");
 	d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 	old = MemoryContextSwitchTo(context);
 	c = null ? gr_collection_make(plan->spec, 0) :
@@ -89,6 +92,29 @@ try_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
 	return c;
 }
 
+/*
+ * A function of the same name that fits the types of the columns better than "any"
+ * would be called in place of ours, with the owner's rights.
+ */
+static void
+require_own_functions(const char *schema)
+{
+	const char *args[] = {schema};
+
+	gr_spi_query("SELECT p.oid::regprocedure::text FROM pg_proc p"
+				 " WHERE p.proname = ANY ('{guardrail_collect,guardrail_batch,guardrail_number,"
+				 "guardrail_summarize,guardrail_histogram,guardrail_rollup}'::name[])"
+				 " AND p.pronamespace = $1::regnamespace AND NOT EXISTS (SELECT FROM pg_depend d"
+				 "  WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')"
+				 " ORDER BY p.oid LIMIT 1", true, 1, args);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("function %s does not belong to guardrail and would be called in place of its own",
+						gr_spi_text(0, 1)),
+				 errhint("Drop it, and let nobody create objects in schema %s.", schema)));
+}
+
 Collection *
 gr_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
 		   MemoryContext context)
@@ -96,6 +122,7 @@ gr_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
 	OwnerContext saved;
 	Collection *c = NULL;
 
+	require_own_functions(schema);
 	gr_owner_enter(&saved, e->owner);
 	if (gr_fast_shape_fits(plan))
 		c = try_fast(e, plan, schema, context);
