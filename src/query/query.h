@@ -6,6 +6,7 @@
 #define GR_QUERY_H
 
 #include "catalog/catalog.h"
+#include "catalog/writing.h"
 #include "units/collection.h"
 
 /* ---- whose rights (owner.c) -------------------------------------------- */
@@ -15,6 +16,7 @@ typedef struct OwnerContext
 	Oid			user;
 	int			security;
 	int			guc_level;
+	GrWriting	writing;
 } OwnerContext;
 
 /*
