@@ -8,12 +8,16 @@
  * are fixed, so that an expression means at every check what it meant when it
  * was written: string literals, NULL comparison, dates, and UTC as time zone.
  *
- * What the extension's triggers let pass while a function of it writes, they do
- * not let pass for the owner's functions that run in the middle of that.
+ * Meanwhile the transaction is read-only: what an expression, or a view below the
+ * events, calls has nothing to write, be it into tables that it may write to or into
+ * the temporary schema of whose session it is.  And what the extension's triggers
+ * let pass while a function of it writes, they do not let pass for what runs in the
+ * middle of that.
  */
 #include "query/query.h"
 
 #include "access/genam.h"
+#include "access/xact.h"
 #include "catalog/pg_proc.h"
 #include "catalog/validate.h"
 #include "miscadmin.h"
@@ -24,6 +28,7 @@ enter(OwnerContext *saved, Oid role)
 {
 	GetUserIdAndSecContext(&saved->user, &saved->security);
 	saved->writing = gr_writing;
+	saved->read_only = XactReadOnly;
 	SetUserIdAndSecContext(role, saved->security | SECURITY_LOCAL_USERID_CHANGE |
 						   (role != saved->user ? SECURITY_RESTRICTED_OPERATION : 0));
 	saved->guc_level = NewGUCNestLevel();
@@ -48,12 +53,14 @@ gr_owner_enter(OwnerContext *saved, Oid role)
 				 errhint("Set guardrail_experiment.owner.")));
 	enter(saved, role);
 	gr_writing = GR_WRITING_NOTHING;
+	XactReadOnly = true;
 }
 
 void
 gr_owner_leave(const OwnerContext *saved)
 {
 	gr_writing = saved->writing;
+	XactReadOnly = saved->read_only;
 	AtEOXact_GUC(false, saved->guc_level);
 	SetUserIdAndSecContext(saved->user, saved->security);
 }

@@ -17,12 +17,13 @@ typedef struct OwnerContext
 	int			security;
 	int			guc_level;
 	GrWriting	writing;
+	bool		read_only;
 } OwnerContext;
 
 /*
  * From enter to leave, statements run with the rights of role, without the
  * right to change session state when role is not the caller, under settings
- * that fix the meaning of their text.  An error in between is undone by the
+ * that fix the meaning of their text, and write nothing.  An error in between is undone by the
  * end of the (sub)transaction.
  */
 extern void gr_owner_enter(OwnerContext *saved, Oid role);
