@@ -92,11 +92,9 @@ check_rule(FunctionCallInfo fcinfo, TriggerData *data, HeapTuple tuple, bool ins
 
 	if (state == NULL || metric == NULL)
 		return;
+	gr_require_ownership(&e);
 	if (strcmp(state, "draft") == 0)
-	{
-		gr_require_ownership(&e);
 		return;
-	}
 	if (inserting &&
 		member_can_set_role(GetUserId(), data->tg_relation->rd_rel->relowner))
 	{
