@@ -53,8 +53,11 @@ rule_is_planned(const char *schema, Relation rules, HeapTuple tuple, const char 
 				   " FROM %s.guardrail_plan p JOIN %s.guardrail_experiment e"
 				   " ON e.experiment_id = p.experiment_id AND e.plan_version = p.version"
 				   " WHERE p.experiment_id = $2", schema, schema);
+	/* the launch that the lock waited for has registered a plan since the statement began */
+	PushActiveSnapshot(GetLatestSnapshot());
 	if (SPI_execute_with_args(sql, 3, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare a rule with its plan");
+	PopActiveSnapshot();
 	return gr_spi_bool(0, 1);
 }
 
