@@ -254,6 +254,20 @@ SELECT experiment_id, state, replace(owner::text, :'superuser', 'superuser') AS 
 SELECT current_user = :'superuser' AS still_superuser, session_user = current_user AS same, current_setting('search_path') AS search_path, current_setting('session_replication_role') AS replication;
 SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name = 'later') AS prepared, (SELECT count(*) FROM pg_cursors WHERE name = 'later') AS cursors, (SELECT count(*) FROM pg_listening_channels()) AS channels;
 SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgrelid IN ('guardrail_experiment'::regclass, 'guardrail_rule'::regclass) AND NOT tgisinternal AND (tgenabled <> 'O' OR tgname NOT LIKE 'guardrail%');
+-- what says that it was cancelled, and says it at length, does not end the run for the others
+SET ROLE regress_guardrail_attacker;
+CREATE FUNCTION evil.cancelled(x int, code text) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION '%', repeat('cancelled ', 100000) USING ERRCODE = code; END $$;
+INSERT INTO evil.base SELECT 'a cancel', user_id, variant, x FROM evil.base WHERE experiment_id = 'mine';
+INSERT INTO evil.base SELECT 'a shutdown', user_id, variant, x FROM evil.base WHERE experiment_id = 'mine';
+SELECT plan('a cancel', 'evil.base', 'evil.cancelled(x, ''57014'')'), plan('a shutdown', 'evil.base', 'evil.cancelled(x, ''57P01'')');
+SELECT guardrail_launch('a cancel'), guardrail_launch('a shutdown');
+RESET ROLE;
+SELECT max(check_id) AS before FROM guardrail_check_log \gset
+SET client_min_messages = error;
+CALL guardrail_check();
+SELECT experiment_id, left(error, 30) AS error, length(error) FROM guardrail_check_log WHERE check_id > :before ORDER BY 1;
+SELECT split_part(line, ' ', 1) || ' ' || split_part(line, ' ', 2) AS line FROM guardrail_status() line WHERE line LIKE 'a %' OR line LIKE 'theirs%' ORDER BY 1;
+SET client_min_messages = warning;
 -- what calls itself for ever ends with an error
 SET ROLE regress_guardrail_attacker;
 INSERT INTO evil.base VALUES ('again', 1, 'control', 1);
