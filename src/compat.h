@@ -21,6 +21,11 @@
 #include "varatt.h"
 #endif
 
+/* until 16 every member of a role could set it */
+#if PG_VERSION_NUM < 160000
+#define member_can_set_role(member, role) is_member_of_role(member, role)
+#endif
+
 /* 15.0 had another name for it */
 #ifndef MAT_SRF_USE_EXPECTED_DESC
 #define MAT_SRF_USE_EXPECTED_DESC SRF_SINGLE_USE_EXPECTED

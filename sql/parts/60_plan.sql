@@ -1,5 +1,8 @@
 
 -- ---- plans --------------------------------------------------------------
+--
+-- Bodies are parsed when this script runs, with the extension's schema in the search path: functions are qualified and
+-- literals have types, so that no operator or function that somebody left there fits better.
 
 CREATE TABLE guardrail_plan (
   experiment_id text NOT NULL,
@@ -34,16 +37,16 @@ BEGIN ATOMIC
     UNION
     SELECT d.refobjid FROM seen
       JOIN pg_catalog.pg_rewrite r ON r.ev_class = seen.id
-      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
-        AND d.refclassid = 'pg_catalog.pg_class'::regclass)
-  SELECT coalesce(jsonb_object_agg(d.name, d.definition), '{}') FROM (
-    SELECT c.oid::regclass::text AS name, pg_get_viewdef(c.oid) AS definition
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass::oid AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_class'::regclass::oid)
+  SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.definition), '{}') FROM (
+    SELECT c.oid::regclass::text AS name, pg_catalog.pg_get_viewdef(c.oid) AS definition
       FROM seen JOIN pg_catalog.pg_class c ON c.oid = seen.id WHERE c.relkind IN ('v', 'm')
     UNION
-    SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid)
+    SELECT p.oid::regprocedure::text, pg_catalog.pg_get_functiondef(p.oid)
       FROM seen JOIN pg_catalog.pg_rewrite r ON r.ev_class = seen.id
-      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
-        AND d.refclassid = 'pg_catalog.pg_proc'::regclass
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass::oid AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_proc'::regclass::oid
       JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid WHERE p.prokind = 'f') AS d;
 END;
 COMMENT ON FUNCTION guardrail_definitions(regclass) IS
@@ -60,13 +63,13 @@ CREATE FUNCTION guardrail_plan_body(experiment text) RETURNS jsonb
   SET search_path = pg_catalog, pg_temp
   SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO, YMD' SET "IntervalStyle" = 'postgres' SET extra_float_digits = 1
 BEGIN ATOMIC
-  SELECT jsonb_build_object(
-    'experiment', jsonb_strip_nulls(to_jsonb(e) - '{state,launched_at,stopped_at,plan_version,plan_hash}'::text[]),
-    'rules', (SELECT coalesce(jsonb_object_agg(r.metric, jsonb_strip_nulls(to_jsonb(r) - '{experiment_id,metric}'::text[])), '{}')
+  SELECT pg_catalog.jsonb_build_object(
+    'experiment', pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(e) - '{state,launched_at,stopped_at,plan_version,plan_hash}'::text[]),
+    'rules', (SELECT coalesce(pg_catalog.jsonb_object_agg(r.metric, pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(r) - '{experiment_id,metric}'::text[])), '{}')
       FROM guardrail_rule r WHERE r.experiment_id = e.experiment_id),
     'definitions', guardrail_definitions(e.events) || (
-      SELECT coalesce(jsonb_object_agg(p.oid::regprocedure::text, pg_get_functiondef(p.oid)), '{}')
-      FROM unnest(guardrail_plan_functions(e.experiment_id)) f JOIN pg_catalog.pg_proc p ON p.oid = f WHERE p.prokind = 'f'))
+      SELECT coalesce(pg_catalog.jsonb_object_agg(p.oid::regprocedure::text, pg_catalog.pg_get_functiondef(p.oid)), '{}')
+      FROM pg_catalog.unnest(guardrail_plan_functions(e.experiment_id)) f JOIN pg_catalog.pg_proc p ON p.oid = f WHERE p.prokind = 'f'))
   FROM guardrail_experiment e WHERE e.experiment_id = guardrail_plan_body.experiment;
 END;
 COMMENT ON FUNCTION guardrail_plan_body(text) IS 'an experiment and its rules as they are now, in the form of a plan';
@@ -76,9 +79,9 @@ CREATE FUNCTION guardrail_plan_text(body jsonb, version integer, previous_hash t
   LANGUAGE sql IMMUTABLE
   SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-  SELECT jsonb_pretty(jsonb_build_object('experiment', body -> 'experiment', 'rules', body -> 'rules',
-    'definitions', body -> 'definitions', 'format', 1, 'version', version, 'previous_hash', previous_hash,
-    'made_at', to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'made_by', made_by, 'reason', reason,
+  SELECT pg_catalog.jsonb_pretty(pg_catalog.jsonb_build_object('experiment', body -> 'experiment'::text, 'rules', body -> 'rules'::text,
+    'definitions', body -> 'definitions'::text, 'format', 1, 'version', version, 'previous_hash', previous_hash,
+    'made_at', pg_catalog.to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'made_by', made_by, 'reason', reason,
     'after_data', after_data, 'extension_version', extension_version, 'server_version', server_version));
 END;
 COMMENT ON FUNCTION guardrail_plan_text(jsonb, integer, text, timestamptz, text, text, boolean, text, integer) IS
@@ -91,14 +94,14 @@ CREATE FUNCTION guardrail_plan_register(experiment text, body jsonb, version int
   SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   INSERT INTO guardrail_plan (experiment_id, version, plan_hash, previous_hash, made_at, made_by, reason, after_data, plan)
-  SELECT experiment, version, encode(sha256(convert_to(t.plan, 'UTF8')), 'hex'), t.previous_hash, t.made_at, made_by, reason,
+  SELECT experiment, version, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(t.plan, 'UTF8')), 'hex'), t.previous_hash, t.made_at, made_by, reason,
     after_data, t.plan
   FROM (SELECT n.made_at, n.previous_hash, guardrail_plan_text(body, version, n.previous_hash, n.made_at, made_by, reason,
       after_data, n.extension_version, n.server_version) AS plan
-    FROM (SELECT clock_timestamp() AS made_at,
+    FROM (SELECT pg_catalog.clock_timestamp() AS made_at,
       (SELECT p.plan_hash FROM guardrail_plan p WHERE p.experiment_id = experiment ORDER BY p.version DESC LIMIT 1) AS previous_hash,
       (SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = 'guardrail') AS extension_version,
-      current_setting('server_version_num')::integer / 10000 AS server_version OFFSET 0) n OFFSET 0) t
+      pg_catalog.current_setting('server_version_num')::integer / 10000 AS server_version OFFSET 0) n OFFSET 0) t
   RETURNING plan_hash;
 END;
 COMMENT ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean) IS
@@ -110,10 +113,10 @@ CREATE FUNCTION guardrail_plan_differences(what text, planned jsonb, present jso
   LANGUAGE sql IMMUTABLE
   SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-  SELECT CASE WHEN a.value IS NULL THEN format('%s %s is %s, not in the plan', what, to_json(coalesce(a.key, b.key)), "left"(b.value::text, 200))
-      WHEN b.value IS NULL THEN format('%s %s is NULL, planned %s', what, to_json(coalesce(a.key, b.key)), "left"(a.value::text, 200))
-      ELSE format('%s %s is %s, planned %s', what, to_json(coalesce(a.key, b.key)), "left"(b.value::text, 200), "left"(a.value::text, 200)) END
-    FROM jsonb_each(coalesce(planned, '{}')) a FULL JOIN jsonb_each(coalesce(present, '{}')) b ON a.key = b.key
+  SELECT CASE WHEN a.value IS NULL THEN pg_catalog.format('%s %s is %s, not in the plan', what, pg_catalog.to_json(coalesce(a.key, b.key)), pg_catalog."left"(b.value::text, 200))
+      WHEN b.value IS NULL THEN pg_catalog.format('%s %s is NULL, planned %s', what, pg_catalog.to_json(coalesce(a.key, b.key)), pg_catalog."left"(a.value::text, 200))
+      ELSE pg_catalog.format('%s %s is %s, planned %s', what, pg_catalog.to_json(coalesce(a.key, b.key)), pg_catalog."left"(b.value::text, 200), pg_catalog."left"(a.value::text, 200)) END
+    FROM pg_catalog.jsonb_each(coalesce(planned, '{}')) a FULL JOIN pg_catalog.jsonb_each(coalesce(present, '{}')) b ON a.key = b.key
     WHERE a.value IS DISTINCT FROM b.value ORDER BY coalesce(a.key, b.key) COLLATE "C";
 END;
 COMMENT ON FUNCTION guardrail_plan_differences(text, jsonb, jsonb) IS 'in what two parts of a plan differ';
@@ -124,12 +127,12 @@ CREATE FUNCTION guardrail_plan_chain(experiment text) RETURNS TABLE (version int
   SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT p.version, CASE
-      WHEN encode(sha256(convert_to(p.plan, 'UTF8')), 'hex') <> p.plan_hash THEN 'the plan text does not have its plan_hash'
+      WHEN pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p.plan, 'UTF8')), 'hex') <> p.plan_hash THEN 'the plan text does not have its plan_hash'
       WHEN guardrail_plan_text(p.plan::jsonb, p.version, p.previous_hash, p.made_at, p.made_by, p.reason, p.after_data,
-        p.plan::jsonb ->> 'extension_version', (p.plan::jsonb ->> 'server_version')::integer) IS DISTINCT FROM p.plan
-        OR p.plan::jsonb -> 'experiment' ->> 'experiment_id' IS DISTINCT FROM p.experiment_id
+        p.plan::jsonb ->> 'extension_version'::text, (p.plan::jsonb ->> 'server_version'::text)::integer) IS DISTINCT FROM p.plan
+        OR p.plan::jsonb -> 'experiment'::text ->> 'experiment_id'::text IS DISTINCT FROM p.experiment_id
         THEN 'the columns of guardrail_plan do not fit the plan text'
-      WHEN p.previous_hash IS DISTINCT FROM lag(p.plan_hash) OVER w OR p.version <> coalesce(lag(p.version) OVER w + 1, p.version)
+      WHEN p.previous_hash IS DISTINCT FROM pg_catalog.lag(p.plan_hash) OVER w OR p.version <> coalesce(pg_catalog.lag(p.version) OVER w + 1, p.version)
         THEN 'it does not follow from the version before'
     END
     FROM guardrail_plan p WHERE p.experiment_id = guardrail_plan_chain.experiment
@@ -144,33 +147,33 @@ CREATE FUNCTION guardrail_plan_present(experiment text) RETURNS SETOF text
 BEGIN ATOMIC
   WITH now AS MATERIALIZED (
     SELECT e.plan_version, e.plan_hash, p.version, p.plan_hash AS stored_hash, guardrail_plan_body(e.experiment_id) AS body,
-      CASE WHEN encode(sha256(convert_to(p.plan, 'UTF8')), 'hex') = p.plan_hash THEN p.plan::jsonb END AS plan
+      CASE WHEN pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p.plan, 'UTF8')), 'hex') = p.plan_hash THEN p.plan::jsonb END AS plan
     FROM guardrail_experiment e LEFT JOIN guardrail_plan p ON p.experiment_id = e.experiment_id AND p.version = e.plan_version
     WHERE e.experiment_id = guardrail_plan_present.experiment AND e.state <> 'draft')
-  SELECT 'version ' || plan_version || ' of the plan is not registered' FROM now WHERE version IS NULL
+  SELECT pg_catalog.format('version %s of the plan is not registered', plan_version) FROM now WHERE version IS NULL
   UNION ALL
-  SELECT 'the experiment''s plan_hash is not that of version ' || version FROM now
+  SELECT pg_catalog.format('the experiment''s plan_hash is not that of version %s', version) FROM now
     WHERE version IS NOT NULL AND plan_hash IS DISTINCT FROM stored_hash
   UNION ALL
-  SELECT 'there is a later version than ' || now.version FROM now
+  SELECT pg_catalog.format('there is a later version than %s', now.version) FROM now
     WHERE EXISTS (SELECT FROM guardrail_plan p WHERE p.experiment_id = experiment AND p.version > now.version)
   UNION ALL
-  SELECT d.d FROM now, guardrail_plan_differences('column', plan -> 'experiment', body -> 'experiment') d WHERE plan IS NOT NULL
+  SELECT d.d FROM now, guardrail_plan_differences('column'::text, plan -> 'experiment'::text, body -> 'experiment'::text) d WHERE plan IS NOT NULL
   UNION ALL
-  SELECT format(CASE WHEN planned.value IS NULL THEN 'rule %s is not in the plan' ELSE 'rule %s is gone' END, to_json(coalesce(planned.key, present.key)))
-    FROM now, jsonb_each(plan -> 'rules') planned FULL JOIN (SELECT r.key FROM now, jsonb_each(body -> 'rules') r) present ON present.key = planned.key
+  SELECT pg_catalog.format(CASE WHEN planned.value IS NULL THEN 'rule %s is not in the plan' ELSE 'rule %s is gone' END, pg_catalog.to_json(coalesce(planned.key, present.key)))
+    FROM now, pg_catalog.jsonb_each(plan -> 'rules'::text) planned FULL JOIN (SELECT r.key FROM now, pg_catalog.jsonb_each(body -> 'rules'::text) r) present ON present.key = planned.key
     WHERE (planned.key IS NULL OR present.key IS NULL) AND EXISTS (SELECT FROM now WHERE plan IS NOT NULL)
   UNION ALL
-  SELECT d.d FROM now, jsonb_each(plan -> 'rules') r,
-    guardrail_plan_differences('rule ' || to_json(r.key) || ': column', r.value, body -> 'rules' -> r.key) d
-    WHERE plan IS NOT NULL AND body -> 'rules' ? r.key
+  SELECT d.d FROM now, pg_catalog.jsonb_each(plan -> 'rules'::text) r,
+    guardrail_plan_differences(pg_catalog.format('rule %s: column', pg_catalog.to_json(r.key)), r.value, body -> 'rules'::text -> r.key) d
+    WHERE plan IS NOT NULL AND body -> 'rules'::text ? r.key
   UNION ALL
   -- another major version may print the same query in other words
-  SELECT format('the definition of %s has changed', to_json(coalesce(planned.key, present.key)))
-    FROM (SELECT d.* FROM now, jsonb_each(plan -> 'definitions') d) planned
-    FULL JOIN (SELECT d.* FROM now, jsonb_each(body -> 'definitions') d) present ON present.key = planned.key
+  SELECT pg_catalog.format('the definition of %s has changed', pg_catalog.to_json(coalesce(planned.key, present.key)))
+    FROM (SELECT d.* FROM now, pg_catalog.jsonb_each(plan -> 'definitions'::text) d) planned
+    FULL JOIN (SELECT d.* FROM now, pg_catalog.jsonb_each(body -> 'definitions'::text) d) present ON present.key = planned.key
     WHERE planned.value IS DISTINCT FROM present.value
-      AND EXISTS (SELECT FROM now WHERE plan ->> 'server_version' = (current_setting('server_version_num')::integer / 10000)::text);
+      AND EXISTS (SELECT FROM now WHERE plan ->> 'server_version'::text = (pg_catalog.current_setting('server_version_num')::integer / 10000)::text);
 END;
 COMMENT ON FUNCTION guardrail_plan_present(text) IS 'in what an experiment and its rules, as they are now, differ from the plan; no row: in nothing';
 

@@ -90,6 +90,9 @@ extern char **gr_experiments_running(const char *schema, int *n,
 /* May the caller change this experiment: member of its owner, or superuser? */
 extern void gr_require_ownership(const Experiment *e);
 
+/* May the caller make this role an owner: can it set the role? */
+extern void gr_require_member(Oid owner);
+
 /* Words of the catalog's enumerated columns, each list ending with NULL. */
 extern const char *const gr_words_role[];
 extern const char *const gr_words_severity[];
@@ -110,7 +113,16 @@ extern double gr_spi_float8(int row, int column, double null_value);
 extern int64 gr_spi_int8(int row, int column, int64 null_value);
 extern bool gr_spi_bool(int row, int column);
 
-/* Run a query through SPI with text parameters ($1 .. $n, NULL allowed). */
+/* The only search path that statements of the extension run under. */
+#define GR_SEARCH_PATH "pg_catalog, pg_temp"
+
+/* Set a setting until the GUC nest level ends. */
+extern void gr_set_local(const char *name, const char *value);
+
+/*
+ * Run a query through SPI with text parameters ($1 .. $n, NULL allowed), under
+ * GR_SEARCH_PATH whatever the caller's is.
+ */
 extern void gr_spi_query(const char *sql, bool read_only, int nargs,
 						 const char *const *args);
 

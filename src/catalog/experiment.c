@@ -300,9 +300,20 @@ gr_experiments_running(const char *schema, int *n, MemoryContext context)
 void
 gr_require_ownership(const Experiment *e)
 {
-	if (!superuser() && !is_member_of_role(GetUserId(), e->owner))
+	if (!member_can_set_role(GetUserId(), e->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of experiment \"%s\"", e->id),
 				 errhint("It belongs to %s.", GetUserNameFromId(e->owner, true))));
+}
+
+void
+gr_require_member(Oid owner)
+{
+	if (!member_can_set_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be member of role \"%s\" to make it the owner of an experiment",
+						GetUserNameFromId(owner, false)),
+				 errhint("The experiment's expressions run with its owner's rights.")));
 }

@@ -24,8 +24,7 @@
 PG_FUNCTION_INFO_V1(guardrail_frozen);
 PG_FUNCTION_INFO_V1(guardrail_append_only);
 
-bool		gr_in_amendment = false;
-bool		gr_in_pruning = false;
+GrWriting	gr_writing = GR_WRITING_NOTHING;
 
 GR_NORETURN static void
 refuse_frozen(const char *what, const char *state)
@@ -54,8 +53,11 @@ rule_is_planned(const char *schema, Relation rules, HeapTuple tuple, const char 
 				   " FROM %s.guardrail_plan p JOIN %s.guardrail_experiment e"
 				   " ON e.experiment_id = p.experiment_id AND e.plan_version = p.version"
 				   " WHERE p.experiment_id = $2", schema, schema);
+	/* the launch that the lock waited for has registered a plan since the statement began */
+	PushActiveSnapshot(GetLatestSnapshot());
 	if (SPI_execute_with_args(sql, 3, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare a rule with its plan");
+	PopActiveSnapshot();
 	return gr_spi_bool(0, 1);
 }
 
@@ -93,13 +95,11 @@ check_rule(FunctionCallInfo fcinfo, TriggerData *data, HeapTuple tuple, bool ins
 
 	if (state == NULL || metric == NULL)
 		return;
+	gr_require_ownership(&e);
 	if (strcmp(state, "draft") == 0)
-	{
-		gr_require_ownership(&e);
 		return;
-	}
 	if (inserting &&
-		(superuser() || is_member_of_role(GetUserId(), data->tg_relation->rd_rel->relowner)))
+		member_can_set_role(GetUserId(), data->tg_relation->rd_rel->relowner))
 	{
 		OwnerContext saved;
 
@@ -126,21 +126,29 @@ check_experiment(TriggerData *data)
 		refuse_frozen(psprintf("experiment \"%s\"", e.id), state);
 }
 
+/* Every row goes: no plan may be launched, and all must be the caller's. */
 static void
 check_truncate(FunctionCallInfo fcinfo, TriggerData *data)
 {
 	OwnerContext saved;
-	char	   *state;
 
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	PushActiveSnapshot(GetLatestSnapshot());
-	gr_spi_query(psprintf("SELECT min(state) FROM %s.guardrail_experiment WHERE state <> 'draft'",
+	gr_spi_query(psprintf("SELECT experiment_id, owner::oid::bigint, state FROM %s.guardrail_experiment"
+						  " ORDER BY state = 'draft', experiment_id COLLATE \"C\"",
 						  gr_schema_of(fcinfo)), true, 0, NULL);
 	PopActiveSnapshot();
 	gr_owner_leave(&saved);
-	state = gr_spi_text(0, 1);
-	if (state)
-		refuse_frozen(psprintf("table \"%s\"", RelationGetRelationName(data->tg_relation)), state);
+	for (int i = 0; i < (int) SPI_processed; i++)
+	{
+		Experiment	e = {.id = gr_spi_text(i, 1), .owner = (Oid) gr_spi_int8(i, 2, 0)};
+
+		CHECK_FOR_INTERRUPTS();
+		if (strcmp(gr_spi_text(i, 3), "draft") != 0)
+			refuse_frozen(psprintf("table \"%s\"", RelationGetRelationName(data->tg_relation)),
+						  gr_spi_text(i, 3));
+		gr_require_ownership(&e);
+	}
 }
 
 Datum
@@ -159,7 +167,7 @@ guardrail_frozen(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called for guardrail_experiment or guardrail_rule")));
-	if (!gr_in_lifecycle_change && !gr_in_amendment)
+	if (gr_writing != GR_WRITING_LIFECYCLE && gr_writing != GR_WRITING_AMENDMENT)
 	{
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
@@ -188,7 +196,7 @@ guardrail_append_only(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called as a trigger")));
-	if (gr_in_pruning && TRIGGER_FIRED_BY_DELETE(data->tg_event))
+	if (gr_writing == GR_WRITING_PRUNING && TRIGGER_FIRED_BY_DELETE(data->tg_event))
 		PG_RETURN_POINTER(NULL);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -4,11 +4,21 @@
  *
  * Parameters are always text, so every statement casts them ($1::bigint); the
  * results of a query are read column by column as the C type asked for.
+ *
+ * Whoever calls may have any search path, with operators and functions of others
+ * in it that fit better than those of pg_catalog: no statement sees it.
  */
 #include "catalog/catalog.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+
+void
+gr_set_local(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
 
 void
 gr_spi_query(const char *sql, bool read_only, int nargs, const char *const *args)
@@ -17,6 +27,7 @@ gr_spi_query(const char *sql, bool read_only, int nargs, const char *const *args
 	Datum		values[FUNC_MAX_ARGS];
 	char		nulls[FUNC_MAX_ARGS + 1] = "";
 	MemoryContext here = CurrentMemoryContext;
+	int			level;
 	int			code;
 
 	/* rows of the last query: they would stay until SPI_finish */
@@ -29,7 +40,10 @@ gr_spi_query(const char *sql, bool read_only, int nargs, const char *const *args
 		nulls[i] = args[i] ? ' ' : 'n';
 		values[i] = args[i] ? CStringGetTextDatum(args[i]) : (Datum) 0;
 	}
+	level = NewGUCNestLevel();
+	gr_set_local("search_path", GR_SEARCH_PATH);
 	code = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, 0);
+	AtEOXact_GUC(false, level);
 	if (code < 0)
 		elog(ERROR, "%s in \"%s\"", SPI_result_code_string(code), sql);
 	/* SPI leaves its own context current, which SPI_finish deletes */

@@ -29,8 +29,6 @@
 
 PG_FUNCTION_INFO_V1(guardrail_experiment_check);
 
-bool		gr_in_lifecycle_change = false;
-
 /* ---- the row at hand ----------------------------------------------------- */
 
 Row
@@ -204,7 +202,6 @@ check_columns(const Row *row, Oid events)
 	Oid			unit = check_column(row, events, "unit_column", true);
 	Oid			variant = check_column(row, events, "variant_column", true);
 	Oid			time = check_column(row, events, "time_column", false);
-	bool		needs_time = gr_row_text(row, "starts_at") || gr_row_text(row, "ends_at");
 
 	check_column(row, events, "experiment_column", false);
 	if (!OidIsValid(lookup_type_cache(unit, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
@@ -220,8 +217,6 @@ check_columns(const Row *row, Oid events)
 		gr_refuse(row, "time_column",
 				  psprintf("It may hold a column of type timestamptz, timestamp or date, not %s.",
 						   format_type_be(time)));
-	if (needs_time && !OidIsValid(time))
-		gr_refuse(row, "time_column", "starts_at and ends_at need the time of the event.");
 }
 
 /* shares: {"arm": positive number, ...} with the control and one more */
@@ -298,6 +293,8 @@ check_numbers(const Row *row)
 		gr_refuse(row, "planned_units", "It may hold a number of units, at least 1.");
 	starts_at = gr_row_datum(row, "starts_at", &no_start);
 	ends_at = gr_row_datum(row, "ends_at", &no_end);
+	if (!(no_start && no_end) && gr_row_text(row, "time_column") == NULL)
+		gr_refuse(row, "time_column", "starts_at and ends_at need the time of the event.");
 	if (!no_start && !no_end && DatumGetTimestampTz(ends_at) <= DatumGetTimestampTz(starts_at))
 		gr_refuse(row, "ends_at", "It may hold a time after starts_at.");
 }
@@ -324,12 +321,7 @@ check_owner(const Row *row)
 		gr_refuse(row, "owner", "It may hold a role that you are a member of.");
 	if (old && strcmp(old, gr_row_text(row, "owner")) == 0)
 		return;
-	if (!superuser() && !is_member_of_role(GetUserId(), owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be member of role \"%s\" to make it the owner of an experiment",
-						GetUserNameFromId(owner, false)),
-				 errhint("The experiment's expressions run with its owner's rights.")));
+	gr_require_member(owner);
 }
 
 /* Columns that only functions change. */
@@ -339,7 +331,7 @@ check_managed(const Row *row)
 	static const char *const managed[] = {"state", "launched_at", "stopped_at",
 	"plan_version", "plan_hash", NULL};
 
-	if (gr_in_lifecycle_change)
+	if (gr_writing == GR_WRITING_LIFECYCLE)
 		return;
 	for (int i = 0; managed[i]; i++)
 	{
@@ -351,8 +343,7 @@ check_managed(const Row *row)
 		if ((now == NULL) == (before == NULL) && (now == NULL || strcmp(now, before) == 0))
 			continue;
 		/* a restore by who owns the table */
-		if (!row->update && (superuser() ||
-							 is_member_of_role(GetUserId(), row->relation->rd_rel->relowner)))
+		if (!row->update && member_can_set_role(GetUserId(), row->relation->rd_rel->relowner))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -400,7 +391,7 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	events = DatumGetObjectId(gr_row_datum(&row, "events", &null));
 	if (null)
 		gr_refuse(&row, "events", "It may hold the table or view of the events.");
-	if (gr_in_lifecycle_change)
+	if (gr_writing == GR_WRITING_LIFECYCLE)
 		PG_RETURN_POINTER(row.tuple);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -6,18 +6,10 @@
 #define GR_VALIDATE_H
 
 #include "catalog/catalog.h"
+#include "catalog/writing.h"
 
 #include "access/htup_details.h"
 #include "utils/relcache.h"
-
-/* Set while a function changes the state of an experiment. */
-extern bool gr_in_lifecycle_change;
-
-/* Set while guardrail_amend() changes the rows of a launched plan (frozen.c). */
-extern bool gr_in_amendment;
-
-/* Set while guardrail_prune() deletes from the logs. */
-extern bool gr_in_pruning;
 
 typedef struct Row
 {

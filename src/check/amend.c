@@ -60,12 +60,8 @@ require_member_of_new_owner(const char *object)
 
 	gr_spi_query("SELECT ($1::jsonb ->> 'owner')::regrole::oid::bigint", true, 1, args);
 	owner = (Oid) gr_spi_int8(0, 1, 0);
-	if (OidIsValid(owner) && !superuser() && !is_member_of_role(GetUserId(), owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be member of role \"%s\" to make it the owner of an experiment",
-						GetUserNameFromId(owner, false)),
-				 errhint("The experiment's expressions run with its owner's rights.")));
+	if (OidIsValid(owner))
+		gr_require_member(owner);
 }
 
 static void
@@ -174,7 +170,7 @@ apply(FunctionCallInfo fcinfo, const char *schema, const char *id, const char *c
 			require_member_of_new_owner(values[i]);
 	}
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
-	gr_in_amendment = true;
+	gr_writing = GR_WRITING_AMENDMENT;
 	PG_TRY();
 	{
 		/* "experiment" before "rules", as they are in order */
@@ -186,7 +182,7 @@ apply(FunctionCallInfo fcinfo, const char *schema, const char *id, const char *c
 	}
 	PG_FINALLY();
 	{
-		gr_in_amendment = false;
+		gr_writing = GR_WRITING_NOTHING;
 	}
 	PG_END_TRY();
 	gr_owner_leave(&saved);

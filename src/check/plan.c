@@ -25,6 +25,12 @@ gr_plan_lock(FunctionCallInfo fcinfo, const char *schema)
 	OwnerContext saved;
 	Experiment *e;
 
+	/* the log would name the session's user, who asked for something else */
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot change the plan of experiment \"%s\" within security-restricted operation", id),
+				 errhint("An expression, or a function in it, launches, amends and stops nothing.")));
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment WHERE experiment_id = $1 FOR UPDATE",
 						  schema), false, 1, args);
@@ -83,12 +89,12 @@ has_events(const Experiment *e)
 
 /*
  * The trigger on guardrail_experiment refuses changes of these columns unless
- * gr_in_lifecycle_change is set, which is so around this one statement.
+ * gr_writing says that it is this one statement.
  */
 void
 gr_update_lifecycle(const char *schema, const char *set, int nargs, const char *const *args)
 {
-	gr_in_lifecycle_change = true;
+	gr_writing = GR_WRITING_LIFECYCLE;
 	PG_TRY();
 	{
 		gr_spi_query(psprintf("UPDATE %s.guardrail_experiment SET %s WHERE experiment_id = $1",
@@ -96,7 +102,7 @@ gr_update_lifecycle(const char *schema, const char *set, int nargs, const char *
 	}
 	PG_FINALLY();
 	{
-		gr_in_lifecycle_change = false;
+		gr_writing = GR_WRITING_NOTHING;
 	}
 	PG_END_TRY();
 }

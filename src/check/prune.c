@@ -62,14 +62,14 @@ guardrail_prune(PG_FUNCTION_ARGS)
 				 errmsg("argument \"keep\" must not be negative, not \"%s\"", args[0]),
 				 errhint("Say how long every check is kept, such as '90 days'.")));
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
-	gr_in_pruning = true;
+	gr_writing = GR_WRITING_PRUNING;
 	PG_TRY();
 	{
 		gr_spi_query(prune_statement(gr_schema_of(fcinfo)), false, 1, args);
 	}
 	PG_FINALLY();
 	{
-		gr_in_pruning = false;
+		gr_writing = GR_WRITING_NOTHING;
 	}
 	PG_END_TRY();
 	gr_owner_leave(&saved);

@@ -184,6 +184,7 @@ gr_share_scans(Oid function, char *const *ids, int n, MemoryContext context)
 		}
 	}
 	PushActiveSnapshot(GetLatestSnapshot());
+	gr_require_own_functions(w.schema);
 	while (take_group(&w, e, plan, n) > 0)
 		if (w.n > 1)
 		{

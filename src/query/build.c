@@ -55,6 +55,18 @@ plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *
 	plan->column_value[k] = v;
 	plan->column_filter[k] = f;
 	plan->column_type[k] = getBaseType(gr_expression_type(e->events, value));
+	/* what was stored unchecked, or over a column that is another now */
+	if (!gr_is_number_type(plan->column_type[k]))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("expression \"%s\" of experiment \"%s\" is of type %s, which is no number",
+						value, e->id, format_type_be(plan->column_type[k])),
+				 errhint("Amend the rule, or mend the events.")));
+	if (filter && getBaseType(gr_expression_type(e->events, filter)) != BOOLOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("filter \"%s\" of experiment \"%s\" is not boolean", filter, e->id),
+				 errhint("Amend the rule, or mend the events.")));
 	spec->filtered[k] = (f != NULL);
 	return spec->ncolumns++;
 }
@@ -215,6 +227,12 @@ gr_sql_condition(const Experiment *e)
 {
 	StringInfoData buf;
 
+	/* the triggers refuse it, but they can be switched off */
+	if ((e->starts_at || e->ends_at) && e->time_column == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("experiment \"%s\" has starts_at or ends_at and no time_column", e->id),
+				 errhint("Set guardrail_experiment.time_column.")));
 	initStringInfo(&buf);
 	if (e->experiment_column)
 		appendStringInfo(&buf, "%s = %s", quote_identifier(e->experiment_column),

@@ -9,12 +9,10 @@
  */
 #include "query/query.h"
 
-#include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "units/units.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 /* Copy through bytes: what SPI made lives only until SPI_finish. */
 static Collection *
@@ -31,57 +29,44 @@ keep(const Collection *c, const ScanPlan *plan, MemoryContext context)
 	return copy;
 }
 
-static void *
-run(const char *sql, const ScanPlan *plan, GrReadResult read, MemoryContext context)
+typedef struct RunWork
 {
+	const char *sql;
+	const ScanPlan *plan;
+	GrReadResult read;
+	MemoryContext context;
 	void	   *result;
+} RunWork;
+
+static void
+run(void *arg)
+{
+	RunWork    *w = arg;
 	bool		null;
 	Datum		d;
 	MemoryContext old;
 
-	gr_spi_query(sql, true, 0, NULL);
+	gr_spi_query(w->sql, true, 0, NULL);
+	if (SPI_processed != 1 || SPI_gettypeid(SPI_tuptable->tupdesc, 1) != BYTEAOID)
+		elog(ERROR, "the scan did not return one bytea");
 	d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
-	old = MemoryContextSwitchTo(context);
-	result = read(null ? NULL : DatumGetByteaPP(d), plan);
+	old = MemoryContextSwitchTo(w->context);
+	w->result = w->read(null ? NULL : DatumGetByteaPP(d), w->plan);
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
-	return result;
 }
 
 bool
 gr_run_fitting(const char *sql, const ScanPlan *plan, GrReadResult read,
 			   MemoryContext context, void **result)
 {
-	MemoryContext here = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool fits = true;
+	RunWork		w = {sql, plan, read, context, NULL};
+	ErrorData  *error = gr_attempt(run, &w);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(here);
-	PG_TRY();
-	{
-		*result = run(sql, plan, read, context);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(here);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(here);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(here);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != GR_ERRCODE_UNITS_MEMORY)
-			ReThrowError(error);
-		FreeErrorData(error);
-		fits = false;
-	}
-	PG_END_TRY();
-	return fits;
+	if (error && error->sqlerrcode != GR_ERRCODE_UNITS_MEMORY)
+		ReThrowError(error);
+	*result = w.result;
+	return error == NULL;
 }
 
 static void *
@@ -106,6 +91,25 @@ try_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
 	return NULL;
 }
 
+void
+gr_require_own_functions(const char *schema)
+{
+	const char *args[] = {schema};
+
+	gr_spi_query("SELECT p.oid::regprocedure::text FROM pg_proc p"
+				 " WHERE p.proname = ANY ('{guardrail_collect,guardrail_collect_units,guardrail_batch,guardrail_number,"
+				 "guardrail_summarize,guardrail_histogram,guardrail_rollup}'::name[])"
+				 " AND p.pronamespace = $1::regnamespace AND NOT EXISTS (SELECT FROM pg_depend d"
+				 "  WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')"
+				 " ORDER BY p.oid LIMIT 1", true, 1, args);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("function %s does not belong to guardrail and would be called in place of its own",
+						gr_spi_text(0, 1)),
+				 errhint("Drop it, and let nobody create objects in schema %s.", schema)));
+}
+
 Collection *
 gr_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
 		   MemoryContext context)
@@ -113,6 +117,7 @@ gr_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
 	OwnerContext saved;
 	Collection *c = NULL;
 
+	gr_require_own_functions(schema);
 	gr_owner_enter(&saved, e->owner);
 	if (gr_fast_shape_fits(plan))
 		c = try_fast(e, plan, schema, context);

@@ -6,6 +6,7 @@
 #define GR_QUERY_H
 
 #include "catalog/catalog.h"
+#include "catalog/writing.h"
 #include "units/collection.h"
 
 /* ---- whose rights (owner.c) -------------------------------------------- */
@@ -15,12 +16,14 @@ typedef struct OwnerContext
 	Oid			user;
 	int			security;
 	int			guc_level;
+	GrWriting	writing;
+	bool		read_only;
 } OwnerContext;
 
 /*
  * From enter to leave, statements run with the rights of role, without the
  * right to change session state when role is not the caller, under settings
- * that fix the meaning of their text.  An error in between is undone by the
+ * that fix the meaning of their text, and write nothing.  An error in between is undone by the
  * end of the (sub)transaction.
  */
 extern void gr_owner_enter(OwnerContext *saved, Oid role);
@@ -103,6 +106,13 @@ extern bool gr_fast_shape_fits(const ScanPlan *plan);
 typedef void *(*GrReadResult) (const bytea *bytes, const ScanPlan *plan);
 extern bool gr_run_fitting(const char *sql, const ScanPlan *plan, GrReadResult read,
 						   MemoryContext context, void **result);
+
+/*
+ * An error when the extension's schema holds somebody else's function of a name that
+ * a scan calls: one that fits the types of the columns better than "any" would be
+ * called in place of ours, with the owner's rights.
+ */
+extern void gr_require_own_functions(const char *schema);
 
 /*
  * Collect as the experiment's owner, in the current snapshot.  SPI must be

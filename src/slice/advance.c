@@ -198,6 +198,7 @@ gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool 
 				(errmsg("experiment \"%s\" has more expressions than can be stored: its checks read all events", e->id)));
 	if (e->cursor_column == NULL || !guardrail_use_slices || !gr_fast_shape_fits(plan))
 		return gr_collect(e, plan, schema, context);
+	gr_require_own_functions(schema);
 	work = AllocSetContextCreate(context, "guardrail slices", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
 	s = gr_stored_load(e, plan, function);
