@@ -7,7 +7,7 @@ use strict;
 use warnings;
 use Exporter 'import';
 
-our @EXPORT = qw(make_shop contents intact replayed);
+our @EXPORT = qw(make_shop contents intact replayed inconsistencies);
 
 # Events in schema shop, the extension in schema guard; experiments that ship, block, fail, are drafts, were amended,
 # look group-sequentially, are stopped; checks of each. The database is new; the server may have role analyst.
@@ -86,6 +86,29 @@ sub replayed
 	my ($node, $db, $schema) = @_;
 	$schema //= 'guard';
 	return $node->safe_psql($db, qq{SELECT check_id, r.* FROM $schema.guardrail_check_input i, LATERAL $schema.guardrail_replay(check_id) r ORDER BY 1, 3});
+}
+
+# What a check that was interrupted must not leave: part of its rows, a look that is missing or double, a broken chain, a
+# check that is not replayed. ARMS: the treatment arms that every check saw. Nothing: the empty string.
+sub inconsistencies
+{
+	my ($node, $db, $arms) = @_;
+	my $schema = $node->safe_psql($db, q{SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'guardrail'});
+	return $node->safe_psql($db, qq{
+SET search_path = $schema;
+WITH worked AS (SELECT * FROM guardrail_check_log WHERE error IS NULL AND status <> 'INVALID: plan changed after launch'),
+  metrics AS (SELECT experiment_id, version AS plan_version, jsonb_object_keys(plan::jsonb -> 'rules') AS metric FROM guardrail_plan)
+SELECT 'result is missing', check_id, variant || ' ' || metric FROM worked JOIN metrics USING (experiment_id, plan_version)
+  WHERE variant IS NOT NULL AND NOT EXISTS (SELECT FROM guardrail_result_log r WHERE (r.check_id, r.variant, r.metric) = (worked.check_id, worked.variant, metrics.metric))
+UNION ALL SELECT 'result of no check', check_id, metric FROM guardrail_result_log r WHERE NOT EXISTS (SELECT FROM worked w WHERE (w.check_id, w.variant, w.experiment_id) = (r.check_id, r.variant, r.experiment_id))
+UNION ALL SELECT 'input is missing', check_id, experiment_id FROM worked w WHERE NOT EXISTS (SELECT FROM guardrail_check_input i WHERE (i.check_id, i.experiment_id, i.plan_version) = (w.check_id, w.experiment_id, w.plan_version))
+UNION ALL SELECT 'input of no check', check_id, experiment_id FROM guardrail_check_input i WHERE NOT EXISTS (SELECT FROM worked w WHERE w.check_id = i.check_id)
+UNION ALL SELECT 'arms', check_id, string_agg(coalesce(variant, 'NULL'), ' ') FROM worked GROUP BY check_id HAVING count(DISTINCT variant) <> $arms OR count(*) <> $arms
+UNION ALL SELECT 'one check, two things', check_id, string_agg(DISTINCT experiment_id, ' ') FROM guardrail_check_log GROUP BY check_id HAVING count(DISTINCT (experiment_id, checked_at, error, look_no)) > 1
+UNION ALL SELECT 'looks', max(look_no), experiment_id FROM (SELECT DISTINCT experiment_id, plan_version, check_id, look_no FROM guardrail_check_log WHERE look_no IS NOT NULL) l
+  GROUP BY experiment_id, plan_version HAVING max(look_no) <> count(*) OR min(look_no) <> 1 OR count(DISTINCT look_no) <> count(*) OR array_agg(look_no ORDER BY look_no) <> array_agg(look_no ORDER BY check_id)
+UNION ALL SELECT 'plan', version, finding FROM guardrail_experiment e, LATERAL guardrail_verify(experiment_id) WHERE state <> 'draft' AND NOT intact
+UNION ALL SELECT 'replay', check_id, differences FROM guardrail_check_input i, LATERAL guardrail_replay(check_id) WHERE NOT identical});
 }
 
 1;
