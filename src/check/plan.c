@@ -10,9 +10,24 @@
 #include "catalog/validate.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(guardrail_verify);
+
+void
+gr_require_writable(FunctionCallInfo fcinfo, const char *hint)
+{
+	char	   *command = psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid));
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", command),
+				 errhint("%s", hint)));
+	PreventCommandIfReadOnly(command);
+}
 
 Experiment *
 gr_plan_lock(FunctionCallInfo fcinfo, const char *schema)
@@ -22,6 +37,7 @@ gr_plan_lock(FunctionCallInfo fcinfo, const char *schema)
 	OwnerContext saved;
 	Experiment *e;
 
+	gr_require_writable(fcinfo, "Run it on the primary.");
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment WHERE experiment_id = $1 FOR UPDATE",
 						  schema), false, 1, args);
