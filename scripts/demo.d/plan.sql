@@ -21,5 +21,6 @@ SELECT experiment_id, rule.*
                ('revenue',    'guardrail', 'mean',       'revenue',      NULL,         'lower',  'relative',   0.02,  'safe',   NULL)
        ) AS rule;
 
+-- Launching registers and freezes the plans. The events of this demo are there already; each verdict will say so.
 SELECT experiment_id, guardrail_launch(experiment_id) FROM guardrail_experiment;
 SELECT experiment_id, monitoring FROM guardrail_experiment ORDER BY 1;

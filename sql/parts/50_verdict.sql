@@ -41,6 +41,7 @@ CREATE TABLE guardrail_check_log (
 );
 ALTER TABLE guardrail_check_log ALTER experiment_id SET NOT NULL, ALTER verdict SET NOT NULL;
 CREATE INDEX guardrail_check_log_experiment ON guardrail_check_log (experiment_id, check_id DESC);
+CREATE INDEX guardrail_check_log_look ON guardrail_check_log (experiment_id, plan_version, look_no) WHERE look_no IS NOT NULL;
 COMMENT ON TABLE guardrail_check_log IS
   'every check ever recorded, one row per treatment arm; append-only; error: why a check failed';
 
@@ -88,7 +89,7 @@ CREATE TABLE guardrail_result_log (
     PRIMARY KEY (check_id, variant, metric)
 );
 ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
-CREATE INDEX guardrail_result_log_experiment ON guardrail_result_log (experiment_id, check_id DESC);
+CREATE INDEX guardrail_result_log_arm ON guardrail_result_log (experiment_id, variant, metric, check_id);
 COMMENT ON TABLE guardrail_result_log IS
   'the metrics of every check ever recorded, one row per treatment arm and metric; append-only';
 

@@ -49,6 +49,11 @@ END;
 COMMENT ON FUNCTION guardrail_definitions(regclass) IS
   'the queries of a view and of the views below it, and the functions they call';
 
+CREATE FUNCTION guardrail_plan_functions(experiment text) RETURNS oid[]
+  AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_plan_functions(text) IS
+  'the functions that the expressions of an experiment''s rules call by themselves, the server''s own left out';
+
 -- The plan as its rows are now.  What is NULL is left out: a column that a later version adds is NULL in older plans.
 CREATE FUNCTION guardrail_plan_body(experiment text) RETURNS jsonb
   LANGUAGE sql STABLE
@@ -59,7 +64,9 @@ BEGIN ATOMIC
     'experiment', jsonb_strip_nulls(to_jsonb(e) - '{state,launched_at,stopped_at,plan_version,plan_hash}'::text[]),
     'rules', (SELECT coalesce(jsonb_object_agg(r.metric, jsonb_strip_nulls(to_jsonb(r) - '{experiment_id,metric}'::text[])), '{}')
       FROM guardrail_rule r WHERE r.experiment_id = e.experiment_id),
-    'definitions', guardrail_definitions(e.events))
+    'definitions', guardrail_definitions(e.events) || (
+      SELECT coalesce(jsonb_object_agg(p.oid::regprocedure::text, pg_get_functiondef(p.oid)), '{}')
+      FROM unnest(guardrail_plan_functions(e.experiment_id)) f JOIN pg_catalog.pg_proc p ON p.oid = f WHERE p.prokind = 'f'))
   FROM guardrail_experiment e WHERE e.experiment_id = guardrail_plan_body.experiment;
 END;
 COMMENT ON FUNCTION guardrail_plan_body(text) IS 'an experiment and its rules as they are now, in the form of a plan';

@@ -7,14 +7,17 @@
  */
 #include "check/plan.h"
 
+#include "catalog/pg_type.h"
 #include "catalog/validate.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(guardrail_verify);
+PG_FUNCTION_INFO_V1(guardrail_plan_functions);
 
 void
 gr_require_writable(FunctionCallInfo fcinfo, const char *hint)
@@ -188,6 +191,58 @@ gr_plan_broken(const char *schema, const Experiment *e, MemoryContext context, c
 	gr_owner_leave(&saved);
 	gr_plan_note(schema, e, context, note);
 	return broken ? MemoryContextStrdup(context, broken) : NULL;
+}
+
+typedef struct FunctionWork
+{
+	const Experiment *e;
+	List	   *functions;
+} FunctionWork;
+
+static void
+find_functions(void *arg)
+{
+	FunctionWork *w = arg;
+	OwnerContext saved;
+
+	gr_owner_enter(&saved, w->e->owner);
+	for (int i = 0; i < w->e->nrules; i++)
+	{
+		const Rule *r = &w->e->rules[i];
+		const char *texts[] = {r->value, r->denominator, r->filter, r->covariate};
+
+		for (int k = 0; k < (int) lengthof(texts); k++)
+			if (texts[k])
+				w->functions = gr_expression_functions(w->e->events, texts[k], w->functions);
+	}
+	gr_owner_leave(&saved);
+}
+
+/* guardrail_plan_functions(experiment): what the rules' expressions call */
+Datum
+guardrail_plan_functions(PG_FUNCTION_ARGS)
+{
+	FunctionWork work = {0};
+	Datum	   *oids;
+	int			n = 0;
+	ListCell   *cell;
+	ArrayType  *result;
+	MemoryContext context = CurrentMemoryContext;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	work.e = gr_experiment_load(gr_schema_of(fcinfo), gr_arg_text(fcinfo, 0, "experiment"),
+								CurrentMemoryContext);
+	/* what no longer fits the events calls nothing; the check itself says what is wrong */
+	if (gr_attempt(find_functions, &work) != NULL)
+		work.functions = NIL;
+	oids = palloc(sizeof(Datum) * (list_length(work.functions) + 1));
+	foreach(cell, work.functions)
+		oids[n++] = ObjectIdGetDatum(lfirst_oid(cell));
+	MemoryContextSwitchTo(context);
+	result = construct_array(oids, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+	SPI_finish();
+	PG_RETURN_ARRAYTYPE_P(result);
 }
 
 /* guardrail_verify(experiment): one row per version of its plan */

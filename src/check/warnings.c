@@ -176,7 +176,7 @@ warn_of_power(const Experiment *e, const Rule *rule, const Prior *prior, double 
 			 errdetail("That is the chance to find a harm of twice its limit, or to prove that there is none beyond it, "
 					   "with a control at %.6g and a standard deviation of %.6g per unit.",
 					   prior->value, sqrt(prior->variance)),
-			 margin > 0 ? errhint("A power of %g needs about %.3g units, or a limit %.3g times as wide.",
+			 margin > 0 ? errhint("A power of %g needs about %.0f units, or a limit %.3g times as wide.",
 								  WANTED_POWER, planned * (wanted * se / margin) * (wanted * se / margin),
 								  wanted * se / margin) :
 			 errhint("The control itself is beyond the limit.")));

@@ -9,6 +9,7 @@
 #include "query/query.h"
 
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -83,18 +84,51 @@ refuse(bool found, const char *what)
 				 errhint("An expression speaks of one event row; what folds a unit's events is unit_aggregate.")));
 }
 
+/* The statement that has the expression as its only column. */
+static Query *
+analyse(Oid events, const char *text)
+{
+	char	   *sql = psprintf("SELECT (\n%s\n) FROM %s", text, gr_relation_name(events));
+	List	   *parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+
+	return parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, NULL, 0, NULL);
+}
+
+static bool
+note_function(Oid function, void *context)
+{
+	List	  **functions = context;
+
+	if (function >= FirstNormalObjectId)
+		*functions = list_append_unique_oid(*functions, function);
+	return false;
+}
+
+static bool
+walk_functions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, note_function, context);
+	return expression_tree_walker(node, walk_functions, context);
+}
+
+List *
+gr_expression_functions(Oid events, const char *text, List *functions)
+{
+	require_one_expression(text);
+	(void) walk_functions((Node *) analyse(events, text)->targetList, &functions);
+	return functions;
+}
+
 Oid
 gr_expression_type(Oid events, const char *text)
 {
-	char	   *sql;
-	List	   *parsed;
 	Query	   *query;
 	Node	   *expression;
 
 	require_one_expression(text);
-	sql = psprintf("SELECT (\n%s\n) FROM %s", text, gr_relation_name(events));
-	parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
-	query = parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, NULL, 0, NULL);
+	query = analyse(events, text);
 	refuse(query->hasAggs, "an aggregate");
 	refuse(query->hasWindowFuncs, "a window function");
 	refuse(query->hasTargetSRFs, "a set-returning function");

@@ -38,7 +38,13 @@ extern void gr_writer_enter(OwnerContext *saved, Oid function);
  */
 extern Oid	gr_expression_type(Oid events, const char *text);
 
-/* The same with errors that name column and metric; must be a number (or, with
+/*
+ * Add the functions that an expression calls by itself, its operators and casts
+ * included, to a list of their OIDs; not the server's own.
+ */
+extern List *gr_expression_functions(Oid events, const char *text, List *functions);
+
+/* The same as gr_expression_type with errors that name column and metric; must be a number (or, with
  * boolean, a condition). */
 extern void gr_expression_check(Oid events, const char *text, const char *column,
 								const char *metric, bool boolean);

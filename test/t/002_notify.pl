@@ -50,9 +50,9 @@ is(changes(alerts("CALL guardrail_check('two');")), '', 'nor remembered');
 
 # a check that fails, and one that works again
 $node->safe_psql('postgres', 'ALTER TABLE ev RENAME x TO y');
-is(changes(alerts('SET client_min_messages = error; CALL guardrail_check();')), 'one/b BLOCK>HOLD', 'a check that fails takes a BLOCK back to HOLD');
+is(changes(alerts('SET client_min_messages = error; CALL guardrail_check();')), '', 'a BLOCK stands over a check that fails');
 $node->safe_psql('postgres', 'ALTER TABLE ev RENAME y TO x');
-is(changes(alerts('CALL guardrail_check();')), 'one/b HOLD>BLOCK', 'and says it again when it works');
+is(changes(alerts('CALL guardrail_check();')), '', 'and is no news when it works again');
 
 # an arm that is new, and one that goes away
 $node->safe_psql('postgres', q{INSERT INTO ev (experiment_id, variant, x) SELECT 'two', 'c', 100 + i % 7 FROM generate_series(1, 300) i});
