@@ -233,9 +233,12 @@ guardrail_plan_functions(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	work.e = gr_experiment_load(gr_schema_of(fcinfo), gr_arg_text(fcinfo, 0, "experiment"),
 								CurrentMemoryContext);
-	/* what no longer fits the events calls nothing; the check itself says what is wrong */
+	/* of what no longer fits the events nobody knows what it calls; the check itself says what is wrong */
 	if (gr_attempt(find_functions, &work) != NULL)
-		work.functions = NIL;
+	{
+		SPI_finish();
+		PG_RETURN_NULL();
+	}
 	oids = palloc(sizeof(Datum) * (list_length(work.functions) + 1));
 	foreach(cell, work.functions)
 		oids[n++] = ObjectIdGetDatum(lfirst_oid(cell));
