@@ -55,7 +55,7 @@ COMMENT ON FUNCTION guardrail_definitions(regclass) IS
 CREATE FUNCTION guardrail_plan_functions(experiment text) RETURNS oid[]
   AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_plan_functions(text) IS
-  'the functions that the expressions of an experiment''s rules call by themselves, the server''s own left out';
+  'the functions that the expressions of an experiment''s rules call by themselves, the server''s own left out; NULL when one fits the events no longer';
 
 -- The plan as its rows are now.  What is NULL is left out: a column that a later version adds is NULL in older plans.
 CREATE FUNCTION guardrail_plan_body(experiment text) RETURNS jsonb
@@ -168,11 +168,12 @@ BEGIN ATOMIC
     guardrail_plan_differences(pg_catalog.format('rule %s: column', pg_catalog.to_json(r.key)), r.value, body -> 'rules'::text -> r.key) d
     WHERE plan IS NOT NULL AND body -> 'rules'::text ? r.key
   UNION ALL
-  -- another major version may print the same query in other words
+  -- another major version may print the same query in other words; what an expression calls that does not fit is not known
   SELECT pg_catalog.format('the definition of %s has changed', pg_catalog.to_json(coalesce(planned.key, present.key)))
     FROM (SELECT d.* FROM now, pg_catalog.jsonb_each(plan -> 'definitions'::text) d) planned
     FULL JOIN (SELECT d.* FROM now, pg_catalog.jsonb_each(body -> 'definitions'::text) d) present ON present.key = planned.key
     WHERE planned.value IS DISTINCT FROM present.value
+      AND (present.key IS NOT NULL OR guardrail_plan_functions(experiment) IS NOT NULL)
       AND EXISTS (SELECT FROM now WHERE plan ->> 'server_version'::text = (pg_catalog.current_setting('server_version_num')::integer / 10000)::text);
 END;
 COMMENT ON FUNCTION guardrail_plan_present(text) IS 'in what an experiment and its rules, as they are now, differ from the plan; no row: in nothing';

@@ -7,3 +7,7 @@ WITH registered AS (
   FROM guardrail_experiment WHERE state <> 'draft')
 UPDATE guardrail_experiment e SET plan_hash = r.plan_hash FROM registered r WHERE r.experiment_id = e.experiment_id;
 ALTER TABLE guardrail_experiment ENABLE TRIGGER USER;
+
+-- rules may be restored before their experiments
+ALTER TABLE guardrail_rule DISABLE TRIGGER ALL;
+ALTER TABLE guardrail_rule ENABLE TRIGGER USER;

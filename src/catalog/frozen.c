@@ -9,7 +9,8 @@
  *
  * A restore writes the rules of running experiments: who owns the table may insert
  * a rule that stands in the plan word for word, or any while the plan itself has
- * not been restored.  Whoever switches the trigger off is found out by the hash.
+ * not been restored.  What pg_dump has written is restored as it was, tampered with
+ * or not.  Whoever uses that, or switches the trigger off, is found out by the hash.
  */
 #include "catalog/validate.h"
 
@@ -93,13 +94,19 @@ check_rule(FunctionCallInfo fcinfo, TriggerData *data, HeapTuple tuple, bool ins
 	char	   *state = lock_state(fcinfo, schema, id, &e.owner);
 	bool		planned = false;
 
-	if (state == NULL || metric == NULL)
+	if (id == NULL || metric == NULL || (inserting && gr_in_restore(data->tg_relation)))
 		return;
+	if (state == NULL)
+	{
+		/* of a rule that is written, it must be there; of one that goes, it may go too */
+		if (tuple != data->tg_trigtuple || inserting)
+			gr_refuse_orphan(id, metric);
+		return;
+	}
 	gr_require_ownership(&e);
 	if (strcmp(state, "draft") == 0)
 		return;
-	if (inserting &&
-		member_can_set_role(GetUserId(), data->tg_relation->rd_rel->relowner))
+	if (inserting && gr_owns_table(data->tg_relation))
 	{
 		OwnerContext saved;
 

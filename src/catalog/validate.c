@@ -11,7 +11,8 @@
  * superusers may write a state other than draft, and nobody changes it by
  * UPDATE (check/lifecycle.c does).  What was good when it was written may fit
  * the events no longer, or their table may be gone: pg_dump switches
- * check_function_bodies off, and then nothing is held against the events.
+ * check_function_bodies off, and then nothing is held against the events.  By
+ * several processes (pg_restore -j) it may write the rules before their experiments.
  */
 #include "catalog/validate.h"
 
@@ -28,6 +29,18 @@
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(guardrail_experiment_check);
+
+bool
+gr_owns_table(Relation relation)
+{
+	return member_can_set_role(GetUserId(), relation->rd_rel->relowner);
+}
+
+bool
+gr_in_restore(Relation relation)
+{
+	return !check_function_bodies && gr_owns_table(relation);
+}
 
 /* ---- the row at hand ----------------------------------------------------- */
 
@@ -100,6 +113,16 @@ gr_row_set(Row *row, const char *column, Datum value)
 
 	row->tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(row->relation),
 										   1, &n, &value, &null);
+}
+
+void
+gr_refuse_orphan(const char *experiment, const char *metric)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("column \"experiment_id\" of rule \"%s\" holds \"%s\", which is no experiment",
+					metric, experiment),
+			 errhint("Write the row of guardrail_experiment first.")));
 }
 
 void
@@ -343,7 +366,7 @@ check_managed(const Row *row)
 		if ((now == NULL) == (before == NULL) && (now == NULL || strcmp(now, before) == 0))
 			continue;
 		/* a restore by who owns the table */
-		if (!row->update && member_can_set_role(GetUserId(), row->relation->rd_rel->relowner))
+		if (!row->update && gr_owns_table(row->relation))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

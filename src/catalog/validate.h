@@ -26,6 +26,13 @@ extern char *gr_row_old_text(const Row *row, const char *column);
 extern Datum gr_row_datum(const Row *row, const char *column, bool *null);
 extern void gr_row_set(Row *row, const char *column, Datum value);
 
+/* Whoever owns the table, or is a superuser, writes what a restore writes. */
+extern bool gr_owns_table(Relation relation);
+
+/* Is a script of pg_dump inserting?  It switches check_function_bodies off. */
+extern bool gr_in_restore(Relation relation);
+
+GR_NORETURN extern void gr_refuse_orphan(const char *experiment, const char *metric);
 GR_NORETURN extern void gr_refuse(const Row *row, const char *column, const char *hint);
 GR_NORETURN extern void gr_refuse_unsupported(const Row *row, const char *column,
 											  const char *hint);

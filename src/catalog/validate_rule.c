@@ -177,11 +177,13 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint FROM %s.guardrail_experiment"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	if (SPI_processed == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("column \"experiment_id\" of rule \"%s\" holds \"%s\", which is no experiment",
-						metric, id),
-				 errhint("Write the row of guardrail_experiment first.")));
+	{
+		if (row.update || !gr_in_restore(row.relation))
+			gr_refuse_orphan(id, metric);
+		row.tuple = SPI_copytuple(row.tuple);
+		SPI_finish();
+		PG_RETURN_POINTER(row.tuple);
+	}
 	/* its expressions run with the experiment's owner's rights */
 	owned.id = id;
 	owned.owner = (Oid) gr_spi_int8(0, 2, 0);

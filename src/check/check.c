@@ -10,12 +10,12 @@
  * The experiment's row is locked, so that two checks of one experiment come one
  * after the other; then comes reading, in a fresh snapshot, then writing.
  */
+#include "check/plan.h"
 #include "check/record.h"
 
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "tcop/utility.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -115,15 +115,9 @@ check_one(const Run *run, const char *id)
 }
 
 static void
-refuse_where_nothing_is_recorded(void)
+refuse_where_nothing_is_recorded(FunctionCallInfo fcinfo)
 {
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("cannot record a check during recovery"),
-				 errhint("Run guardrail_check() on the primary; guardrail_evaluate() and "
-						 "guardrail_status() work here.")));
-	PreventCommandIfReadOnly("guardrail_check()");
+	gr_require_writable(fcinfo, "Run it on the primary; guardrail_evaluate() and guardrail_status() work here.");
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -170,7 +164,7 @@ guardrail_check(PG_FUNCTION_ARGS)
 	int			n,
 				unrecorded = 0;
 
-	refuse_where_nothing_is_recorded();
+	refuse_where_nothing_is_recorded(fcinfo);
 	run.commits = call && IsA(call, CallContext) && !call->atomic && !IsSubTransaction();
 	if (SPI_connect_ext(run.commits ? SPI_OPT_NONATOMIC : 0) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -11,11 +11,26 @@
 #include "catalog/validate.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/array.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(guardrail_verify);
 PG_FUNCTION_INFO_V1(guardrail_plan_functions);
+
+void
+gr_require_writable(FunctionCallInfo fcinfo, const char *hint)
+{
+	char	   *command = psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid));
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", command),
+				 errhint("%s", hint)));
+	PreventCommandIfReadOnly(command);
+}
 
 Experiment *
 gr_plan_lock(FunctionCallInfo fcinfo, const char *schema)
@@ -31,6 +46,7 @@ gr_plan_lock(FunctionCallInfo fcinfo, const char *schema)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot change the plan of experiment \"%s\" within security-restricted operation", id),
 				 errhint("An expression, or a function in it, launches, amends and stops nothing.")));
+	gr_require_writable(fcinfo, "Run it on the primary.");
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment WHERE experiment_id = $1 FOR UPDATE",
 						  schema), false, 1, args);
@@ -223,9 +239,12 @@ guardrail_plan_functions(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	work.e = gr_experiment_load(gr_schema_of(fcinfo), gr_arg_text(fcinfo, 0, "experiment"),
 								CurrentMemoryContext);
-	/* what no longer fits the events calls nothing; the check itself says what is wrong */
+	/* of what no longer fits the events nobody knows what it calls; the check itself says what is wrong */
 	if (gr_attempt(find_functions, &work) != NULL)
-		work.functions = NIL;
+	{
+		SPI_finish();
+		PG_RETURN_NULL();
+	}
 	oids = palloc(sizeof(Datum) * (list_length(work.functions) + 1));
 	foreach(cell, work.functions)
 		oids[n++] = ObjectIdGetDatum(lfirst_oid(cell));

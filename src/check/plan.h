@@ -7,6 +7,9 @@
 
 #include "check/evaluation.h"
 
+/* An error where nothing can be written; hint: what to do instead, during recovery. */
+extern void gr_require_writable(FunctionCallInfo fcinfo, const char *hint);
+
 /*
  * In what the launched plan was changed, in words, or NULL, and what reasons say
  * of it (note, or NULL): "registered after data".  A draft has neither.  Reads

@@ -7,6 +7,7 @@
  * next check of the present plan rests on: its looks, each metric's last result,
  * the checks that set its least p-values, and the last test of the split.
  */
+#include "check/plan.h"
 #include "query/query.h"
 
 #include "catalog/validate.h"
@@ -52,6 +53,7 @@ guardrail_prune(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"keep\" must not be NULL"),
 				 errhint("Say how long every check is kept, such as '90 days'.")));
+	gr_require_writable(fcinfo, "Run it on the primary.");
 	args[0] = DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(0)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -218,6 +218,26 @@ record_evaluation(const Check *check, const Evaluation *v)
 	}
 }
 
+/*
+ * A number above those of all checks that the statement's snapshot sees.  Logical
+ * replication and restores of single tables leave a sequence behind its table.
+ */
+static int64
+next_check_id(const char *schema)
+{
+	gr_spi_query(psprintf("SELECT n.id, EXISTS (SELECT FROM %s.guardrail_check_log l WHERE l.check_id >= n.id)"
+						  " FROM (SELECT pg_catalog.nextval(%s) AS id OFFSET 0) AS n", schema,
+						  quote_literal_cstr(psprintf("%s.guardrail_check_id", schema))),
+				 false, 0, NULL);
+	if (gr_spi_bool(0, 2))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sequence %s.guardrail_check_id is behind guardrail_check_log: set it to max(check_id)", schema),
+				 errhint("SELECT setval('%s.guardrail_check_id', max(check_id)) FROM %s.guardrail_check_log;",
+						 schema, schema)));
+	return gr_spi_int8(0, 1, 0);
+}
+
 void
 gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		  const Evaluation *v, const char *error)
@@ -245,10 +265,7 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		return;
 	}
 	check.plan_version = (int) gr_spi_int8(0, 1, 0);
-	gr_spi_query(psprintf("SELECT pg_catalog.nextval(%s)",
-						  quote_literal_cstr(psprintf("%s.guardrail_check_id", schema))),
-				 false, 0, NULL);
-	check.check_id = gr_spi_int8(0, 1, 0);
+	check.check_id = next_check_id(schema);
 	check.checked_at = GetCurrentTimestamp();
 	check.error = error;
 	check.look_no = v && v->monitor.is_look ? v->monitor.nlooks + 1 : 0;

@@ -111,7 +111,7 @@ guardrail_slice_check(PG_FUNCTION_ARGS)
 	Row			row = gr_trigger_row(fcinfo, kind, rule ? "metric" : "experiment_id");
 	char	   *schema = gr_schema_of(fcinfo);
 
-	if (gr_in_lifecycle_change || !check_function_bodies)
+	if (gr_writing == GR_WRITING_LIFECYCLE || !check_function_bodies)
 		PG_RETURN_POINTER(row.tuple);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -1,9 +1,12 @@
-# What pg_dump writes, restored: experiments in every state, rules, logs, the sequence, and what goes on from there.
+# What pg_dump writes, restored in every way that pg_dump and pg_restore offer: experiments in every state, rules,
+# plans, logs, inputs, the sequence, and what goes on from there.
 #
-# Expected: the rows of the original database, read as text.
+# Expected: the rows of the original database, read as text. guardrail_look_state is no part of a dump: it is computed
+# anew from the log.
 
 use strict;
 use warnings;
+use Guardrail;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -13,70 +16,65 @@ $node->init;
 $node->append_conf('postgresql.conf', "timezone = 'UTC'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE analyst');
+make_shop($node, 'original');
 
-# every table, row by row; regclass and regrole as names
-my $content = q{
-SET search_path = guard;
-SELECT 'experiment', e::text FROM guardrail_experiment e ORDER BY 2;
-SELECT 'rule', r::text FROM guardrail_rule r ORDER BY 2;
-SELECT 'check', c::text FROM guardrail_check_log c ORDER BY 2;
-SELECT 'result', r::text FROM guardrail_result_log r ORDER BY 2;
-SELECT 'verdict', v::text FROM guardrail_verdict v ORDER BY 2;
-SELECT 'view', r::text FROM guardrail_result r ORDER BY 2;
-SELECT 'sequence', last_value FROM guardrail_check_id;
-SELECT 'summary', id, s::text, h::text FROM shop.kept ORDER BY id;
-};
+my $files = $PostgreSQL::Test::Utils::tmp_check;
+my @dumped = (except => ['guardrail_look_state']);
+my $before = contents($node, 'original', @dumped);
+my $plans = intact($node, 'original');
+my $replays = replayed($node, 'original');
+like($before, qr/guardrail_experiment\|\(ships,shop\.ev,.*running/, 'there are running experiments to dump');
+like($before, qr/guardrail_check_log\|.*BLOCK/, 'verdicts');
+like($before, qr/guardrail_plan\|\(amended,2,/, 'plans');
+like($before, qr/guardrail_check_input\|/, 'inputs');
+is(() = $plans =~ /\|t\|$/mg, 1 + split(/\n/, $node->safe_psql('original', 'SELECT experiment_id FROM guard.guardrail_experiment WHERE launched_at IS NOT NULL')), 'each plan is intact');
+is(() = $replays =~ /\|t\|$/mg, $node->safe_psql('original', 'SELECT count(*) FROM guard.guardrail_check_input'), 'each check is replayed identically');
 
-$node->safe_psql('postgres', 'CREATE DATABASE original');
-$node->safe_psql('original', q{
-CREATE SCHEMA guard;
-CREATE SCHEMA shop;
-CREATE EXTENSION guardrail SCHEMA guard;
-GRANT USAGE ON SCHEMA shop, guard TO analyst;
-CREATE TABLE shop.ev AS
-  SELECT e AS experiment_id, i AS user_id, CASE WHEN i % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant,
-         '2026-01-01'::timestamptz + i * interval '1 minute' AS at, 100 + i % 7 + CASE WHEN e = 'blocks' AND i % 2 = 1 THEN 50 ELSE 0 END AS x,
-         i % 5 + i % 2 AS goal, 1 AS doomed
-    FROM unnest('{ships,blocks,stopped,draft,fails}'::text[]) e, generate_series(1, 600) i;
-GRANT SELECT ON shop.ev TO analyst;
-CREATE FUNCTION shop.twice(int) RETURNS int LANGUAGE sql IMMUTABLE RETURN $1 * 2;
-CREATE VIEW shop.ev_view AS SELECT * FROM shop.ev;
-CREATE MATERIALIZED VIEW shop.ev_matview AS SELECT * FROM shop.ev;
-CREATE TABLE shop.kept AS
-  SELECT i % 3 AS id, guard.guardrail_summarize(exp(i / 10.0), i) AS s, guard.guardrail_histogram(i * 1.1) AS h FROM generate_series(1, 500) i GROUP BY 1;
-INSERT INTO guard.guardrail_experiment (experiment_id, events, time_column, starts_at, planned_units, shares, owner, description)
-VALUES ('ships', 'shop.ev', 'at', '2026-01-01', 500, '{"control": 1, "treatment": 1}', 'analyst', E'two\nlines\t\\and "quotes"'),
-       ('blocks', 'shop.ev_view', NULL, NULL, 500, NULL, 'analyst', NULL), ('stopped', 'shop.ev_matview', NULL, NULL, NULL, NULL, 'analyst', NULL),
-       ('draft', 'shop.ev', NULL, NULL, NULL, NULL, 'analyst', NULL), ('fails', 'shop.ev', NULL, NULL, NULL, NULL, 'analyst', NULL);
-GRANT SELECT ON ALL TABLES IN SCHEMA shop TO analyst;
-INSERT INTO guard.guardrail_rule (experiment_id, metric, role, kind, value, filter, quantile, worse, limit_kind, limit_value, evidence, display_unit, north_star, note)
-SELECT experiment_id, r.* FROM guard.guardrail_experiment, (VALUES
-  ('load', 'guardrail', 'mean', E'x -- the ''time''', NULL, NULL::float8, 'higher', 'difference', 10, 'breach', 'ms', false, E'a note;\n\\.'),
-  ('p95', 'guardrail', 'quantile', 'shop.twice(x)', 'x > 0', 0.95, 'higher', 'relative', 0.1, 'safe', NULL, false, NULL),
-  ('sales', 'primary', 'mean', 'goal', NULL, NULL, 'lower', 'difference', 0.1, 'breach', NULL, true, NULL)) AS r;
-INSERT INTO guard.guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('fails', 'doomed', 'guardrail', 'mean', 'doomed', 'higher', 'difference', 1);
-SELECT guard.guardrail_launch(experiment_id) FROM guard.guardrail_experiment WHERE experiment_id <> 'draft';
-CALL guard.guardrail_check();
-SELECT guard.guardrail_stop('stopped');
-CALL guard.guardrail_check('stopped');
-CALL guard.guardrail_check();
-});
-my $before = $node->safe_psql('original', $content);
-like($before, qr/experiment\|\(ships,shop\.ev,.*running/, 'there are running experiments to dump');
-like($before, qr/check\|.*BLOCK/, 'and verdicts');
+sub dump_to
+{
+	my ($file, @how) = @_;
+	unlink "$files/$file";
+	$node->command_ok([ 'pg_dump', @how, '-f', "$files/$file" ], "pg_dump @how[2 .. $#how]");
+	return "$files/$file";
+}
+sub connstr { return ('-d', $node->connstr(shift)) }
+sub psql_ok { my ($db, $file, $name) = @_; return $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', connstr($db), '-f', $file ], $name) }
+sub same
+{
+	my ($db, $name) = @_;
+	is(contents($node, $db, @dumped), $before, "$name: everything is there again");
+	is(intact($node, $db), $plans, "$name: the plans are intact");
+	is(replayed($node, $db), $replays, "$name: replayed, each check is the same");
+	return;
+}
 
-my $dump = $PostgreSQL::Test::Utils::tmp_check . '/original.sql';
-my $custom = $PostgreSQL::Test::Utils::tmp_check . '/original.dump';
-$node->command_ok([ 'pg_dump', '-d', $node->connstr('original'), '-f', $dump ], 'pg_dump');
-$node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('original'), '-f', $custom ], 'pg_dump -Fc');
+# ---- a whole database
 
-$node->safe_psql('postgres', 'CREATE DATABASE plain');
-$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('plain'), '-f', $dump ], 'restore by psql');
-is($node->safe_psql('plain', $content), $before, 'plain: everything is there again');
+my $dump = dump_to('original.sql', connstr('original'));
+my $custom = dump_to('original.dump', connstr('original'), '-Fc');
+$node->safe_psql('postgres', 'CREATE DATABASE plain; CREATE DATABASE custom; CREATE DATABASE parallel; CREATE DATABASE columns;');
+psql_ok('plain', $dump, 'restore by psql');
+same('plain', 'plain');
+$node->command_ok([ 'pg_restore', '--exit-on-error', connstr('custom'), $custom ], 'restore by pg_restore');
+same('custom', 'custom');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-j', '4', connstr('parallel'), $custom ], 'restore by pg_restore -j 4');
+same('parallel', 'parallel');
+psql_ok('columns', dump_to('columns.sql', connstr('original'), '--column-inserts', '--rows-per-insert=2'), 'restore of INSERT statements');
+same('columns', 'inserts');
 
-$node->safe_psql('postgres', 'CREATE DATABASE custom');
-$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('custom'), $custom ], 'restore by pg_restore');
-is($node->safe_psql('custom', $content), $before, 'custom: everything is there again');
+# the archive does not say that rules wait for their experiments: they may come first
+my ($list) = run_command([ 'pg_restore', '-l', $custom ]);
+my @list = split /^/, $list;
+my ($rules) = grep { / TABLE DATA guard guardrail_rule / } @list;
+my ($experiments) = grep { $list[$_] =~ / TABLE DATA guard guardrail_experiment / } 0 .. $#list;
+splice @list, $experiments, 0, $rules;
+PostgreSQL::Test::Utils::append_to_file("$files/rules_first", join '', @list);
+$node->safe_psql('postgres', 'CREATE DATABASE rules_first');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-L', "$files/rules_first", connstr('rules_first'), $custom ], 'restore of the rules before the experiments');
+same('rules_first', 'rules first');
+like($node->safe_psql('rules_first', q{DELETE FROM guard.guardrail_experiment WHERE experiment_id = 'draft' RETURNING (SELECT count(*) FROM guard.guardrail_rule WHERE experiment_id = 'draft'); SELECT count(*) FROM guard.guardrail_rule WHERE experiment_id = 'draft'}), qr/^3\n0$/, 'rules go with their experiment');
+my (undef, undef, $orphan) = $node->psql('rules_first', q{INSERT INTO guard.guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind) VALUES ('nosuch', 'new', 'secondary', 'mean', 'x', 'higher', NULL)});
+like($orphan, qr/holds "nosuch", which is no experiment/, 'a rule needs its experiment when it is no restore');
 
 # it goes on where it was
 my $last = $node->safe_psql('original', 'SELECT max(check_id) FROM guard.guardrail_check_log');
@@ -85,30 +83,96 @@ is($node->safe_psql('plain', "SELECT min(check_id) - $last FROM guard.guardrail_
 my $statuses = q{SELECT experiment_id, variant, verdict, status, reason FROM guard.guardrail_verdict ORDER BY 1};
 is($node->safe_psql('plain', $statuses), $node->safe_psql('original', $statuses), 'the next check says the same');
 is($node->safe_psql('plain', 'SELECT guard.guardrail_status()'), $node->safe_psql('original', 'SELECT guard.guardrail_status()'), 'so does the live status');
-is($node->safe_psql('plain', q{SELECT tgenabled FROM pg_trigger WHERE tgname = 'guardrail_append_only'}), "O\nO", 'logs are append-only again');
-isnt($node->psql('plain', q{UPDATE guard.guardrail_experiment SET state = 'draft' WHERE experiment_id = 'ships'}), 0, 'the state is guarded again');
+# a look is a look where units have come
+my $more = q{INSERT INTO shop.ev SELECT experiment_id, user_id + 2000, variant, at, x, goal, doomed FROM shop.ev WHERE experiment_id = 'looks' AND user_id < 1000; CALL guard.guardrail_check('looks');};
+my $looks = q{SELECT look_no, information, verdict, status, primary_lower, primary_upper FROM guard.guardrail_check_log WHERE experiment_id = 'looks' ORDER BY check_id DESC LIMIT 1};
+$node->safe_psql($_, $more) for 'original', 'plain';
+is($node->safe_psql('plain', $looks), $node->safe_psql('original', $looks), 'the next look has the same number and bounds');
+like($node->safe_psql('plain', $looks), qr/^3\|/, 'the third');
+is($node->safe_psql('plain', q{SELECT tgrelid::regclass, tgenabled FROM pg_trigger WHERE tgname IN ('guardrail_append_only', 'guardrail_frozen') ORDER BY tgrelid::regclass::text}),
+	join("\n", map { "guard.guardrail_$_|O" } qw(check_input check_log experiment plan result_log rule)), 'the triggers are on');
+for my $frozen (
+	q{UPDATE guard.guardrail_experiment SET state = 'draft' WHERE experiment_id = 'ships'}, q{UPDATE guard.guardrail_experiment SET min_units = 2 WHERE experiment_id = 'ships'},
+	q{DELETE FROM guard.guardrail_experiment WHERE experiment_id = 'ships'}, q{UPDATE guard.guardrail_rule SET limit_value = 99 WHERE experiment_id = 'ships'},
+	q{DELETE FROM guard.guardrail_rule WHERE experiment_id = 'ships'}, q{DELETE FROM guard.guardrail_plan}, q{UPDATE guard.guardrail_check_log SET verdict = 'SHIP'},
+	q{INSERT INTO guard.guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind) VALUES ('ships', 'new', 'secondary', 'mean', 'x', 'higher', NULL)})
+{
+	my (undef, undef, $err) = $node->psql('plain', $frozen);
+	like($err, qr/ERROR:.*(frozen|append-only|changed by functions only)/, "frozen again: $frozen");
+}
 
 # a dump of the dump is the dump
-my $again = $PostgreSQL::Test::Utils::tmp_check . '/again.sql';
-$node->command_ok([ 'pg_dump', '-d', $node->connstr('custom'), '-f', $again ], 'pg_dump of the restored');
 sub lines { return join '', grep { !/^--|^\\(un)?restrict/ } split /^/, slurp_file(shift) }
-is(lines($again), lines($dump), 'it is the same dump');
+is(lines(dump_to('again.sql', connstr('custom'))), lines($dump), 'a dump of the restored is the same dump');
 
-# rules that fit no longer, and events that are gone, do not stand in the way of a restore
+# ---- parts of a database
+
+$before = contents($node, 'original', @dumped);
+$replays = replayed($node, 'original');
+
+# schema first, data later: in one go, and table by table
+my $schema_only = dump_to('schema.sql', connstr('original'), '-s');
+$node->safe_psql('postgres', 'CREATE DATABASE data; CREATE DATABASE data_parallel; CREATE DATABASE one_schema; CREATE DATABASE by_hand; CREATE DATABASE no_events;');
+psql_ok('data', $schema_only, 'restore of the schema');
+psql_ok('data', dump_to('data.sql', connstr('original'), '-a'), 'restore of the data');
+# a view and a function in a restored plan mean what they meant; the matview is not among the data
+$node->safe_psql('data', 'REFRESH MATERIALIZED VIEW shop.ev_matview');
+same('data', 'data only');
+psql_ok('data_parallel', $schema_only, 'restore of the schema');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-j', '4', connstr('data_parallel'), dump_to('data.dump', connstr('original'), '-Fc', '-a') ], 'restore of the data by four');
+same('data_parallel', 'data only, by four');
+
+# pg_dump -n: the rows of the extension's tables, not the extension
+my $one = dump_to('one.sql', connstr('original'), '-n', 'guard');
+unlike(lines($one), qr/CREATE EXTENSION/, 'a dump of the schema alone is without the extension');
+like(lines($one), qr/^COPY guard\.guardrail_check_input/m, 'with its rows');
+my $shop_schema = dump_to('shop.sql', connstr('original'), '-n', 'shop');
+$node->safe_psql('by_hand', 'CREATE SCHEMA guard; CREATE EXTENSION guardrail SCHEMA guard;');
+psql_ok('by_hand', $shop_schema, 'the events first');
+# psql goes on after the schema, which is there
+my (undef, $err) = run_command([ 'psql', '-X', '-q', connstr('by_hand'), '-f', $one ]);
+like($err, qr/\A[^\n]*ERROR:  schema "guard" already exists\n?\z/, 'restore of the schema alone into one that has the extension');
+same('by_hand', 'schema alone');
+# -e takes the extension along; the events' schema has to come too
+my $both = dump_to('both.sql', connstr('original'), '-n', 'guard', '-n', 'shop', '-e', 'guardrail');
+psql_ok('one_schema', $both, 'restore of two schemas with the extension');
+same('one_schema', 'two schemas with the extension');
+(undef, $err) = run_command([ 'psql', '-X', '-q', connstr('no_events'), '-f', dump_to('no_events.sql', connstr('original'), '-n', 'guard', '-e', 'guardrail') ]);
+like($err, qr/schema "shop" does not exist/, 'without the tables of the events, experiments cannot be restored');
+
+# ---- what is broken can be dumped and restored
+
+# rules that fit no longer, events that are gone, plans that somebody has tampered with
 $node->safe_psql('original', q{
-CREATE TABLE shop.gone AS SELECT * FROM shop.ev;
-INSERT INTO guard.guardrail_experiment (experiment_id, events, owner) VALUES ('lost', 'shop.gone', 'analyst');
+CREATE TABLE shop.gone AS SELECT * FROM shop.ev WHERE experiment_id = 'ships';
+INSERT INTO guard.guardrail_experiment (experiment_id, events, experiment_column, owner) VALUES ('lost', 'shop.gone', NULL, 'analyst'), ('lost draft', 'shop.gone', NULL, 'analyst');
+GRANT SELECT ON shop.gone TO analyst;
+INSERT INTO guard.guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind) VALUES ('lost', 'sales', 'primary', 'mean', 'goal', 'lower', NULL);
+SELECT guard.guardrail_launch('lost');
 DROP TABLE shop.gone;
 ALTER TABLE shop.ev DROP doomed CASCADE;
+SET session_replication_role = replica;
+UPDATE guard.guardrail_rule SET limit_value = 11 WHERE (experiment_id, metric) = ('ships', 'load');
+INSERT INTO guard.guardrail_rule SELECT 'blocks', 'slipped in', 'secondary', north_star, severity, kind, value, denominator, filter, unit_aggregate, quantile, quantile_over, at_least, retention_day,
+  window_length, covariate, cap_quantile, cap_value, worse, limit_kind, limit_value, evidence, alpha, display_unit, note FROM guard.guardrail_rule WHERE (experiment_id, metric) = ('ships', 'load');
+UPDATE guard.guardrail_plan SET plan = replace(plan, '"min_units": 100', '"min_units": 3') WHERE experiment_id = 'stopped';
+RESET session_replication_role;
 CALL guard.guardrail_check('fails');
+CALL guard.guardrail_check('ships');
 });
-$before = $node->safe_psql('original', $content);
+$before = contents($node, 'original', @dumped);
+$plans = intact($node, 'original');
+$replays = replayed($node, 'original');
 like($before, qr/column ""doomed"" does not exist/, 'an experiment whose column is gone');
-unlink $dump;
-$node->command_ok([ 'pg_dump', '-d', $node->connstr('original'), '-f', $dump ], 'pg_dump of what is broken');
-$node->safe_psql('postgres', 'CREATE DATABASE broken');
-$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('broken'), '-f', $dump ], 'it can be restored');
-is($node->safe_psql('broken', $content), $before, 'as broken as it was');
+for my $finding (qr/^blocks\|1\|.*\|f\|.*rule "slipped in" is not in the plan/m, qr/^ships\|1\|.*\|f\|rule "load": column "limit_value" is 11, planned 10$/m, qr/^stopped\|1\|.*\|f\|.*the plan text does not have its plan_hash/m, qr/^lost\|1\|.*\|f\|column "events" is "\d+", planned "shop.gone"/m)
+{
+	like($plans, $finding, 'a plan that is broken');
+}
+$node->safe_psql('postgres', 'CREATE DATABASE broken; CREATE DATABASE broken_parallel;');
+psql_ok('broken', dump_to('broken.sql', connstr('original')), 'it can be restored');
+same('broken', 'as broken as it was');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-j', '4', connstr('broken_parallel'), dump_to('broken.dump', connstr('original'), '-Fc') ], 'by four');
+same('broken_parallel', 'as broken as it was, by four');
 
 # and it can be dropped
 $node->safe_psql('broken', 'DROP EXTENSION guardrail CASCADE');

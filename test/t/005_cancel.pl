@@ -14,15 +14,18 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf('postgresql.conf', "max_parallel_workers_per_gather = 2\nwork_mem = '4MB'\ntemp_file_limit = '2GB'\n");
 $node->start;
-# events without end: few units, and ever more units
+# events without end, once the experiments have been launched, which looks at those that are there: few units, and ever
+# more units
 $node->safe_psql('postgres', q{
 CREATE EXTENSION guardrail;
-CREATE VIEW few AS SELECT a % 100 AS user_id, CASE WHEN a % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, b % 1000 + a / 7.0 AS x FROM generate_series(1, 100000) a, generate_series(1, 1000000) b;
-CREATE VIEW many AS SELECT a * 1000000::bigint + b AS user_id, CASE WHEN b % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, b % 1000 + a / 7.0 AS x FROM generate_series(1, 1000000) b, generate_series(1, 100000) a;
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units) VALUES ('few', 'few', NULL, 1), ('many', 'many', NULL, 1);
+CREATE TABLE times AS SELECT 0 AS n;
+CREATE VIEW few AS SELECT a % 100 AS user_id, CASE WHEN a % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, b % 1000 + a / 7.0 AS x FROM generate_series(1, 100000) a, generate_series(1, 1000000 * (SELECT n FROM times)) b;
+CREATE VIEW many AS SELECT a * 1000000::bigint + b AS user_id, CASE WHEN b % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, b % 1000 + a / 7.0 AS x FROM generate_series(1, 1000000) b, generate_series(1, 100000 * (SELECT n FROM times)) a;
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units) VALUES ('few', 'few', NULL, 1), ('many', 'many', NULL, 1), ('draft', 'few', NULL, 1);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, quantile, worse, limit_kind, limit_value)
-SELECT e, m.* FROM unnest('{few,many}'::text[]) e, (VALUES ('load', 'guardrail', 'mean', 'x', NULL::float8, 'higher', 'difference', 1), ('p95', 'guardrail', 'quantile', 'x', 0.95, 'higher', 'difference', 1), ('goal', 'primary', 'mean', 'x', NULL, 'higher', NULL, NULL)) AS m;
+SELECT e, m.* FROM unnest('{few,many,draft}'::text[]) e, (VALUES ('load', 'guardrail', 'mean', 'x', NULL::float8, 'higher', 'difference', 1), ('p95', 'guardrail', 'quantile', 'x', 0.95, 'higher', 'difference', 1), ('goal', 'primary', 'mean', 'x', NULL, 'higher', NULL, NULL)) AS m;
 SELECT guardrail_launch('few'), guardrail_launch('many');
+UPDATE times SET n = 1;
 });
 
 sub run_sql
@@ -40,6 +43,7 @@ for my $case (
 	[ 'status of one', '', q{SELECT guardrail_status('few')} ],
 	[ 'status of all', '', q{SELECT guardrail_status()} ],
 	[ 'explain', '', q{SELECT guardrail_explain('few')} ],
+	[ 'launch', '', q{SELECT guardrail_launch('draft')} ],
 	[ 'check', '', q{CALL guardrail_check('few')} ],
 	[ 'check of all', '', q{CALL guardrail_check()} ])
 {
