@@ -6,8 +6,12 @@ CREATE FUNCTION guardrail_unit_hash("any") RETURNS bigint
 COMMENT ON FUNCTION guardrail_unit_hash("any") IS
   'the hash that a unit is known by; used in the statements that guardrail writes';
 
+CREATE FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", VARIADIC "any") RETURNS internal
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", "any") IS 'transition of guardrail_collect_units';
+
 CREATE AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", VARIADIC "any") (
-  SFUNC = guardrail_collect_add, STYPE = internal, SSPACE = 1048576,
+  SFUNC = guardrail_collect_units_add, STYPE = internal, SSPACE = 1048576,
   FINALFUNC = guardrail_collect_serialize, FINALFUNC_MODIFY = READ_WRITE,
   COMBINEFUNC = guardrail_collect_combine, SERIALFUNC = guardrail_collect_serialize,
   DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);

@@ -1,7 +1,7 @@
 /*
  * collect.c
- *	  Run the scan: the fast shape, and when its units do not fit the memory
- *	  setting, the two-level shape.
+ *	  Run the scan: the fast shape, which spills units that do not fit the memory
+ *	  setting, and when it cannot, the two-level shape.
  *
  * The fast shape runs in a subtransaction, so that a process which outgrows the
  * setting ends it cleanly.  Reading comes first, writing later: what is collected
@@ -10,8 +10,10 @@
 #include "query/query.h"
 
 #include "catalog/pg_type.h"
+#include "catalog/validate.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "units/units.h"
 
 /* Copy through bytes: what SPI made lives only until SPI_finish. */
@@ -76,14 +78,28 @@ read_collection(const bytea *bytes, const ScanPlan *plan)
 		gr_collection_make(plan->spec, 0);
 }
 
-/* NULL when the units do not fit. */
+/*
+ * NULL when the units do not fit.  Only a process that reads alone spills them: a
+ * parallel worker's files would go with it.
+ */
 static Collection *
 try_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
 		 MemoryContext context)
 {
 	void	   *c = NULL;
+	char	   *sql = gr_sql_fast(e, plan, schema);
+	bool		fits = gr_run_fitting(sql, plan, read_collection, context, &c);
 
-	if (gr_run_fitting(gr_sql_fast(e, plan, schema), plan, read_collection, context, &c))
+	if (!fits && max_parallel_workers_per_gather > 0 && !gr_spec_has_pooled_cap(plan->spec))
+	{
+		int			level = NewGUCNestLevel();
+
+		gr_set_local("max_parallel_workers_per_gather", "0");
+		gr_set_local("enable_partitionwise_aggregate", "off");
+		fits = gr_run_fitting(sql, plan, read_collection, context, &c);
+		AtEOXact_GUC(false, level);
+	}
+	if (fits)
 		return c;
 	ereport(DEBUG1,
 			(errmsg_internal("units of experiment \"%s\" do not fit guardrail.unit_memory: two-level shape",

@@ -86,7 +86,7 @@ append_fold(StringInfo buf, const Fold *fold, int number, const char *schema)
 			appendStringInfo(buf, ", min(v%d) %s AS x%d", fold->column, finite, number);
 			break;
 		case FOLD_EVENTS:
-			appendStringInfo(buf, ", %s.guardrail_histogram(v%d) AS x%d", schema, fold->column, number);
+			appendStringInfo(buf, ", %s.guardrail_histogram(v%d) %s AS x%d", schema, fold->column, finite, number);
 			break;
 	}
 }

@@ -15,12 +15,14 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "nodes/execnodes.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(guardrail_collect_add);
+PG_FUNCTION_INFO_V1(guardrail_collect_units_add);
 PG_FUNCTION_INFO_V1(guardrail_collect_combine);
 PG_FUNCTION_INFO_V1(guardrail_collect_serialize);
 PG_FUNCTION_INFO_V1(guardrail_collect_deserialize);
@@ -117,8 +119,23 @@ make_input(FunctionCallInfo fcinfo, const CollectSpec *spec)
 	return input;
 }
 
+/* Does this process fold what it collects, or is that sent to another? */
+static bool
+folds_itself(FunctionCallInfo fcinfo)
+{
+	return IsA(fcinfo->context, AggState) &&
+		!DO_AGGSPLIT_SKIPFINAL(((AggState *) fcinfo->context)->aggsplit);
+}
+
+static void
+close_files(Datum arg)
+{
+	gr_spill_close((Units *) DatumGetPointer(arg));
+}
+
+/* keeps: the units themselves are the result, and must fit. */
 static State *
-make_state(FunctionCallInfo fcinfo, MemoryContext context)
+make_state(FunctionCallInfo fcinfo, MemoryContext context, bool keeps)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 	State	   *state = palloc0(sizeof(State));
@@ -149,6 +166,11 @@ make_state(FunctionCallInfo fcinfo, MemoryContext context)
 			gr_units_add_arm(state->units, name, strlen(name));
 		}
 		state->units->arms_fixed = true;
+	}
+	if (!keeps && !gr_spec_has_pooled_cap(spec) && folds_itself(fcinfo))
+	{
+		state->units->may_spill = true;
+		AggRegisterCallback(fcinfo, close_files, PointerGetDatum(state->units));
 	}
 	MemoryContextSwitchTo(old);
 	return state;
@@ -238,8 +260,8 @@ read_row(FunctionCallInfo fcinfo, State *state, RowCounts *counts, int batch,
 	}
 }
 
-Datum
-guardrail_collect_add(PG_FUNCTION_ARGS)
+static Datum
+collect_add(FunctionCallInfo fcinfo, bool keeps)
 {
 	State	   *state;
 	Units	   *u;
@@ -248,7 +270,7 @@ guardrail_collect_add(PG_FUNCTION_ARGS)
 
 	if (PG_NARGS() < FIRST_COLUMN)
 		elog(ERROR, "guardrail_collect has too few arguments");
-	state = PG_ARGISNULL(0) ? make_state(fcinfo, aggregate_context(fcinfo)) :
+	state = PG_ARGISNULL(0) ? make_state(fcinfo, aggregate_context(fcinfo), keeps) :
 		(State *) PG_GETARG_POINTER(0);
 	u = state->units;
 	if (PG_ARGISNULL(5))
@@ -267,6 +289,19 @@ guardrail_collect_add(PG_FUNCTION_ARGS)
 	read_row(fcinfo, state, &u->counts[arm], gr_batch_of(hash), gr_units_row(u));
 	gr_units_add(u, hash, arm);
 	PG_RETURN_POINTER(state);
+}
+
+Datum
+guardrail_collect_add(PG_FUNCTION_ARGS)
+{
+	return collect_add(fcinfo, false);
+}
+
+/* guardrail_collect_units_add: the same, of the aggregate whose result are the units */
+Datum
+guardrail_collect_units_add(PG_FUNCTION_ARGS)
+{
+	return collect_add(fcinfo, true);
 }
 
 Datum

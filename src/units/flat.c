@@ -185,7 +185,8 @@ merge_parts(Units *u)
 		merge_flats(u, u->parts[i].units, u->parts[i].arm);
 	u->nparts = 0;
 	u->used = 0;
-	gr_units_charge(u, own_size(u));
+	if (!gr_units_charge(u, own_size(u)))
+		gr_units_too_many(u);
 }
 
 void

@@ -16,8 +16,9 @@
 #include "miscadmin.h"
 #include "utils/float.h"
 
-/* Entries of the table that events are counted in. */
-#define MAX_COUNTS (8 * 1024 * 1024)
+/* Places of the table that events are counted in. */
+#define MIN_COUNTS ((Size) 1024 * 1024)
+#define MAX_COUNTS ((Size) 8 * 1024 * 1024)
 
 /* Events whose places in it are prefetched together. */
 #define COUNTED_AT_ONCE 64
@@ -72,6 +73,25 @@ bins_by_sorting(BinBuffer *buffer, BinList *out)
 	}
 }
 
+/* Add a batch's bins to those that it has from units before. */
+static void
+add_bins(BinList *to, const BinList *more)
+{
+	GrBin	   *out;
+
+	if (to->nbins == 0 || more->nbins == 0)
+	{
+		if (to->nbins == 0)
+			*to = *more;
+		return;
+	}
+	out = palloc_extended(sizeof(GrBin) * ((Size) to->nbins + more->nbins), MCXT_ALLOC_HUGE);
+	to->nbins = (int) gr_histogram_merge(to->bins, to->nbins, more->bins, more->nbins, out);
+	pfree(to->bins);
+	pfree(more->bins);
+	to->bins = out;
+}
+
 /* The bins that have been counted, from "lowest" on. */
 static void
 bins_of_counts(const uint32 *count, int32 lowest, int32 range, BinList *out)
@@ -80,7 +100,9 @@ bins_of_counts(const uint32 *count, int32 lowest, int32 range, BinList *out)
 
 	for (int32 k = 0; k < range; k++)
 		distinct += count[k] != 0;
-	out->bins = palloc_extended(sizeof(GrBin) * Max(distinct, 1), MCXT_ALLOC_HUGE);
+	if (distinct == 0)
+		return;
+	out->bins = palloc_extended(sizeof(GrBin) * distinct, MCXT_ALLOC_HUGE);
 	for (int32 k = 0; k < range; k++)
 	{
 		if (count[k] == 0)
@@ -117,10 +139,11 @@ bins_range(const int32 *bin, Size n, int32 *lowest, int32 *highest)
 	*highest = high;
 }
 
-/* The histogram of what is buffered, which is empty afterwards. */
+/* Add the histogram of what is buffered, which is empty afterwards. */
 static void
-empty_buffer(BinBuffer *buffer, BinList *out)
+empty_buffer(BinBuffer *buffer, BinList *to)
 {
+	BinList		out = {0};
 	int32		lowest,
 				highest;
 
@@ -128,9 +151,10 @@ empty_buffer(BinBuffer *buffer, BinList *out)
 		return;
 	bins_range(buffer->bin, buffer->n, &lowest, &highest);
 	if ((Size) (highest - lowest) < 4 * buffer->n + 4096 && buffer->n <= PG_UINT32_MAX)
-		bins_by_counting(buffer, lowest, highest - lowest + 1, out);
+		bins_by_counting(buffer, lowest, highest - lowest + 1, &out);
 	else
-		bins_by_sorting(buffer, out);
+		bins_by_sorting(buffer, &out);
+	add_bins(to, &out);
 	buffer->n = 0;
 }
 
@@ -252,22 +276,32 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuff
 		data->skipped++;
 }
 
-static void
-empty_buffers(Collection *c, BinBuffer *buffers, int batch)
+/* What is folded so far; the units may come in parts, ascending by hash. */
+typedef struct FoldState
 {
+	Collection *c;
+	double		(*caps)[2];		/* known already; NULL: they come from the units */
+	int			batch;			/* at hand */
+	BinBuffer  *buffers;		/* [narms][nmetrics] */
+} FoldState;
+
+static void
+empty_buffers(FoldState *f)
+{
+	Collection *c = f->c;
+
 	CHECK_FOR_INTERRUPTS();
 	for (int a = 0; a < c->narms; a++)
 		for (int m = 0; m < c->nmetrics; m++)
 			if (c->arms[a].metrics[m].batch)
-				empty_buffer(&buffers[a * c->nmetrics + m],
-							 &c->arms[a].metrics[m].batch[batch]);
+				empty_buffer(&f->buffers[a * c->nmetrics + m],
+							 &c->arms[a].metrics[m].batch[f->batch]);
 }
 
 static void
-fold_units(Walk *walk, Collection *c)
+fold_units(Walk *walk, FoldState *f)
 {
-	BinBuffer  *buffers = palloc0(sizeof(BinBuffer) * Max(c->narms * c->nmetrics, 1));
-	int			batch = 0;
+	Collection *c = f->c;
 	const UnitEntry *e;
 
 	gr_walk_start(walk);
@@ -275,10 +309,10 @@ fold_units(Walk *walk, Collection *c)
 	{
 		ArmData    *arm;
 
-		if (gr_batch_of(e->hash) != batch)
+		if (gr_batch_of(e->hash) != f->batch)
 		{
-			empty_buffers(c, buffers, batch);
-			batch = gr_batch_of(e->hash);
+			empty_buffers(f);
+			f->batch = gr_batch_of(e->hash);
 		}
 		if (e->arm < 0)
 		{
@@ -289,9 +323,8 @@ fold_units(Walk *walk, Collection *c)
 		arm->units++;
 		arm->events += e->events;
 		for (int m = 0; m < c->nmetrics; m++)
-			fold_unit(walk, m, e, &arm->metrics[m], &buffers[e->arm * c->nmetrics + m]);
+			fold_unit(walk, m, e, &arm->metrics[m], &f->buffers[e->arm * c->nmetrics + m]);
 	}
-	empty_buffers(c, buffers, batch);
 }
 
 /* The list of events of a metric of the table's. */
@@ -301,12 +334,32 @@ metric_events(const Units *u, int m)
 	return &u->lists[u->spec->folds[u->spec->metrics[m].a].slot];
 }
 
+/* The batches that the units of a part are in. */
+static int
+first_batch(const Units *u)
+{
+	return gr_batch_of(u->hash_prefix);
+}
+
+static int
+count_batches(const Units *u)
+{
+	return GR_BATCHES >> Min(u->hash_bits, GR_BATCH_BITS);
+}
+
+/* Places of a table for counting, which is a part of the memory that units may use. */
+static Size
+most_counts(const Units *u)
+{
+	return Min(Max(u->limit / 4 / sizeof(uint32), MIN_COUNTS), MAX_COUNTS);
+}
+
 /*
  * Can the events be counted as they came, in one table of all arms and batches,
  * or would that be too large?
  */
 static bool
-events_can_be_counted(const Units *u)
+events_can_be_counted(const Units *u, int narms)
 {
 	for (int m = 0; m < u->spec->nmetrics; m++)
 	{
@@ -320,7 +373,7 @@ events_can_be_counted(const Units *u)
 		if (list->n == 0)
 			continue;
 		bins_range(list->bin, list->n, &lowest, &highest);
-		if (((Size) highest - lowest + 1) * (1 + u->narms * GR_BATCHES) > MAX_COUNTS ||
+		if (((Size) highest - lowest + 1) * (1 + narms * count_batches(u)) > most_counts(u) ||
 			list->n > PG_UINT32_MAX)
 			return false;
 	}
@@ -332,6 +385,7 @@ static void
 count_events(const Units *u, Collection *c, int m)
 {
 	const EventList *list = metric_events(u, m);
+	int			nbatches = count_batches(u);
 	int32		lowest,
 				highest;
 	Size		range;
@@ -343,7 +397,7 @@ count_events(const Units *u, Collection *c, int m)
 		return;
 	bins_range(list->bin, list->n, &lowest, &highest);
 	range = (Size) highest - lowest + 1;
-	nowhere = palloc0(sizeof(uint32) * range * (1 + c->narms * GR_BATCHES));
+	nowhere = palloc0(sizeof(uint32) * range * (1 + c->narms * nbatches));
 	count = nowhere + range;
 	place = palloc_extended(sizeof(uint32 *) * (Size) u->n, MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < u->n; i++)
@@ -351,7 +405,7 @@ count_events(const Units *u, Collection *c, int m)
 		const UnitEntry *e = gr_table_entry(u, i);
 
 		place[i] = e->arm < 0 ? nowhere :
-			count + (e->arm * GR_BATCHES + gr_batch_of(e->hash)) * range;
+			count + (e->arm * nbatches + gr_batch_of(e->hash) - first_batch(u)) * range;
 	}
 	for (Size i = 0; i < list->n; i += COUNTED_AT_ONCE)
 	{
@@ -369,34 +423,56 @@ count_events(const Units *u, Collection *c, int m)
 			(*at[k])++;
 	}
 	for (int a = 0; a < c->narms; a++)
-		for (int b = 0; b < GR_BATCHES; b++)
-			bins_of_counts(count + (a * GR_BATCHES + b) * range, lowest, (int32) range,
-						   &c->arms[a].metrics[m].batch[b]);
+		for (int b = 0; b < nbatches; b++)
+		{
+			BinList		bins = {0};
+
+			bins_of_counts(count + (a * nbatches + b) * range, lowest, (int32) range, &bins);
+			add_bins(&c->arms[a].metrics[m].batch[first_batch(u) + b], &bins);
+		}
 	pfree(place);
 	pfree(nowhere);
+}
+
+/* Units that are wholly in memory. */
+static void
+fold_part(Units *u, void *arg)
+{
+	FoldState  *f = arg;
+	Walk		walk;
+	MemoryContext old;
+
+	if (!u->flat && events_can_be_counted(u, f->c->narms))
+	{
+		for (int m = 0; m < f->c->nmetrics; m++)
+			if (u->spec->metrics[m].shape == SHAPE_EVENTS)
+				count_events(u, f->c, m);
+	}
+	else
+		gr_units_flatten(u);
+	/* what is needed of a part goes with it */
+	old = MemoryContextSwitchTo(u->context);
+	gr_walk_init(&walk, u);
+	MemoryContextSwitchTo(old);
+	set_caps(&walk, f->c, f->caps);
+	fold_units(&walk, f);
 }
 
 Collection *
 gr_units_fold(Units *u)
 {
-	Collection *c = gr_collection_make(u->spec, u->narms);
-	Walk		walk;
+	FoldState	f = {.caps = u->caps};
 
-	gr_units_flush(u);
-	c->null_unit_rows = u->null_unit_rows;
-	c->unknown_arm_rows = u->unknown_arm_rows;
+	f.c = gr_collection_make(u->spec, u->narms);
+	f.buffers = palloc0(sizeof(BinBuffer) * Max(u->narms * f.c->nmetrics, 1));
+	f.c->null_unit_rows = u->null_unit_rows;
+	f.c->unknown_arm_rows = u->unknown_arm_rows;
 	for (int a = 0; a < u->narms; a++)
 	{
-		c->arms[a].name = u->arm_name[a];
-		c->arms[a].counts = u->counts[a];
+		f.c->arms[a].name = u->arm_name[a];
+		f.c->arms[a].counts = u->counts[a];
 	}
-	if (!events_can_be_counted(u))
-		gr_units_flatten(u);
-	for (int m = 0; m < c->nmetrics && !u->flat; m++)
-		if (u->spec->metrics[m].shape == SHAPE_EVENTS)
-			count_events(u, c, m);
-	gr_walk_init(&walk, u);
-	set_caps(&walk, c, u->caps);
-	fold_units(&walk, c);
-	return c;
+	gr_units_each(u, fold_part, &f);
+	empty_buffers(&f);
+	return f.c;
 }

@@ -198,6 +198,15 @@ gr_metric_is_capped(const Metric *metric)
 	return metric->cap_quantile > 0 || !isnan(metric->cap_value);
 }
 
+bool
+gr_spec_has_pooled_cap(const CollectSpec *spec)
+{
+	for (int m = 0; m < spec->nmetrics; m++)
+		if (spec->metrics[m].cap_quantile > 0)
+			return true;
+	return false;
+}
+
 double
 gr_metric_covariate(const CollectSpec *spec, const Metric *metric, const double *slots)
 {

@@ -77,6 +77,9 @@ extern bool gr_metric_has_histogram(const Metric *metric);
 extern int	gr_metric_dim(const Metric *metric);
 extern bool gr_metric_is_capped(const Metric *metric);
 
+/* Does any cap rest on the values of all units? */
+extern bool gr_spec_has_pooled_cap(const CollectSpec *spec);
+
 /* The covariate of a unit; NaN when it has none. */
 extern double gr_metric_covariate(const CollectSpec *spec, const Metric *metric,
 								  const double *slots);

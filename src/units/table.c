@@ -18,16 +18,23 @@
 #define FIRST_UNITS 256
 #define ARM_UNKNOWN (-2)
 
-void
+bool
 gr_units_charge(Units *u, Size bytes)
 {
+	if (u->used + bytes > u->limit)
+		return false;
 	u->used += bytes;
-	if (u->used > u->limit)
-		ereport(ERROR,
-				(errcode(GR_ERRCODE_UNITS_MEMORY),
-				 errmsg("units of the scan need more than guardrail.unit_memory (%zu kB)",
-						u->limit / 1024),
-				 errhint("Raise guardrail.unit_memory.")));
+	return true;
+}
+
+void
+gr_units_too_many(const Units *u)
+{
+	ereport(ERROR,
+			(errcode(GR_ERRCODE_UNITS_MEMORY),
+			 errmsg("units of the scan need more than guardrail.unit_memory (%zu kB)",
+					u->limit / 1024),
+			 errhint("Raise guardrail.unit_memory.")));
 }
 
 /* Entries start at a line of the cache, wherever the chunk that holds them lies. */
@@ -124,17 +131,15 @@ first_slot(const Units *u, uint64 hash)
 }
 
 /* Twice the room for entries, and an index to match. */
-static void
+static bool
 grow(Units *u)
 {
 	uint32		slots = 2 * (u->index_mask + 1);
 	UnitSlot   *index;
 
-	if (u->capacity > UINT32_MAX / 8)
-		ereport(ERROR,
-				(errcode(GR_ERRCODE_UNITS_MEMORY),
-				 errmsg("too many units for one process")));
-	gr_units_charge(u, u->stride * u->capacity + sizeof(UnitSlot) * slots / 2);
+	if (u->capacity > UINT32_MAX / 8 ||
+		!gr_units_charge(u, u->stride * u->capacity + sizeof(UnitSlot) * slots / 2))
+		return false;
 	resize_entries(u, u->capacity * 2);
 	pfree(u->index);
 	index = MemoryContextAllocExtended(u->context, sizeof(UnitSlot) * slots,
@@ -153,11 +158,11 @@ grow(Units *u)
 		index[s].tag = (uint32) hash;
 		index[s].unit = i + 1;
 	}
+	return true;
 }
 
-/* The number of the unit's entry, made if it is new. */
-static uint32
-find_unit(Units *u, uint64 hash, int arm)
+uint32
+gr_units_find(Units *u, uint64 hash, int arm)
 {
 	uint32		s = first_slot(u, hash);
 	UnitEntry  *e;
@@ -210,14 +215,15 @@ gr_events_free(EventList *list)
 }
 
 /* Room for n more events. */
-static void
+static bool
 reserve_events(Units *u, EventList *list, int n)
 {
 	Size		capacity = list->capacity ? 2 * list->capacity : 1024;
 
 	if (list->n + n <= list->capacity)
-		return;
-	gr_units_charge(u, (capacity - list->capacity) * 2 * sizeof(uint32));
+		return true;
+	if (!gr_units_charge(u, (capacity - list->capacity) * 2 * sizeof(uint32)))
+		return false;
 	if (list->capacity == 0)
 	{
 		list->unit = MemoryContextAlloc(u->context, capacity * sizeof(uint32));
@@ -229,12 +235,38 @@ reserve_events(Units *u, EventList *list, int n)
 		list->bin = repalloc_huge(list->bin, capacity * sizeof(int32));
 	}
 	list->capacity = capacity;
+	return true;
+}
+
+bool
+gr_units_make_room(Units *u, int n)
+{
+	while (u->n + n > u->capacity)
+		if (!grow(u))
+			return false;
+	for (int k = 0; k < u->spec->nlists; k++)
+		if (!reserve_events(u, &u->lists[k], n))
+			return false;
+	return true;
+}
+
+void
+gr_units_free_table(Units *u)
+{
+	if (u->index)
+		pfree(u->index);
+	u->index = NULL;
+	pfree(u->entries_chunk);
+	u->entries = u->entries_chunk = NULL;
+	for (int k = 0; k < u->spec->nlists; k++)
+		gr_events_free(&u->lists[k]);
+	u->n = u->capacity = 0;
+	u->used = 0;
 }
 
 static void
-append_events(Units *u, EventList *list, const uint32 *unit, const double *x, int n)
+append_events(EventList *list, const uint32 *unit, const double *x, int n)
 {
-	reserve_events(u, list, n);
 	for (int i = 0; i < n; i++)
 	{
 		list->unit[list->n] = unit[i];
@@ -284,14 +316,20 @@ add_rows(Units *u, RowBuffer *rows)
 	UnitEntry  *e[GR_BUFFERED_ROWS];
 
 	/* room for all of them, so that nothing moves below */
-	while (u->n + n > u->capacity)
-		grow(u);
+	if (!u->spill && !gr_units_make_room(u, n))
+		gr_spill_start(u);
+	if (u->spill)
+	{
+		gr_spill_rows(u, rows);
+		rows->n = 0;
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		unit[i] = rows->unit[i] - 1;
 		if (rows->unit[i] == 0 ||
 			gr_table_entry(u, unit[i])->hash != rows->hash[i])
-			unit[i] = find_unit(u, rows->hash[i], rows->arm[i]);
+			unit[i] = gr_units_find(u, rows->hash[i], rows->arm[i]);
 		e[i] = gr_table_entry(u, unit[i]);
 		e[i]->events++;
 		e[i]->arm = e[i]->arm == rows->arm[i] ? e[i]->arm : ARM_CROSSOVER;
@@ -302,7 +340,7 @@ add_rows(Units *u, RowBuffer *rows)
 		const double *x = rows->value + fold->column * GR_BUFFERED_ROWS;
 
 		if (fold->kind == FOLD_EVENTS)
-			append_events(u, &u->lists[fold->slot], unit, x, n);
+			append_events(&u->lists[fold->slot], unit, x, n);
 		else
 			fold_rows(e, fold->kind, fold->slot, x, n);
 	}
@@ -315,9 +353,12 @@ turn_buffers(Units *u)
 {
 	const RowBuffer *full = &u->rows[u->filling];
 
-	for (int i = 0; i < full->n; i++)
-		gr_prefetch(&u->index[first_slot(u, full->hash[i])]);
-	expect_units(u, &u->rows[(u->filling + GR_BUFFERS - 1) % GR_BUFFERS]);
+	if (!u->spill)
+	{
+		for (int i = 0; i < full->n; i++)
+			gr_prefetch(&u->index[first_slot(u, full->hash[i])]);
+		expect_units(u, &u->rows[(u->filling + GR_BUFFERS - 1) % GR_BUFFERS]);
+	}
 	u->filling = (u->filling + 1) % GR_BUFFERS;
 	add_rows(u, &u->rows[u->filling]);
 }

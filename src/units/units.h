@@ -9,9 +9,9 @@
  * and for FOLD_EVENTS its values as histogram bins.  A unit seen in two arms
  * becomes ARM_CROSSOVER and stays so, whatever is merged with it.
  *
- * Memory is counted as it is allocated; what would pass the limit raises
- * GR_ERRCODE_UNITS_MEMORY, which the caller of the scan turns into the
- * two-level shape.
+ * Memory is counted as it is allocated.  What would pass the limit is spilled to
+ * temporary files by the process that folds; in any other it raises
+ * GR_ERRCODE_UNITS_MEMORY, and the caller of the scan does without that process.
  */
 #ifndef GR_UNITS_H
 #define GR_UNITS_H
@@ -76,11 +76,14 @@ typedef struct UnitSlot
 	uint32		unit;			/* number of the entry + 1; 0: free */
 } UnitSlot;
 
+typedef struct Spill Spill;
+
 typedef struct Units
 {
 	MemoryContext context;
 	CollectSpec *spec;
 	Size		limit;			/* bytes */
+	bool		may_spill;
 	Size		used;
 	Size		entry_size;		/* in a flat */
 
@@ -105,6 +108,13 @@ typedef struct Units
 	UnitEntry  *blank;			/* what a new entry starts as */
 	RowBuffer	rows[GR_BUFFERS];
 	int			filling;		/* number of the buffer that rows go to */
+
+	/* rows of units that did not fit; NULL: all did */
+	Spill	   *spill;
+
+	/* the bits that the hashes of all its units begin with */
+	int			hash_bits;
+	uint64		hash_prefix;
 
 	/* afterwards; NULL before */
 	Flat	   *flat;
@@ -180,7 +190,30 @@ extern double gr_pooled_cap(const Metric *metric, double *values, Size n);
 /* Fold the units of a flat into a collection. */
 extern Collection *gr_units_fold(Units *u);
 
-extern void gr_units_charge(Units *u, Size bytes);
+/* Count bytes that are to be allocated; false when they are too many. */
+extern bool gr_units_charge(Units *u, Size bytes);
+extern void gr_units_too_many(const Units *u) GR_NORETURN;
+
+/* Room for n more rows in the table; false when memory does not hold it. */
+extern bool gr_units_make_room(Units *u, int n);
+
+/* The number of the unit's entry, made if it is new; there must be room. */
+extern uint32 gr_units_find(Units *u, uint64 hash, int arm);
+extern void gr_units_free_table(Units *u);
+
+/* ---- spill.c ---------------------------------------------------------------- */
+
+/* The table goes to files, or an error when it may not; rows then do. */
+extern void gr_spill_start(Units *u);
+extern void gr_spill_rows(Units *u, const RowBuffer *rows);
+extern void gr_spill_close(Units *u);
+
+/*
+ * Visit units that are wholly in memory: these, or, when they were spilled, part
+ * after part, ascending by hash.
+ */
+typedef void (*GrVisitUnits) (Units *part, void *arg);
+extern void gr_units_each(Units *u, GrVisitUnits visit, void *arg);
 
 static inline bool
 gr_units_is_arm(const Units *u, int arm, const char *name, int len)

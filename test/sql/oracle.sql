@@ -67,19 +67,23 @@ SELECT * FROM compared();
 -- each verdict came up, and each metric lies on both sides of its limit
 SELECT guardrail_status, count(*) > 2 AS several FROM by_hand GROUP BY guardrail_status ORDER BY guardrail_status COLLATE "C";
 
--- all the events as one experiment: in one scan with its own table of units, and, when they do not fit the memory set,
--- grouped by the server's executor
+-- all the events as one experiment: in one scan with its own table of units, when they do not fit the memory set with
+-- units spilled to disk, and, when these are to be capped at a pooled quantile, grouped by the server's executor
 INSERT INTO guardrail_experiment (experiment_id, events, experiment_column) VALUES ('all', 'experiment_events', NULL);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value, evidence)
 SELECT 'all', metric, role, kind, value, worse, limit_kind, limit_value, evidence FROM guardrail_rule WHERE experiment_id = 'experiment 1';
 CREATE TEMP TABLE whole AS SELECT 'one scan' AS shape, e.* FROM guardrail_evaluate('all') e;
 SET guardrail.unit_memory = '64kB';
+INSERT INTO whole SELECT 'spilled', e.* FROM guardrail_evaluate('all') e;
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, cap_quantile, worse, limit_kind, limit_value, evidence)
+VALUES ('all', 'capped', 'guardrail', 'mean', 'revenue', 0.9, 'lower', 'difference', 1, 'point');
 -- once before, so that the server has nothing else to say at this level
 SELECT guardrail_status('all') IS NOT NULL AS warm;
 SET client_min_messages = debug1;
 SELECT guardrail_status('all') IS NOT NULL AS fell_back;
 SET client_min_messages = warning;
 INSERT INTO whole SELECT 'two levels', e.* FROM guardrail_evaluate('all') e;
+DELETE FROM guardrail_rule WHERE metric = 'capped';
 RESET guardrail.unit_memory;
 SELECT shape, w.metric, near(w.control_value, h.control::numeric) AS control, near(w.treatment_value, h.treatment::numeric) AS treatment, w.units_control = n.control AS units_control, w.units_treatment = n.treatment AS units_treatment
   FROM whole w,

@@ -1,5 +1,6 @@
 -- One answer from every kind of relation, type of arm and type of unit, by every way of reading it: one scan, parallel
--- workers, grouped by the server's executor because the units do not fit the memory set, and that in parallel.
+-- workers, with units spilled to disk because they do not fit the memory set, and grouped by the server's executor, also
+-- in parallel, because with a cap at a pooled quantile they cannot be spilled.
 --
 -- Expected numbers: counts in plain SQL; the ways are held to each other: counts, whole numbers and quantiles exactly,
 -- other numbers to 1e-12 relative.
@@ -79,7 +80,7 @@ SELECT x.experiment_id, d.crossover_units = s.crossover AND abs(d.crossover_shar
 SELECT metric, substring(reason from '; (\d+) values')::int = (SELECT count(*) FROM ev WHERE u_bigint IS NOT NULL AND v_text IN ('control', 'treatment') AND CASE e.metric WHEN 'average' THEN n > 1 ELSE true END AND ms IN ('NaN', 'Infinity', '-Infinity')) AS not_finite
   FROM guardrail_evaluate('table') e WHERE metric IN ('least', 'average', 'ms', 'p95') ORDER BY metric COLLATE "C";
 
--- ---- four ways to the same results
+-- ---- six ways to the same results
 
 CREATE TABLE results AS SELECT ''::text AS way, e.* FROM guardrail_evaluate('table') e LIMIT 0;
 CREATE FUNCTION keep(how text, experiments text DEFAULT '') RETURNS void LANGUAGE sql AS $$
@@ -87,7 +88,7 @@ CREATE FUNCTION keep(how text, experiments text DEFAULT '') RETURNS void LANGUAG
   INSERT INTO counts SELECT how, d.* FROM guardrail_experiment x, guardrail_decide(x.experiment_id) d WHERE x.experiment_id = ANY ('{table,ev_parts,ev_view,u_text,v_bool}') $$;
 SELECT keep('serial');
 SET guardrail.unit_memory = '64kB';
-SELECT keep('two levels');
+SELECT keep('spilled');
 RESET guardrail.unit_memory;
 SET max_parallel_workers_per_gather = 2;
 SET min_parallel_table_scan_size = 0;
@@ -95,12 +96,19 @@ SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SELECT keep('parallel', '{table,ev_parts,ev_view,ev_parent,u_text,u_numeric,u_anycase,v_enum,v_bool}');
 SET guardrail.unit_memory = '64kB';
+SELECT keep('parallel, spilled', '{table,ev_parts,ev_view,u_text,v_bool}');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, cap_quantile, worse, limit_kind, limit_value)
+SELECT experiment_id, 'capped', 'secondary', 'mean', 'points', 0.9, 'higher', 'difference', 1 FROM guardrail_experiment;
 SELECT keep('parallel two levels', '{table,ev_parts,ev_view,u_text,v_bool}');
+SET max_parallel_workers_per_gather = 0;
+SELECT keep('two levels');
+SET max_parallel_workers_per_gather = 2;
 RESET guardrail.unit_memory;
 CREATE FUNCTION near(a float8, b float8) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN a IS NOT DISTINCT FROM b OR abs(a - b) <= 1e-12 * greatest(abs(a), abs(b));
 SELECT r.way, count(*) AS results, count(*) FILTER (WHERE (r.units_control, r.units_treatment, r.events_control, r.events_treatment, r.status) IS NOT DISTINCT FROM (o.units_control, o.units_treatment, o.events_control, o.events_treatment, o.status)) AS counts,
        count(*) FILTER (WHERE near(r.control_value, o.control_value) AND near(r.treatment_value, o.treatment_value) AND near(r.effect, o.effect)) AS values, count(*) FILTER (WHERE abs(r.effect_lower - o.effect_lower) + abs(r.effect_upper - o.effect_upper) <= 1e-12 * (abs(o.control_value) + abs(o.treatment_value))) AS bounds,
-       count(*) FILTER (WHERE (r.metric IN ('points', 'most', 'flag') OR r.kind = 'quantile') AND (r.control_value, r.treatment_value) = (o.control_value, o.treatment_value)) AS exact, count(*) FILTER (WHERE r.kind = 'quantile' AND (r.effect_lower, r.effect_upper) = (o.effect_lower, o.effect_upper)) AS exact_bounds
+       count(*) FILTER (WHERE (r.metric IN ('points', 'most', 'flag') OR r.kind = 'quantile') AND (r.control_value, r.treatment_value) = (o.control_value, o.treatment_value)) AS exact, count(*) FILTER (WHERE r.kind = 'quantile' AND (r.effect_lower, r.effect_upper) = (o.effect_lower, o.effect_upper)) AS exact_bounds,
+       count(*) FILTER (WHERE substring(r.reason from '; (\d+) values') IS NOT DISTINCT FROM substring(o.reason from '; (\d+) values')) AS not_finite
   FROM results r JOIN results o USING (experiment_id, metric) WHERE o.way = 'serial' GROUP BY r.way ORDER BY r.way COLLATE "C";
 SELECT c.way, count(*) AS experiments, bool_and((c.crossover_units, c.units_control, c.units_treatment, c.events_control, c.events_treatment, c.null_unit_rows, c.unknown_arm_rows, c.verdict, c.status, c.srm_p) IS NOT DISTINCT FROM
        (o.crossover_units, o.units_control, o.units_treatment, o.events_control, o.events_treatment, o.null_unit_rows, o.unknown_arm_rows, o.verdict, o.status, o.srm_p)) AS same FROM counts c JOIN (SELECT * FROM counts WHERE way = 'serial') o USING (experiment_id) GROUP BY c.way ORDER BY c.way COLLATE "C";

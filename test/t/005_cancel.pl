@@ -21,10 +21,11 @@ CREATE EXTENSION guardrail;
 CREATE TABLE times AS SELECT 0 AS n;
 CREATE VIEW few AS SELECT a % 100 AS user_id, CASE WHEN a % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, b % 1000 + a / 7.0 AS x FROM generate_series(1, 100000) a, generate_series(1, 1000000 * (SELECT n FROM times)) b;
 CREATE VIEW many AS SELECT a * 1000000::bigint + b AS user_id, CASE WHEN b % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, b % 1000 + a / 7.0 AS x FROM generate_series(1, 1000000) b, generate_series(1, 100000 * (SELECT n FROM times)) a;
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units) VALUES ('few', 'few', NULL, 1), ('many', 'many', NULL, 1), ('draft', 'few', NULL, 1);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units) VALUES ('few', 'few', NULL, 1), ('many', 'many', NULL, 1), ('grouped', 'many', NULL, 1), ('draft', 'few', NULL, 1);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, quantile, worse, limit_kind, limit_value)
-SELECT e, m.* FROM unnest('{few,many,draft}'::text[]) e, (VALUES ('load', 'guardrail', 'mean', 'x', NULL::float8, 'higher', 'difference', 1), ('p95', 'guardrail', 'quantile', 'x', 0.95, 'higher', 'difference', 1), ('goal', 'primary', 'mean', 'x', NULL, 'higher', NULL, NULL)) AS m;
-SELECT guardrail_launch('few'), guardrail_launch('many');
+SELECT e, m.* FROM unnest('{few,many,grouped,draft}'::text[]) e, (VALUES ('load', 'guardrail', 'mean', 'x', NULL::float8, 'higher', 'difference', 1), ('p95', 'guardrail', 'quantile', 'x', 0.95, 'higher', 'difference', 1), ('goal', 'primary', 'mean', 'x', NULL, 'higher', NULL, NULL)) AS m;
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, cap_quantile, worse, limit_kind, limit_value) VALUES ('grouped', 'capped', 'secondary', 'mean', 'x', 0.9, 'higher', 'difference', 1);
+SELECT guardrail_launch('few'), guardrail_launch('many'), guardrail_launch('grouped');
 UPDATE times SET n = 1;
 });
 
@@ -39,7 +40,8 @@ sub run_sql
 for my $case (
 	[ 'one scan, few units', '', q{SELECT * FROM guardrail_evaluate('few')} ],
 	[ 'one scan, many units', '', q{SELECT * FROM guardrail_evaluate('many')} ],
-	[ 'grouped by the executor', q{SET guardrail.unit_memory = '64kB';}, q{SELECT * FROM guardrail_evaluate('many')} ],
+	[ 'units spilled', q{SET guardrail.unit_memory = '64kB';}, q{SELECT * FROM guardrail_evaluate('many')} ],
+	[ 'grouped by the executor', q{SET guardrail.unit_memory = '64kB';}, q{SELECT * FROM guardrail_evaluate('grouped')} ],
 	[ 'status of one', '', q{SELECT guardrail_status('few')} ],
 	[ 'status of all', '', q{SELECT guardrail_status()} ],
 	[ 'explain', '', q{SELECT guardrail_explain('few')} ],
