@@ -16,7 +16,11 @@
 static void *
 read_units(const bytea *bytes, const ScanPlan *plan)
 {
-	return bytes ? gr_units_deserialize(CurrentMemoryContext, bytes) : NULL;
+	Units	   *u = bytes ? gr_units_deserialize(CurrentMemoryContext, bytes) : NULL;
+
+	if (u)
+		gr_units_flatten(u);
+	return u;
 }
 
 /* Number the arms as the stored ones are. */

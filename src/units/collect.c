@@ -167,7 +167,8 @@ make_state(FunctionCallInfo fcinfo, MemoryContext context, bool keeps)
 		}
 		state->units->arms_fixed = true;
 	}
-	if (!keeps && !gr_spec_has_pooled_cap(spec) && folds_itself(fcinfo))
+	state->units->is_sent = !folds_itself(fcinfo);
+	if (!state->units->is_sent && !keeps && !gr_spec_has_pooled_cap(spec))
 	{
 		state->units->may_spill = true;
 		AggRegisterCallback(fcinfo, close_files, PointerGetDatum(state->units));

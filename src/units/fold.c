@@ -255,10 +255,10 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuff
 
 		for (int i = 0; i < walk->nsources; i++)
 		{
-			const WalkSource *s = &walk->source[i];
+			const WalkBins *bins = &walk->source[i].bins[k];
 
-			if (s->here && s->lists)
-				buffer_bins(buffer, s->lists[k].bin + s->bin_at[k], s->lists[k].count[s->at]);
+			if (walk->source[i].here && bins->n > 0)
+				buffer_bins(buffer, bins->bin, bins->n);
 		}
 		return;
 	}
@@ -434,6 +434,20 @@ count_events(const Units *u, Collection *c, int m)
 	pfree(nowhere);
 }
 
+/* Is there no room for putting the events into the order of the units? */
+static bool
+grouping_outgrows(Units *u)
+{
+	Size		events = 0;
+
+	if (!u->may_spill || u->spill)
+		return false;
+	for (int k = 0; k < u->spec->nlists; k++)
+		events = Max(events, u->lists[k].n);
+	return u->used + events * 2 * sizeof(uint32) > u->limit &&
+		!events_can_be_counted(u, u->narms);
+}
+
 /* Units that are wholly in memory. */
 static void
 fold_part(Units *u, void *arg)
@@ -441,18 +455,16 @@ fold_part(Units *u, void *arg)
 	FoldState  *f = arg;
 	Walk		walk;
 	MemoryContext old;
+	bool		counted;
 
-	if (!u->flat && events_can_be_counted(u, f->c->narms))
-	{
-		for (int m = 0; m < f->c->nmetrics; m++)
-			if (u->spec->metrics[m].shape == SHAPE_EVENTS)
-				count_events(u, f->c, m);
-	}
-	else
-		gr_units_flatten(u);
+	gr_units_free_index(u);
+	counted = !u->flat && !u->packed && events_can_be_counted(u, f->c->narms);
+	for (int m = 0; counted && m < f->c->nmetrics; m++)
+		if (u->spec->metrics[m].shape == SHAPE_EVENTS)
+			count_events(u, f->c, m);
 	/* what is needed of a part goes with it */
 	old = MemoryContextSwitchTo(u->context);
-	gr_walk_init(&walk, u);
+	gr_walk_init(&walk, u, !counted);
 	MemoryContextSwitchTo(old);
 	set_caps(&walk, f->c, f->caps);
 	fold_units(&walk, f);
@@ -472,6 +484,9 @@ gr_units_fold(Units *u)
 		f.c->arms[a].name = u->arm_name[a];
 		f.c->arms[a].counts = u->counts[a];
 	}
+	gr_units_flush(u);
+	if (grouping_outgrows(u))
+		gr_spill_start(u);
 	gr_units_each(u, fold_part, &f);
 	empty_buffers(&f);
 	return f.c;

@@ -6,6 +6,9 @@
  * follows, the lower eight bits; up to 246 two to eight more, the lowest first.
  * Signed numbers are zigzag.  A double that is a whole number of up to 53 bits is
  * written as that; others, -0 too, as their bits, behind a byte that says so.
+ *
+ * Every number is written and read as if it had GR_NUMBER_SIZE bytes: there must be
+ * so many, whatever is in them.
  */
 #ifndef GR_NUMBER_H
 #define GR_NUMBER_H
@@ -56,7 +59,9 @@ gr_put_number(char **p, uint64 x)
 		while (n < 8 && x >> (8 * n) != 0)
 			n++;
 		*(*p)++ = (char) (NUMBER_MORE + n - 2);
-		gr_put_bytes(p, x, n);
+		/* always eight bytes, of which n count: no loop */
+		gr_put_bytes(p, x, 8);
+		*p -= 8 - n;
 	}
 }
 
@@ -64,11 +69,17 @@ gr_put_number(char **p, uint64 x)
 static inline uint64
 gr_get_rest(const char **p, uint8 first)
 {
+	int			n;
+	uint64		x;
+
 	if (first < NUMBER_ONE)
 		return first;
 	if (first < NUMBER_MORE)
 		return (((uint64) (first - NUMBER_ONE) << 8) | (uint8) *(*p)++) + NUMBER_ONE;
-	return gr_get_bytes(p, Min(first - NUMBER_MORE + 2, 8));
+	n = Min(first - NUMBER_MORE + 2, 8);
+	x = gr_get_bytes(p, 8) & (PG_UINT64_MAX >> (64 - 8 * n));
+	*p -= 8 - n;
+	return x;
 }
 
 static inline uint64

@@ -60,9 +60,7 @@ gr_units_order(Units *u)
 	uint32		start[RADIX + 1];
 
 	gr_units_flush(u);
-	if (u->index)
-		pfree(u->index);
-	u->index = NULL;
+	gr_units_free_index(u);
 	order = palloc_extended(sizeof(uint64) * (Size) Max(u->n, 1), MCXT_ALLOC_HUGE);
 	other = palloc_extended(sizeof(uint64) * (Size) Max(u->n, 1), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < u->n; i++)
@@ -145,37 +143,16 @@ flatten_list(EventList *list, const uint32 *rank, uint32 nunits, FlatList *flat)
 	pfree(parts.bin);
 }
 
-void
-gr_units_flatten(Units *u)
+FlatList *
+gr_units_group(Units *u, const uint64 *order)
 {
-	MemoryContext old;
-	uint64	   *order;
-	uint32	   *rank;
-	Flat	   *flat;
+	FlatList   *lists = palloc0(sizeof(FlatList) * Max(u->spec->nlists, 1));
+	uint32	   *rank = palloc_extended(sizeof(uint32) * (Size) Max(u->n, 1), MCXT_ALLOC_HUGE);
 
-	if (u->flat)
-		return;
-	old = MemoryContextSwitchTo(u->context);
-	order = gr_units_order(u);
-	flat = palloc0(sizeof(Flat));
-	flat->n = u->n;
-	flat->entries = palloc_extended(u->entry_size * Max(u->n, 1), MCXT_ALLOC_HUGE);
-	flat->lists = palloc0(sizeof(FlatList) * Max(u->spec->nlists, 1));
-	rank = palloc_extended(sizeof(uint32) * (Size) Max(u->n, 1), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < u->n; i++)
-	{
-		if (i + AHEAD < u->n)
-			gr_prefetch_entry(u, (uint32) order[i + AHEAD]);
-		memcpy(gr_entry(flat->entries, u->entry_size, i),
-			   gr_table_entry(u, (uint32) order[i]), u->entry_size);
 		rank[(uint32) order[i]] = i;
-	}
-	pfree(order);
-	pfree(u->entries_chunk);
-	u->entries = u->entries_chunk = NULL;
 	for (int k = 0; k < u->spec->nlists; k++)
-		flatten_list(&u->lists[k], rank, u->n, &flat->lists[k]);
+		flatten_list(&u->lists[k], rank, u->n, &lists[k]);
 	pfree(rank);
-	u->flat = flat;
-	MemoryContextSwitchTo(old);
+	return lists;
 }

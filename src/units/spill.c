@@ -199,7 +199,7 @@ static void
 read_file(Units *u, BufFile *file, Size record_size)
 {
 	Size		size = READ_AT_ONCE + record_size;
-	char	   *buffer = MemoryContextAlloc(u->context, size);
+	char	   *buffer = MemoryContextAllocZero(u->context, size + GR_NUMBER_SIZE);
 	Size		left = 0;
 
 	if (BufFileSeek(file, 0, 0, SEEK_SET) != 0)

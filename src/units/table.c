@@ -21,7 +21,7 @@
 bool
 gr_units_charge(Units *u, Size bytes)
 {
-	if (u->used + bytes > u->limit)
+	if (u->used + bytes > (u->is_sent ? u->limit / 2 : u->limit))
 		return false;
 	u->used += bytes;
 	return true;
@@ -251,11 +251,17 @@ gr_units_make_room(Units *u, int n)
 }
 
 void
-gr_units_free_table(Units *u)
+gr_units_free_index(Units *u)
 {
 	if (u->index)
 		pfree(u->index);
 	u->index = NULL;
+}
+
+void
+gr_units_free_table(Units *u)
+{
+	gr_units_free_index(u);
 	pfree(u->entries_chunk);
 	u->entries = u->entries_chunk = NULL;
 	for (int k = 0; k < u->spec->nlists; k++)
@@ -315,6 +321,8 @@ add_rows(Units *u, RowBuffer *rows)
 	uint32		unit[GR_BUFFERED_ROWS];
 	UnitEntry  *e[GR_BUFFERED_ROWS];
 
+	if (n == 0)
+		return;
 	/* room for all of them, so that nothing moves below */
 	if (!u->spill && !gr_units_make_room(u, n))
 		gr_spill_start(u);

@@ -1,7 +1,7 @@
 /*
  * units.h
- *	  The units of one scan: a hash table while rows come in, a flat array
- *	  sorted by hash when it is sent, merged or folded.
+ *	  The units of one scan: a hash table while rows come in, bytes ascending by
+ *	  hash when they are sent, a flat array for those who change them.
  *
  * A unit is known by a 64-bit hash of its value (two of n units share one with
  * probability n^2/2^65: 3e-8 for a million).  Its entry:
@@ -84,6 +84,7 @@ typedef struct Units
 	CollectSpec *spec;
 	Size		limit;			/* bytes */
 	bool		may_spill;
+	bool		is_sent;		/* its table may take half: packed, it is there twice */
 	Size		used;
 	Size		entry_size;		/* in a flat */
 
@@ -116,13 +117,15 @@ typedef struct Units
 	int			hash_bits;
 	uint64		hash_prefix;
 
-	/* afterwards; NULL before */
+	/* afterwards one of these; NULL before */
 	Flat	   *flat;
+	char	   *packed;			/* as they were sent (send.c) */
+	char	   *packed_end;
 
 	/* [nmetrics], when these are not all units that the caps come from */
 	double		(*caps)[2];
 
-	/* flats that are to be merged with it */
+	/* those of other processes, packed */
 	int			nparts;
 	struct UnitsPart *parts;
 } Units;
@@ -160,24 +163,27 @@ extern void gr_units_flush(Units *u);
  * their hashes.  Nothing can be added to the table afterwards.
  */
 extern uint64 *gr_units_order(Units *u);
+
+/* The table's events by unit, in that order; they are moved, not copied. */
+extern FlatList *gr_units_group(Units *u, const uint64 *order);
 extern void gr_events_free(EventList *list);
 
-/* Turn the table into its flat form. */
+/* ---- send.c ----------------------------------------------------------------- */
+
+/* Turn units, with those of other processes, into their flat form. */
 extern void gr_units_flatten(Units *u);
 
 /*
- * Take b, which must live as long as a, into a.  It is merged when a is folded,
- * or at once when memory is short.
+ * Take b, which was received and must live as long as a, into a.  They are merged
+ * when a is folded or sent.
  */
 extern void gr_units_combine(Units *a, Units *b);
-
-/* Merge b, which is used up, into a.  Both become flat. */
-extern void gr_units_merge(Units *a, Units *b);
 
 /* Add "from", the same unit's entry, to "to"; from_arm: its arm as "to" numbers it. */
 extern void gr_entry_add(const CollectSpec *spec, UnitEntry *to,
 						 const UnitEntry *from, int from_arm);
 
+/* Uses the table up. */
 extern bytea *gr_units_serialize(Units *u);
 extern Units *gr_units_deserialize(MemoryContext context, const bytea *bytes);
 
@@ -199,6 +205,7 @@ extern bool gr_units_make_room(Units *u, int n);
 
 /* The number of the unit's entry, made if it is new; there must be room. */
 extern uint32 gr_units_find(Units *u, uint64 hash, int arm);
+extern void gr_units_free_index(Units *u);
 extern void gr_units_free_table(Units *u);
 
 /* ---- spill.c ---------------------------------------------------------------- */

@@ -1,24 +1,34 @@
 /*
  * walk.h
  *	  All units of one scan in the order of their hashes, wherever they are: in
- *	  the table still, in a flat, in several flats of parallel workers.
+ *	  the table still, in a flat, packed as several processes sent them.
  */
 #ifndef GR_WALK_H
 #define GR_WALK_H
 
 #include "units/units.h"
 
+/* Bins of the unit at hand. */
+typedef struct WalkBins
+{
+	const int32 *bin;
+	uint32		n;
+	int32	   *unpacked;
+	uint32		capacity;
+} WalkBins;
+
 typedef struct WalkSource
 {
 	const Units *units;
-	const char *entries;		/* of a flat */
 	uint32		n;
 	uint32		at;
-	const uint64 *order;		/* of a table's entries; NULL: a flat */
-	const FlatList *lists;		/* NULL: the events are not grouped by unit */
-	Size	   *bin_at;			/* [nlists] first bin of the unit at hand */
+	const uint64 *order;		/* of a table's entries; NULL: no table */
+	const FlatList *lists;		/* of a table or flat; NULL: not grouped by unit */
+	const char *next;			/* packed: what follows the unit at hand */
+	UnitEntry  *unpacked;		/* packed: the unit at hand */
+	WalkBins   *bins;			/* [nlists] */
 	const int  *arm;			/* number of each of its arms in the result */
-	bool		here;			/* has the unit at hand */
+	bool		here;			/* has the walk's unit at hand */
 } WalkSource;
 
 typedef struct Walk
@@ -30,8 +40,11 @@ typedef struct Walk
 	UnitEntry  *merged;			/* the unit at hand, when sources are several */
 } Walk;
 
-/* The units' table, unless it is flat, takes no more rows. */
-extern void gr_walk_init(Walk *walk, Units *u);
+/*
+ * A table takes no more rows; with "bins" its events go into the order of the
+ * units, else they stay as they came and the walk has none.
+ */
+extern void gr_walk_init(Walk *walk, Units *u, bool bins);
 
 /* To the start; returns the greatest number of units there may be. */
 extern Size gr_walk_start(Walk *walk);
