@@ -22,8 +22,7 @@ _PG_init(void)
 
 	DefineCustomIntVariable("guardrail.unit_memory",
 							"Memory that one process may use for the units of one scan.",
-							"A scan that needs more is done again by grouping in the server's executor, "
-							"which spills to disk.",
+							"What needs more is spilled to temporary files.",
 							&guardrail_unit_memory,
 							256 * 1024, 64, 1024 * 1024,
 							PGC_USERSET, GUC_UNIT_KB,

@@ -19,7 +19,8 @@
 #include "units/collection.h"
 #include "units/spec.h"
 
-#define GR_ERRCODE_UNITS_MEMORY ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+/* not the code of temp_file_limit, which another way to the same would meet too */
+#define GR_ERRCODE_UNITS_MEMORY ERRCODE_INSUFFICIENT_RESOURCES
 
 #define ARM_CROSSOVER (-1)
 

@@ -92,7 +92,7 @@ SELECT experiment_id, variant, verdict, status, regexp_replace(error, 'OID \d+',
 DO $$
 DECLARE code text;
 BEGIN
-  FOREACH code IN ARRAY '{55000,53400,53200,40001,XX000,P0004}'::text[] LOOP
+  FOREACH code IN ARRAY '{55000,53000,53400,53200,40001,XX000,P0004}'::text[] LOOP
     PERFORM set_config('fails.code', code, true);
     CALL guardrail_check();
   END LOOP;

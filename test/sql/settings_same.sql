@@ -20,8 +20,11 @@ SELECT 'user ' || k AS user_id, CASE WHEN u(1, k) < 0.02 THEN CASE WHEN n % 2 = 
        CASE WHEN u(3, k, n) < 0.05 THEN NULL ELSE floor(2000 * u(4, k, n) ^ 3) END AS ms, CASE WHEN u(5, k, n) < 0.7 THEN 0 ELSE floor(10000 * u(6, k, n))::numeric END AS revenue,
        (u(7, k, n) - 0.5) * 10 ^ floor(600 * u(8, k, n) - 300) AS wide, u(9, k, n) < 0.05 AS crashed, floor(100 * u(10, k)) AS before
   FROM generate_series(1, 6000) k, generate_series(1, least(40, ceil(2 / u(11, k)))::int) n;
-VACUUM ANALYZE ev;
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, max_crossover, planned_units) VALUES ('same', 'ev', NULL, 0.05, 100), ('wide', 'ev', NULL, 0.05, 100);
+-- one user whose events alone are more than the lowest setting holds, so that parting users does not help
+CREATE TABLE heavy AS
+SELECT k AS user_id, CASE WHEN k % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, floor(2000 * u(4, k, n) ^ 3) AS ms FROM generate_series(0, 1500) k, generate_series(1, CASE WHEN k = 0 THEN 30000 ELSE 8 END) n;
+VACUUM ANALYZE ev, heavy;
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, max_crossover, planned_units) VALUES ('same', 'ev', NULL, 0.05, 100), ('wide', 'ev', NULL, 0.05, 100), ('heavy', 'heavy', NULL, 0.05, 100);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, unit_aggregate, quantile, quantile_over, covariate, cap_quantile, worse, limit_kind, limit_value) VALUES
   ('same', 'load',     'guardrail', 'ratio',      'ms',      'sum', NULL, 'events', NULL,     NULL, 'higher', 'difference', 1),
   ('same', 'crash',    'guardrail', 'proportion', 'crashed', 'sum', NULL, 'events', NULL,     NULL, 'higher', 'difference', 1),
@@ -31,6 +34,8 @@ INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, unit_aggre
   ('same', 'most',     'guardrail', 'mean',       'ms',      'max', NULL, 'events', NULL,     NULL, 'higher', 'difference', 1),
   ('same', 'slow',     'guardrail', 'quantile',   'ms',      'sum', 0.95, 'events', NULL,     NULL, 'higher', 'difference', 1),
   ('same', 'users',    'guardrail', 'quantile',   'ms',      'max', 0.5,  'units',  NULL,     NULL, 'higher', 'difference', 1),
+  ('heavy', 'slow',    'guardrail', 'quantile',   'ms',      'sum', 0.95, 'events', NULL,     NULL, 'higher', 'difference', 1),
+  ('heavy', 'load',    'guardrail', 'ratio',      'ms',      'sum', NULL, 'events', NULL,     NULL, 'higher', 'difference', 1),
   ('wide', 'slow',     'guardrail', 'quantile',   'ms',      'sum', 0.95, 'events', NULL,     NULL, 'higher', 'difference', 1),
   ('wide', 'wide',     'guardrail', 'quantile',   'wide',    'sum', 0.95, 'events', NULL,     NULL, 'higher', 'difference', 1);
 
@@ -61,7 +66,9 @@ SELECT r.experiment_id, r.metric, abs(r.control_value / s.control - 1) < toleran
                                     WHEN 'crash' THEN count(DISTINCT user_id) FILTER (WHERE crashed)::float8 / count(DISTINCT user_id)
                                     WHEN 'slow' THEN percentile_disc(0.95) WITHIN GROUP (ORDER BY ms) WHEN 'wide' THEN percentile_disc(0.95) WITHIN GROUP (ORDER BY wide) END AS value
         FROM known GROUP BY variant) AS by_arm) AS s, LATERAL (SELECT CASE WHEN r.kind = 'quantile' THEN 0.001 ELSE 1e-12 END AS tolerance) AS t
- WHERE way = 'units 1GB, work_mem 64kB, 0 workers' AND r.metric IN ('load', 'revenue', 'crash', 'slow', 'wide') ORDER BY r.experiment_id, r.metric COLLATE "C";
+ WHERE way = 'units 1GB, work_mem 64kB, 0 workers' AND r.experiment_id <> 'heavy' AND r.metric IN ('load', 'revenue', 'crash', 'slow', 'wide') ORDER BY r.experiment_id, r.metric COLLATE "C";
+SELECT r.metric, r.units_control = 751 AND r.events_control = 36000 AS counts, abs(r.control_value / CASE r.metric WHEN 'load' THEN s.mean ELSE s.slow END - 1) < CASE r.metric WHEN 'load' THEN 1e-12 ELSE 0.001 END AS same
+  FROM results r, (SELECT avg(ms) AS mean, percentile_disc(0.95) WITHIN GROUP (ORDER BY ms) AS slow FROM heavy WHERE variant = 'control') AS s WHERE way = 'units 1GB, work_mem 64kB, 0 workers' AND r.experiment_id = 'heavy' ORDER BY r.metric COLLATE "C";
 
 CREATE FUNCTION near(a float8, b float8, scale float8) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN a IS NOT DISTINCT FROM b OR abs(a - b) <= 1e-12 * scale;
 SELECT r.way, count(*) AS results, count(*) FILTER (WHERE (r.units_control, r.units_treatment, r.events_control, r.events_treatment, r.status) IS NOT DISTINCT FROM (o.units_control, o.units_treatment, o.events_control, o.events_treatment, o.status)) AS counts,
