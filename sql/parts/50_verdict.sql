@@ -131,7 +131,7 @@ CREATE VIEW guardrail_result AS
     l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe, l.p_value,
     l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
     l.events_treatment, l.units_needed, l.display_unit,
-    l.checked_at, l.check_id
+    l.checked_at, l.check_id, l.plan_version
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
     SELECT m.check_id FROM guardrail_check_log m
