@@ -35,6 +35,8 @@ typedef struct MetricData
 								 * metric: 0 */
 	BinList    *batch;			/* [GR_BATCHES], or NULL */
 	BinList		pooled;			/* of all batches */
+	bool		reduced;		/* the batches hold only what is asked of them; they do
+								 * not add up to the pooled one */
 } MetricData;
 
 /*
