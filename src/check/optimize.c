@@ -326,6 +326,7 @@ guardrail_optimize(PG_FUNCTION_ARGS)
 	MemoryContext context = CurrentMemoryContext;
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	char	   *schema;
+	Evaluation *v;
 	Search		s;
 	Answer		a;
 	Datum		values[GR_MAX_ROW];
@@ -334,7 +335,8 @@ guardrail_optimize(PG_FUNCTION_ARGS)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	s = make_search(gr_evaluate_argument(fcinfo, context, &schema), schema);
+	v = gr_evaluate_argument(fcinfo, context, &schema);
+	s = make_search(v, schema);
 	a = answer(&s);
 	InitMaterializedSRF(fcinfo, 0);
 	put_answer(&w, &s, &a);

@@ -75,27 +75,32 @@ tightest(const Search *s, double setting, double *estimate, bool *disproven)
 
 /* ---- the best setting ------------------------------------------------------ */
 
+/* Of the scaled setting: Brent's tolerance is relative. */
 static double
-negative_goal(double setting, void *search)
+negative_goal(double u, void *search)
 {
-	return -goal_at(search, setting);
+	const Search *s = search;
+
+	return -goal_at(s, s->goal->response.centre + s->goal->response.half * u);
 }
 
 /* A maximum within (low, high), both worse than middle: Brent's method. */
 static double
 refine_inside(Search *s, double low, double middle, double high)
 {
+	const GrResponse *r = &s->goal->response;
 	gsl_min_fminimizer *m = gsl_min_fminimizer_alloc(gsl_min_fminimizer_brent);
 	gsl_function f = {negative_goal, s};
 	double		best = middle;
 
 	if (m == NULL)
 		return best;
-	if (gsl_min_fminimizer_set(m, &f, middle, low, high) == 0)
+	if (gsl_min_fminimizer_set(m, &f, (middle - r->centre) / r->half, (low - r->centre) / r->half,
+							   (high - r->centre) / r->half) == 0)
 	{
 		for (int i = 0; i < REFINEMENTS && gsl_min_fminimizer_iterate(m) == 0; i++)
 			;
-		best = gsl_min_fminimizer_x_minimum(m);
+		best = r->centre + r->half * gsl_min_fminimizer_x_minimum(m);
 	}
 	gsl_min_fminimizer_free(m);
 	return best;

@@ -205,7 +205,8 @@ static double
 path_length(const GrConstraint *c)
 {
 	double		length = 0;
-	double		last[4] = {0};
+	double		last[4];
+	bool		begun = false;
 
 	for (int i = 0; i <= PATH_STEPS; i++)
 	{
@@ -216,15 +217,15 @@ path_length(const GrConstraint *c)
 		direction(c, c->response.centre + c->response.half * (2.0 * i / PATH_STEPS - 1), here);
 		for (int k = 0; k < 4; k++)
 		{
-			chord += (here[k] - last[k]) * (here[k] - last[k]);
+			chord += begun ? (here[k] - last[k]) * (here[k] - last[k]) : 0;
 			norm += here[k] * here[k];
 		}
 		/* the very setting of the reference has no direction */
 		if (norm == 0)
 			continue;
-		if (i > 0)
-			length += 2 * asin(fmin(1, sqrt(chord) / 2));
+		length += 2 * asin(fmin(1, sqrt(chord) / 2));
 		memcpy(last, here, sizeof(last));
+		begun = true;
 	}
 	return length;
 }
