@@ -193,3 +193,6 @@ SELECT * FROM guardrail_choose('few');
 SELECT * FROM guardrail_optimize('few');
 DROP OWNED BY regress_guardrail_reader;
 DROP ROLE regress_guardrail_reader;
+SET client_min_messages = warning;
+DROP SCHEMA choice_test CASCADE;
+DROP EXTENSION guardrail CASCADE;

@@ -96,3 +96,6 @@ SELECT * FROM compared();
 RESET guardrail.unit_memory;
 SELECT DISTINCT metric, other, reason FROM guardrail_experiment x, guardrail_covariance(x.experiment_id) WHERE reason IS NOT NULL AND 'p90' NOT IN (metric, other) ORDER BY 1, 2;
 SELECT DISTINCT reason FROM guardrail_experiment x, guardrail_covariance(x.experiment_id) WHERE 'p90' IN (metric, other);
+SET client_min_messages = warning;
+DROP SCHEMA covariance_test CASCADE;
+DROP EXTENSION guardrail CASCADE;
