@@ -18,7 +18,7 @@ PG_FUNCTION_INFO_V1(guardrail_cannibalization);
 
 /* A guardrail: harm or good against control beyond zero, proven by its bounds. */
 static int
-guardrail_outcome(const Evaluation *v, const GrResult *r)
+guardrail_outcome(const GrResult *r)
 {
 	const GrRule *rule = r->rule;
 	double		harm = r->treatment.value - r->control.value;
@@ -42,7 +42,7 @@ gr_outcome(const Evaluation *v, const GrResult *r)
 	if (r->status == GR_NO_DATA || !v->test.over)
 		return 0;
 	if (r->rule->role == GR_GUARDRAIL)
-		return guardrail_outcome(v, r);
+		return guardrail_outcome(r);
 	if (r->status == GR_LOST)
 		return -1;
 	return r->status == GR_WON && r->rule->limit_kind != GR_LIMIT_ABSOLUTE ? 1 : 0;
@@ -71,9 +71,11 @@ gr_cannibalization_flag(const Evaluation *v, int a)
 {
 	StringInfoData list[2];		/* won, lost */
 
+	if (is_invalid(v))
+		return NULL;
 	initStringInfo(&list[0]);
 	initStringInfo(&list[1]);
-	for (int k = 0; k < v->e->nrules && !is_invalid(v); k++)
+	for (int k = 0; k < v->e->nrules; k++)
 	{
 		const GrResult *r = &v->results[a * v->e->nrules + k];
 		int			outcome = gr_outcome(v, r);
@@ -111,6 +113,7 @@ find_pairs(const Evaluation *v, bool *wanted, int *n)
 				int			first = gr_outcome(v, &v->results[a * nrules + i]);
 				int			second = gr_outcome(v, &v->results[a * nrules + j]);
 
+				CHECK_FOR_INTERRUPTS();
 				if (first * second != -1)
 					continue;
 				if (*n == room)

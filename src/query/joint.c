@@ -20,7 +20,8 @@ add_fold(CollectSpec *spec, FoldKind kind, int column)
 	if (spec->nfolds >= GR_MAX_FOLDS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the rules need more than %d numbers per unit", GR_MAX_FOLDS)));
+				 errmsg("the rules need more than %d numbers per unit", GR_MAX_FOLDS),
+				 errhint("Split the metrics over two experiments.")));
 	spec->folds[spec->nfolds].kind = kind;
 	spec->folds[spec->nfolds].column = column;
 	return spec->nfolds++;
@@ -42,7 +43,8 @@ add_metric(CollectSpec *spec, const Metric *m)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the rules have too many pairs for one scan"),
-				 errdetail("More than %d products per unit would be needed.", GR_MAX_METRICS)));
+				 errdetail("More than %d products per unit would be needed.", GR_MAX_METRICS),
+				 errhint("Split the metrics over two experiments.")));
 	spec->metrics[spec->nmetrics] = *m;
 	return spec->nmetrics++;
 }
@@ -81,7 +83,8 @@ sign_fold(ScanPlan *plan, int column, bool positive, const char *schema)
 	if (k >= GR_MAX_COLUMNS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the rules need more than %d different expressions", GR_MAX_COLUMNS)));
+				 errmsg("the rules need more than %d different expressions", GR_MAX_COLUMNS),
+				 errhint("Split the metrics over two experiments.")));
 	plan->column_value[k] = (char *) value;
 	plan->column_filter[k] = plan->column_filter[column];
 	plan->column_type[k] = INT4OID;

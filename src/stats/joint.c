@@ -2,7 +2,7 @@
  * joint.c
  *	  Two effects at once: gradients, the ratio of two effects, joint regions.
  */
-#include "stats/joint.h"
+#include "joint.h"
 
 #include <math.h>
 

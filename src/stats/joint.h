@@ -7,7 +7,7 @@
 #ifndef GR_JOINT_H
 #define GR_JOINT_H
 
-#include "stats/stats.h"
+#include "stats.h"
 
 /*
  * How an effect moves with the two arms' values, to first order: the effect's

@@ -2,7 +2,7 @@
  * optimum.c
  *	  The best setting of a response under constraints, and what to try next.
  */
-#include "stats/response.h"
+#include "response.h"
 
 #include <math.h>
 #include <string.h>

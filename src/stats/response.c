@@ -2,7 +2,7 @@
  * response.c
  *	  Quadratic responses to a setting, and bands that hold at all settings.
  */
-#include "stats/response.h"
+#include "response.h"
 
 #include <math.h>
 #include <string.h>

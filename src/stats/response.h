@@ -20,7 +20,7 @@
 #ifndef GR_RESPONSE_H
 #define GR_RESPONSE_H
 
-#include "stats/stats.h"
+#include "stats.h"
 
 #define GR_COEFFICIENTS 3		/* of a quadratic */
 #define GR_MIN_SETTINGS GR_COEFFICIENTS
