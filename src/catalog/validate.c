@@ -251,7 +251,7 @@ static void
 check_parameter(const Row *row)
 {
 	char	   *parameter = gr_row_text(row, "parameter");
-	const char *args[1] = {parameter};
+	const char *args[2] = {parameter, gr_row_text(row, "shares")};
 	const char *hint = "It may hold the settings of the arms, finite numbers, such as "
 		"{\"control\": 0, \"low\": 0.5, \"high\": 1}.";
 
@@ -265,6 +265,11 @@ check_parameter(const Row *row)
 				 " FROM pg_catalog.jsonb_each($1::jsonb)", true, 1, args);
 	if (!gr_spi_bool(0, 1))
 		gr_refuse(row, "parameter", hint);
+	/* a plan that names its arms has no others */
+	gr_spi_query("SELECT COALESCE(bool_and(pg_catalog.jsonb_exists($2::jsonb, key)), true) FROM pg_catalog.jsonb_object_keys($1::jsonb) AS key"
+				 " WHERE $2 IS NOT NULL", true, 2, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "parameter", "It may hold settings of the arms that shares names, and of no others.");
 }
 
 static void

@@ -73,15 +73,6 @@ gr_bounds_multiplier(const Bounds *b, double level, double n, double df)
 	return gr_monitor_multiplier(m, GR_TEST_GOAL, level, &at);
 }
 
-bool
-gr_is_decidable(const Evaluation *v, const GrResult *r, bool needs_control)
-{
-	return r->status != GR_NO_DATA && r->arm->units >= v->test.min_units &&
-		(!needs_control || v->control.units >= v->test.min_units) &&
-		!(r->carrying < r->carrying_needed) &&
-		isfinite(r->treatment.variance) && (!needs_control || isfinite(r->control.variance));
-}
-
 double
 gr_primary_alpha(const Evaluation *v)
 {

@@ -31,9 +31,6 @@ extern Bounds gr_bounds_make(Evaluation *v, const char *schema, int levels);
  */
 extern double gr_bounds_multiplier(const Bounds *b, double level, double n, double df);
 
-/* Have both arms what it takes to decide on this result? */
-extern bool gr_is_decidable(const Evaluation *v, const GrResult *r, bool needs_control);
-
 /* The primary's alpha; 0.05 without one. */
 extern double gr_primary_alpha(const Evaluation *v);
 

@@ -25,6 +25,7 @@ typedef struct Settings
 {
 	double		control;
 	double	   *arm;			/* [narms] */
+	StringInfo	unseen;			/* arms without units, in words */
 } Settings;
 
 typedef struct Search
@@ -52,7 +53,7 @@ static Settings
 load_settings(const Evaluation *v, const char *schema)
 {
 	const char *args[] = {v->e->id};
-	Settings	s = {NAN, palloc(sizeof(double) * Max(v->narms, 1))};
+	Settings	s = {NAN, palloc(sizeof(double) * Max(v->narms, 1)), makeStringInfo()};
 
 	for (int a = 0; a < v->narms; a++)
 		s.arm[a] = NAN;
@@ -69,12 +70,18 @@ load_settings(const Evaluation *v, const char *schema)
 	{
 		char	   *name = gr_spi_text(row, 1);
 		double		x = gr_spi_float8(row, 2, NAN);
+		bool		seen = strcmp(name, v->control.name) == 0;
 
-		if (strcmp(name, v->control.name) == 0)
+		if (seen)
 			s.control = x;
 		for (int a = 0; a < v->narms; a++)
 			if (strcmp(name, v->arms[a].name) == 0)
+			{
 				s.arm[a] = x;
+				seen = v->arms[a].units > 0;
+			}
+		if (!seen)
+			appendStringInfo(s.unseen, "; no unit of arm \"%.*s\" has been seen", gr_fitting(name, 100), name);
 	}
 	return s;
 }
@@ -105,6 +112,14 @@ point(const Search *s, double setting, const GrEstimate *e, int64 units, double 
 	return p;
 }
 
+/* Has the arm what it takes to decide on its value? */
+static bool
+is_known(const Evaluation *v, const GrResult *r)
+{
+	return r->status != GR_NO_DATA && r->arm->units >= v->test.min_units &&
+		!(r->carrying < r->carrying_needed) && isfinite(r->treatment.variance);
+}
+
 /*
  * Fit the response of a rule.  alpha: over all arms, and the control where it is
  * compared with from outside.
@@ -123,7 +138,7 @@ fit_rule(const Search *s, int k, double alpha, bool outside, GrResponse *out)
 	for (int a = 0; a < v->narms; a++)
 	{
 		r = &v->results[a * v->e->nrules + k];
-		if (!isnan(s->settings.arm[a]) && gr_is_decidable(v, r, false))
+		if (!isnan(s->settings.arm[a]) && is_known(v, r))
 			arms[n++] = point(s, s->settings.arm[a], &r->treatment, r->arm->units, level);
 	}
 	return gr_response_fit(arms, n, out) == GR_OK;
@@ -239,6 +254,7 @@ describe(const Search *s, Answer *out)
 	if (isnan(best->p_fit))
 		appendStringInfoString(&buf, "; with three settings a quadratic fits always: that it is one cannot be tested");
 	append_next(&buf, best);
+	appendStringInfoString(&buf, s->settings.unseen->data);
 	out->reason = buf.data;
 }
 
@@ -261,7 +277,7 @@ answer(Search *s)
 	unfit = fit_all(s);
 	if (unfit >= 0)
 		return (Answer) {"NO DATA", psprintf("%.100s is not known well enough in three settings, and in the control "
-											 "where it is compared with", metric_name(s, unfit))};
+											 "where it is compared with%s", metric_name(s, unfit), s->settings.unseen->data)};
 	gr_optimize(&s->goal, s->constraints, s->nguards, &out.best);
 	out.searched = true;
 	describe(s, &out);

@@ -100,6 +100,9 @@ UPDATE guardrail_experiment SET parameter = '{"a": "much"}' WHERE experiment_id 
 UPDATE guardrail_experiment SET parameter = '{"a": null}' WHERE experiment_id = 'once';
 UPDATE guardrail_experiment SET parameter = '{"a": 1e400}' WHERE experiment_id = 'once';
 UPDATE guardrail_experiment SET parameter = '{}' WHERE experiment_id = 'once';
+UPDATE guardrail_experiment SET shares = '{"control": 1, "a": 1}', parameter = '{"a": 1, "b": 2}' WHERE experiment_id = 'once';
+UPDATE guardrail_experiment SET parameter = '{"control": 0, "a": 0.25, "b": 0.5, "nobody": 3}' WHERE experiment_id = 'once';
+SELECT status, reason ~ 'no unit of arm "nobody" has been seen' AS says_so FROM guardrail_optimize('once');
 UPDATE guardrail_experiment SET parameter = '{"a": 1, "b": 2, "nobody": 3}' WHERE experiment_id = 'once';
 SELECT * FROM guardrail_optimize('once');
 UPDATE guardrail_experiment SET parameter = NULL WHERE experiment_id = 'once';
