@@ -36,7 +36,8 @@ CREATE TABLE guardrail_experiment (
   stopped_at timestamptz,
   plan_version integer,
   plan_hash text,
-  description text
+  description text,
+  parameter jsonb
 );
 COMMENT ON TABLE guardrail_experiment IS 'where the events of an experiment are, and how it is decided; one row per experiment';
 COMMENT ON COLUMN guardrail_experiment.experiment_id IS 'as it stands in the events';
@@ -61,6 +62,7 @@ COMMENT ON COLUMN guardrail_experiment.srm_alpha IS 'level of the alarm for a sa
 COMMENT ON COLUMN guardrail_experiment.max_crossover IS 'share of units seen in two arms above which the test is INVALID';
 COMMENT ON COLUMN guardrail_experiment.min_units IS 'units per arm below which nothing is decided';
 COMMENT ON COLUMN guardrail_experiment.owner IS 'whose rights the event query runs with';
+COMMENT ON COLUMN guardrail_experiment.parameter IS 'arms that are settings of one number, such as {"control": 0, "low": 0.5, "high": 1}; guardrail_optimize() needs three';
 COMMENT ON COLUMN guardrail_experiment.state IS 'draft, running or stopped; changed by functions only';
 
 CREATE TABLE guardrail_rule (

@@ -264,6 +264,32 @@ check_shares(const Row *row)
 		gr_refuse(row, "shares", hint);
 }
 
+/* parameter: {"arm": finite number, ...} */
+static void
+check_parameter(const Row *row)
+{
+	char	   *parameter = gr_row_text(row, "parameter");
+	const char *args[2] = {parameter, gr_row_text(row, "shares")};
+	const char *hint = "It may hold the settings of the arms, finite numbers, such as "
+		"{\"control\": 0, \"low\": 0.5, \"high\": 1}.";
+
+	if (parameter == NULL)
+		return;
+	gr_spi_query("SELECT pg_catalog.jsonb_typeof($1::jsonb) = 'object'", true, 1, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "parameter", hint);
+	gr_spi_query("SELECT count(*) BETWEEN 1 AND 100 AND bool_and(CASE WHEN pg_catalog.jsonb_typeof(value) = 'number'"
+				 " THEN value = '0' OR pg_catalog.abs(value::numeric) BETWEEN 1e-100 AND 1e100 ELSE false END)"
+				 " FROM pg_catalog.jsonb_each($1::jsonb)", true, 1, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "parameter", hint);
+	/* a plan that names its arms has no others */
+	gr_spi_query("SELECT COALESCE(bool_and(pg_catalog.jsonb_exists($2::jsonb, key)), true) FROM pg_catalog.jsonb_object_keys($1::jsonb) AS key"
+				 " WHERE $2 IS NOT NULL", true, 2, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "parameter", "It may hold settings of the arms that shares names, and of no others.");
+}
+
 static void
 check_monitoring(const Row *row)
 {
@@ -431,6 +457,7 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	check_numbers(&row);
 	gr_refuse_nulls(&row);
 	check_shares(&row);
+	check_parameter(&row);
 	old_events = gr_row_old_text(&row, "events");
 	if (check_function_bodies && old_events && strcmp(old_events, gr_row_text(&row, "events")) != 0)
 		recheck_rules(&row, events, schema);

@@ -77,29 +77,38 @@ pooled_covariate(const Collection *c, int metric)
 }
 
 /*
- * CUPED: the estimate of one arm, with theta and the covariate's mean from all of
- * them.  A covariate that explains nothing, since no unit has one or it does not
- * vary, changes nothing.
+ * A covariate that explains nothing, since no unit has one or it does not vary,
+ * changes nothing.
  */
+void
+gr_cuped_of(const Evaluation *v, int metric, double *theta, double *pooled_mean)
+{
+	GrMoments  *arms = palloc(sizeof(GrMoments) * Max(v->c->narms, 1));
+	bool		known;
+
+	*pooled_mean = pooled_covariate(v->c, metric);
+	known = !isnan(*pooled_mean);
+	if (!known)
+		*pooled_mean = 0;
+	for (int a = 0; a < v->c->narms; a++)
+		known = all_units(&v->c->arms[a].metrics[metric], *pooled_mean, &arms[a]) && known;
+	if (!known || gr_cuped_theta(arms, v->c->narms, theta) != GR_OK)
+		*theta = 0;
+	pfree(arms);
+}
+
+/* CUPED: the estimate of one arm, with theta and the covariate's mean from all of them. */
 static void
 estimate_adjusted(const Evaluation *v, const MetricData *m, int metric,
 				  GrEstimate *out, double *raw_variance)
 {
-	GrMoments  *arms = palloc(sizeof(GrMoments) * Max(v->c->narms, 1));
 	GrMoments	own;
-	double		mean = pooled_covariate(v->c, metric);
-	double		theta;
-	bool		known = !isnan(mean);
+	double		mean,
+				theta;
 
-	if (!known)
-		mean = 0;
-	for (int a = 0; a < v->c->narms; a++)
-		known = all_units(&v->c->arms[a].metrics[metric], mean, &arms[a]) && known;
-	if (!known || gr_cuped_theta(arms, v->c->narms, &theta) != GR_OK)
-		theta = 0;
+	gr_cuped_of(v, metric, &theta, &mean);
 	if (all_units(m, mean, &own))
 		(void) gr_cuped_estimate(&own, theta, mean, out, raw_variance);
-	pfree(arms);
 }
 
 void
