@@ -74,35 +74,42 @@ gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what)
 	return row;
 }
 
+/* 0: a column that came with a later version than the extension's objects are of. */
 static int
 column_number(const Row *row, const char *column)
 {
 	int			n = SPI_fnumber(RelationGetDescr(row->relation), column);
 
-	if (n <= 0)
-		elog(ERROR, "table %s has no column %s", RelationGetRelationName(row->relation), column);
-	return n;
+	return n > 0 ? n : 0;
+}
+
+static char *
+text_of(const Row *row, HeapTuple tuple, const char *column)
+{
+	int			n = column_number(row, column);
+
+	return n > 0 && tuple ? SPI_getvalue(tuple, RelationGetDescr(row->relation), n) : NULL;
 }
 
 char *
 gr_row_text(const Row *row, const char *column)
 {
-	return SPI_getvalue(row->tuple, RelationGetDescr(row->relation), column_number(row, column));
+	return text_of(row, row->tuple, column);
 }
 
 char *
 gr_row_old_text(const Row *row, const char *column)
 {
-	if (row->old == NULL)
-		return NULL;
-	return SPI_getvalue(row->old, RelationGetDescr(row->relation), column_number(row, column));
+	return text_of(row, row->old, column);
 }
 
 Datum
 gr_row_datum(const Row *row, const char *column, bool *null)
 {
-	return SPI_getbinval(row->tuple, RelationGetDescr(row->relation),
-						 column_number(row, column), null);
+	int			n = column_number(row, column);
+
+	*null = true;
+	return n > 0 ? SPI_getbinval(row->tuple, RelationGetDescr(row->relation), n, null) : (Datum) 0;
 }
 
 void
