@@ -43,6 +43,9 @@ extern void gr_require_word(const Row *row, const char *column,
 extern void gr_require_between(const Row *row, const char *column,
 							   double lower, double upper);
 
+/* The columns that an experiment names; exposures: InvalidOid for none (validate_columns.c). */
+extern void gr_check_columns(const Row *row, Oid events, Oid exposures);
+
 /*
  * Parse, analyse and plan a rule's expressions with the rights of the experiment's
  * owner, whom the writer is a member of: planning runs functions that claim to be

@@ -69,8 +69,8 @@ gr_relation_name(Oid relation)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("events relation with OID %u does not exist", relation),
-				 errhint("Set guardrail_experiment.events.")));
+				 errmsg("relation with OID %u does not exist", relation),
+				 errhint("Set events or exposures of guardrail_experiment.")));
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 									  name);
 }

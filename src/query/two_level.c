@@ -38,7 +38,7 @@ sql_rows(const Experiment *e, const ScanPlan *plan, const char *schema, bool fil
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "SELECT %s AS arm, %s AS unit", gr_sql_variant(e, true),
-					 quote_identifier(e->unit_column));
+					 gr_sql_unit(e));
 	for (int k = 0; k < plan->spec->ncolumns; k++)
 	{
 		appendStringInfo(&buf, ", %s AS v%d", column_as_float8(plan, k, schema), k);
@@ -46,22 +46,6 @@ sql_rows(const Experiment *e, const ScanPlan *plan, const char *schema, bool fil
 			appendStringInfo(&buf, ", %s AS f%d", plan->column_filter[k], k);
 	}
 	appendStringInfo(&buf, "\n%s", gr_sql_from(e));
-	return buf.data;
-}
-
-/* "AND arm IN (...)" when the plan names its arms. */
-static char *
-sql_known_arms(const Experiment *e)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, "arm IS NOT NULL");
-	for (int i = 0; i < e->narms; i++)
-		appendStringInfo(&buf, "%s%s", i ? ", " : " AND arm COLLATE \"C\" IN (",
-						 quote_literal_cstr(e->arms[i]));
-	if (e->narms > 0)
-		appendStringInfoChar(&buf, ')');
 	return buf.data;
 }
 
@@ -91,31 +75,38 @@ append_fold(StringInfo buf, const Fold *fold, int number, const char *schema)
 	}
 }
 
-/* A unit's observation of a metric, as an expression over its folds. */
+/* A unit's observation of a metric, or the second number of it, over its folds. */
 static char *
-observation(const Metric *m)
+observation(const Metric *m, int variable)
 {
+	char	   *x = psprintf("x%d", variable == 0 ? m->a : m->b);
+
 	switch (m->shape)
 	{
 		case SHAPE_POSITIVE:
-			return psprintf("(x%d > 0)::int::float8", m->a);
+			x = isnan(m->at_least) ? psprintf("(x%d > 0)::int::float8", m->a) :
+				psprintf("(x%d >= '%.17g'::float8)::int::float8", m->a, m->at_least);
+			break;
 		case SHAPE_AVERAGE:
 		case SHAPE_UNITS_AVERAGE:
-			return psprintf("(x%d / NULLIF(x%d, 0))", m->a, m->b);
+			x = psprintf("(x%d / NULLIF(x%d, 0))", m->a, m->b);
+			break;
 		case SHAPE_VALUE:
 		case SHAPE_RATIO:
 		case SHAPE_UNITS:
 		case SHAPE_EVENTS:
 			break;
 	}
-	return psprintf("x%d", m->a);
+	if (m->mature >= 0)
+		x = psprintf("CASE WHEN x%d > 0 THEN %s END", m->mature, x);
+	return x;
 }
 
 /* The denominator, or the observation itself, not above its cap. */
 static char *
 capped(const Metric *m, int number, int variable)
 {
-	char	   *x = variable == 0 ? observation(m) : psprintf("x%d", m->b);
+	char	   *x = observation(m, variable);
 	char	   *cap = NULL;
 
 	if (m->cap_quantile > 0)
@@ -128,8 +119,17 @@ capped(const Metric *m, int number, int variable)
 	return psprintf("(CASE WHEN %s > %s THEN %s ELSE %s END)", x, cap, cap, x);
 }
 
+static void
+append_immature(StringInfo buf, const Metric *m)
+{
+	if (m->mature >= 0)
+		appendStringInfo(buf, ", count(*) FILTER (WHERE x%d = 0)", m->mature);
+	else
+		appendStringInfoString(buf, ", 0::bigint");
+}
+
 /* METRIC_COLUMNS: summary or histogram, units that are not 0, summary of the units
- * with covariate, and the two caps. */
+ * with covariate, the two caps, and units whose window is open. */
 static void
 append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 {
@@ -142,6 +142,7 @@ append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 	{
 		appendStringInfo(buf, ", %s.%s(%s), 0::bigint, NULL, NULL::float8, NULL::float8", schema,
 						 m->shape == SHAPE_EVENTS ? "guardrail_rollup" : "guardrail_histogram", x);
+		append_immature(buf, m);
 		return;
 	}
 	appendStringInfo(buf, ", %s.guardrail_summarize(%s%s)%s, count(*) FILTER (WHERE %s <> 0)",
@@ -160,6 +161,7 @@ append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 		else
 			appendStringInfoString(buf, ", NULL::float8");
 	}
+	append_immature(buf, m);
 }
 
 /* The pooled quantiles that metrics are winsorised at, as one row. */
@@ -175,7 +177,7 @@ sql_caps(const ScanPlan *plan)
 
 		for (int i = 0; m->cap_quantile > 0 && i < gr_metric_dim(m); i++)
 		{
-			char	   *x = i == 0 ? observation(m) : psprintf("x%d", m->b);
+			char	   *x = observation(m, i);
 			char	   *all = psprintf("percentile_cont(%.17g) WITHIN GROUP (ORDER BY %s)"
 									   " FILTER (WHERE arm IS NOT NULL%%s)", m->cap_quantile, x);
 
@@ -208,12 +210,14 @@ gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const char *schema)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "WITH units AS %s (SELECT CASE WHEN min(arm COLLATE \"C\") = max(arm COLLATE \"C\")"
 					 " THEN min(arm COLLATE \"C\") END AS arm,"
-					 " %s.guardrail_batch(unit) AS batch, count(*) AS events",
-					 caps[0] ? "MATERIALIZED" : "NOT MATERIALIZED", schema);
+					 " %s.guardrail_batch(unit) AS batch, %s AS events",
+					 caps[0] ? "MATERIALIZED" : "NOT MATERIALIZED", schema,
+					 plan->spec->events < 0 ? "count(*)" :
+					 psprintf("sum(v%d)", plan->spec->folds[plan->spec->events].column));
 	for (int f = 0; f < plan->spec->nfolds; f++)
 		append_fold(&buf, &plan->spec->folds[f], f, schema);
 	appendStringInfo(&buf, "\nFROM (%s) AS rows\nWHERE unit IS NOT NULL AND %s\nGROUP BY unit)\n",
-					 sql_rows(e, plan, schema, false), sql_known_arms(e));
+					 sql_rows(e, plan, schema, false), gr_sql_known_arms(e, "arm"));
 	appendStringInfoString(&buf, "SELECT arm, batch, count(*), sum(events)::bigint");
 	for (int m = 0; m < plan->spec->nmetrics; m++)
 		append_metric(&buf, &plan->spec->metrics[m], m, schema);
@@ -231,7 +235,11 @@ gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "SELECT CASE WHEN %s THEN arm END AS arm, %s.guardrail_batch(unit) AS batch, count(*)",
-					 sql_known_arms(e), schema);
+					 gr_sql_known_arms(e, "arm"), schema);
+	/* of a known unit and arm only events count */
+	if (plan->spec->events >= 0)
+		appendStringInfo(&buf, " FILTER (WHERE v%d > 0 OR unit IS NULL OR (%s) IS NOT TRUE)",
+						 plan->spec->folds[plan->spec->events].column, gr_sql_known_arms(e, "arm"));
 	for (int k = 0; k < plan->spec->ncolumns; k++)
 		appendStringInfo(&buf, ", count(*) FILTER (WHERE v%d IS NULL%s)"
 						 ", count(*) FILTER (WHERE v%d IN ('NaN', 'Infinity', '-Infinity'))",

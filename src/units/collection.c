@@ -13,7 +13,7 @@
 #include "port/pg_bswap.h"
 #include "utils/float.h"
 
-#define COLLECTION_VERSION 1
+#define COLLECTION_VERSION 2
 
 /* What is sent of a metric's histogram. */
 #define NO_HISTOGRAM 0
@@ -189,6 +189,7 @@ send_metric(StringInfo buf, const MetricData *m)
 	pq_sendbyte(buf, m->batch == NULL ? NO_HISTOGRAM : m->reduced ? REDUCED_HISTOGRAM : HISTOGRAM);
 	pq_sendint64(buf, m->skipped);
 	pq_sendint64(buf, m->nonzero);
+	pq_sendint64(buf, m->immature);
 	if (m->batch)
 	{
 		for (int b = 0; b < GR_BATCHES; b++)
@@ -291,12 +292,13 @@ receive_moments(StringInfo buf, GrMoments *m)
 }
 
 static void
-receive_metric(StringInfo buf, MetricData *m)
+receive_metric(StringInfo buf, int version, MetricData *m)
 {
 	int			kind = pq_getmsgbyte(buf);
 
 	m->skipped = pq_getmsgint64(buf);
 	m->nonzero = pq_getmsgint64(buf);
+	m->immature = version > 1 ? pq_getmsgint64(buf) : 0;
 	if (kind > REDUCED_HISTOGRAM || (kind != NO_HISTOGRAM) != (m->batch != NULL))
 		corrupt();
 	if (m->batch)
@@ -323,12 +325,14 @@ gr_collection_decode(const bytea *bytes, const CollectSpec *spec)
 	StringInfoData buf;
 	Collection *c;
 	Collection	head = {0};
+	int			version;
 
 	buf.data = (char *) VARDATA_ANY(bytes);
 	buf.len = VARSIZE_ANY_EXHDR(bytes);
 	buf.maxlen = buf.len;
 	buf.cursor = 0;
-	if (pq_getmsgbyte(&buf) != COLLECTION_VERSION)
+	version = pq_getmsgbyte(&buf);
+	if (version < 1 || version > COLLECTION_VERSION)
 		corrupt();
 	head.nmetrics = (int) pq_getmsgint(&buf, 4);
 	head.ncolumns = (int) pq_getmsgint(&buf, 4);
@@ -361,7 +365,7 @@ gr_collection_decode(const bytea *bytes, const CollectSpec *spec)
 			arm->counts.nonfinite[i] = pq_getmsgint64(&buf);
 		}
 		for (int m = 0; m < c->nmetrics; m++)
-			receive_metric(&buf, &arm->metrics[m]);
+			receive_metric(&buf, version, &arm->metrics[m]);
 	}
 	pq_getmsgend(&buf);
 	return c;

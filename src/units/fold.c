@@ -225,6 +225,9 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuff
 	const Metric *metric = &walk->spec->metrics[m];
 	double		x[GR_MAX_DIM];
 
+	data->immature += gr_metric_is_immature(walk->spec, metric, e->slots);
+	if (!gr_metric_looks_at(walk->spec, metric, e->slots))
+		return;
 	if (metric->shape == SHAPE_EVENTS)
 	{
 		int			k = walk->spec->folds[metric->a].slot;
@@ -263,6 +266,13 @@ empty_buffers(Collection *c, BinBuffer *buffers, int batch)
 							 &c->arms[a].metrics[m].batch[batch]);
 }
 
+/* Not every row that a unit has is an event. */
+static int64
+events_of(const CollectSpec *spec, const UnitEntry *e)
+{
+	return spec->events < 0 ? e->events : (int64) e->slots[spec->folds[spec->events].slot];
+}
+
 static void
 fold_units(Walk *walk, Collection *c)
 {
@@ -287,7 +297,7 @@ fold_units(Walk *walk, Collection *c)
 		}
 		arm = &c->arms[e->arm];
 		arm->units++;
-		arm->events += e->events;
+		arm->events += events_of(walk->spec, e);
 		for (int m = 0; m < c->nmetrics; m++)
 			fold_unit(walk, m, e, &arm->metrics[m], &buffers[e->arm * c->nmetrics + m]);
 	}
@@ -331,6 +341,7 @@ events_can_be_counted(const Units *u)
 static void
 count_events(const Units *u, Collection *c, int m)
 {
+	const Metric *metric = &u->spec->metrics[m];
 	const EventList *list = metric_events(u, m);
 	int32		lowest,
 				highest;
@@ -350,7 +361,7 @@ count_events(const Units *u, Collection *c, int m)
 	{
 		const UnitEntry *e = gr_table_entry(u, i);
 
-		place[i] = e->arm < 0 ? nowhere :
+		place[i] = e->arm < 0 || !gr_metric_looks_at(u->spec, metric, e->slots) ? nowhere :
 			count + (e->arm * GR_BATCHES + gr_batch_of(e->hash)) * range;
 	}
 	for (Size i = 0; i < list->n; i += COUNTED_AT_ONCE)

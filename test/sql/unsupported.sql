@@ -19,15 +19,12 @@ EXCEPTION WHEN OTHERS THEN
   RETURN SQLSTATE || ': ' || m || E'\n  hint: ' || h;
 END $$;
 
-SELECT c AS experiment, message(format('INSERT INTO guardrail_experiment (experiment_id, events, time_column, %s) VALUES (''x'', ''ev'', ''at'', %s)', split_part(c, ' = ', 1), split_part(c, ' = ', 2))) FROM unnest(ARRAY[
-  'exposures = ''ev''', 'exposed_at_column = ''first_seen''']) c;
-SELECT c AS rule, message(format('INSERT INTO guardrail_rule (experiment_id, metric, role, worse, limit_kind, kind, value, %s) VALUES (''e'', ''m'', ''primary'', ''higher'', ''significance'', ''mean'', ''ms'', %s)', split_part(c, ' = ', 1), split_part(c, ' = ', 2))) FROM unnest(ARRAY[
-  'at_least = 1', 'retention_day = 7', 'window_length = ''7 days''']) c;
-SELECT k AS kind, message(format('INSERT INTO guardrail_rule (experiment_id, metric, role, worse, limit_kind, kind, value) VALUES (''e'', ''m'', ''primary'', ''higher'', ''significance'', %L, ''page'')', k)) FROM unnest('{retention,distinct,entropy}'::text[]) k;
+SELECT c AS experiment, message(format('INSERT INTO guardrail_experiment (experiment_id, events, time_column, %s) VALUES (''x'', ''ev'', ''at'', %s)', split_part(c, ' = ', 1), split_part(c, ' = ', 2))) FROM unnest(ARRAY['cursor_column = ''event_id''']) c;
+SELECT k AS kind, message(format('INSERT INTO guardrail_rule (experiment_id, metric, role, worse, limit_kind, kind, value) VALUES (''e'', ''m'', ''primary'', ''higher'', ''significance'', %L, ''page'')', k)) FROM unnest('{distinct,entropy}'::text[]) k;
 -- an update is an INSERT of the same
 INSERT INTO guardrail_rule (experiment_id, metric, role, worse, limit_kind, kind, value) VALUES ('e', 'load', 'primary', 'higher', 'significance', 'mean', 'ms');
-SELECT message('UPDATE guardrail_rule SET at_least = 3') AS rule, message('UPDATE guardrail_experiment SET exposures = ''ev''') AS experiment;
-SELECT metric, at_least FROM guardrail_rule;
+SELECT message('UPDATE guardrail_rule SET kind = ''entropy''') AS rule, message('UPDATE guardrail_experiment SET cursor_column = ''event_id''') AS experiment;
+SELECT metric, kind FROM guardrail_rule;
 
 SET client_min_messages = warning;
 DROP SCHEMA unsupported_test CASCADE;
