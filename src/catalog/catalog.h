@@ -114,6 +114,9 @@ extern const char *const gr_words_unit_aggregate[];
 /* Is the metric a share of units: a proportion or retention? */
 extern bool gr_rule_is_share(const Rule *rule);
 
+/* Is it distinct or entropy, whose value is a category? */
+extern bool gr_kind_is_diversity(const char *kind);
+
 /* The position of a word in its list, or -1. */
 extern int	gr_word(const char *word, const char *const *words);
 

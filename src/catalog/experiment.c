@@ -157,6 +157,12 @@ gr_rule_is_share(const Rule *rule)
 	return strcmp(rule->kind, "proportion") == 0 || strcmp(rule->kind, "retention") == 0;
 }
 
+bool
+gr_kind_is_diversity(const char *kind)
+{
+	return strcmp(kind, "distinct") == 0 || strcmp(kind, "entropy") == 0;
+}
+
 static void
 read_rule(Rule *r, int row)
 {

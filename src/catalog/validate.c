@@ -139,14 +139,14 @@ gr_refuse(const Row *row, const char *column, const char *hint)
 }
 
 void
-gr_refuse_unsupported(const Row *row, const char *column, const char *hint)
+gr_refuse_beside(const Row *row, const char *column, const char *other, const char *hint)
 {
 	char	   *value = gr_row_text(row, column);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("column \"%s\" of %s \"%s\" holds \"%s\", which this version of guardrail does not support",
-					column, row->kind, gr_row_text(row, row->what), value ? value : "NULL"),
+			 errmsg("column \"%s\" of %s \"%s\" holds \"%s\", which is not supported together with %s",
+					column, row->kind, gr_row_text(row, row->what), value ? value : "NULL", other),
 			 errhint("%s", hint)));
 }
 
@@ -361,17 +361,18 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 	bool		null;
 	Oid			owner = DatumGetObjectId(gr_row_datum(row, "owner", &null));
 	int			n;
-	char	 *(*cell)[5];
+	char	 *(*cell)[6];
 
-	gr_spi_query(psprintf("SELECT metric, value, denominator, filter, covariate FROM %s.guardrail_rule"
+	gr_spi_query(psprintf("SELECT metric, kind, value, denominator, filter, covariate FROM %s.guardrail_rule"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	n = (int) SPI_processed;
 	cell = MemoryContextAlloc(context, sizeof(*cell) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		for (int k = 0; k < 5; k++)
+		for (int k = 0; k < 6; k++)
 			cell[i][k] = gr_spi_text(i, k + 1);
 	for (int i = 0; i < n; i++)
-		gr_check_expressions(owner, events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4]);
+		gr_check_expressions(owner, events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4],
+							 cell[i][5]);
 }
 
 Datum

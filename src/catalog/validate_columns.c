@@ -9,7 +9,6 @@
 #include "catalog/pg_type.h"
 #include "parser/parse_oper.h"
 #include "query/query.h"
-#include "utils/typcache.h"
 
 static void
 check_relation(const Row *row, const char *column, Oid relation)
@@ -42,7 +41,7 @@ check_column(const Row *row, Oid relation, const char *column, bool required)
 static void
 check_unit(const Row *row, Oid unit)
 {
-	if (!OidIsValid(lookup_type_cache(unit, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
+	if (!gr_type_is_hashable(unit))
 		gr_refuse(row, "unit_column", psprintf("It may hold a column of a type that can be hashed; %s cannot.",
 											   format_type_be(unit)));
 }

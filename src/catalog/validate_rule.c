@@ -20,21 +20,22 @@
 PG_FUNCTION_INFO_V1(guardrail_rule_check);
 
 void
-gr_check_expressions(Oid owner, Oid events, const char *metric, const char *value,
-					 const char *denominator, const char *filter,
+gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
+					 const char *value, const char *denominator, const char *filter,
 					 const char *covariate)
 {
 	OwnerContext saved;
 
 	gr_owner_enter(&saved, owner);
 	if (value)
-		gr_expression_check(events, value, "value", metric, false);
+		gr_expression_check(events, value, "value", metric,
+							gr_kind_is_diversity(kind) ? EXPRESSION_CATEGORY : EXPRESSION_NUMBER);
 	if (denominator)
-		gr_expression_check(events, denominator, "denominator", metric, false);
+		gr_expression_check(events, denominator, "denominator", metric, EXPRESSION_NUMBER);
 	if (covariate)
-		gr_expression_check(events, covariate, "covariate", metric, false);
+		gr_expression_check(events, covariate, "covariate", metric, EXPRESSION_NUMBER);
 	if (filter)
-		gr_expression_check(events, filter, "filter", metric, true);
+		gr_expression_check(events, filter, "filter", metric, EXPRESSION_CONDITION);
 	gr_owner_leave(&saved);
 }
 
@@ -47,14 +48,6 @@ only_for(const Row *row, const char *column, const char *unset, bool fits,
 
 	if (!fits && value && (unset == NULL || strcmp(value, unset) != 0))
 		gr_refuse(row, column, psprintf("It belongs to rules of kind \"%s\".", kind));
-}
-
-static void
-check_later_options(const Row *row)
-{
-	gr_require_word(row, "kind", gr_words_kind);
-	if (gr_word(gr_row_text(row, "kind"), gr_words_kind) > 4)
-		gr_refuse_unsupported(row, "kind", "It may hold \"mean\", \"proportion\", \"ratio\", \"quantile\" or \"retention\".");
 }
 
 /* Some time, and not more than a century of it. */
@@ -203,7 +196,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		gr_refuse(&row, "experiment_id", "It may hold an experiment of guardrail_experiment.");
 	if (metric == NULL || metric[0] == '\0' || strlen(metric) > 100)
 		gr_refuse(&row, "metric", "It may hold a name of 1 to 100 characters.");
-	check_later_options(&row);
+	gr_require_word(&row, "kind", gr_words_kind);
 	check_kind(&row);
 	check_window(&row);
 	check_role(&row);
@@ -242,7 +235,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	}
 	/* off in a restore: the events may have changed since the rule was written */
 	if (check_function_bodies)
-		gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "value"),
+		gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "kind"), gr_row_text(&row, "value"),
 							 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
 							 gr_row_text(&row, "covariate"));
 	row.tuple = SPI_copytuple(row.tuple);

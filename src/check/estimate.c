@@ -232,7 +232,7 @@ gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control, 
 	else if (nonzero < zero)
 	{
 		r->carrying = nonzero;
-		r->carrying_needed = gr_carrying_needed(share, floor, strcmp(rule->kind, "mean") == 0 ?
+		r->carrying_needed = gr_carrying_needed(share, floor, strcmp(rule->kind, "ratio") != 0 ?
 												concentration(data, n) : 1);
 	}
 }

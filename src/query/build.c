@@ -35,13 +35,14 @@ parenthesise(const char *expression)
 
 /* The number of the column (expression, filter) in parentheses, added if it is new. */
 static int
-add_column(ScanPlan *plan, const Experiment *e, char *v, char *f, Oid type)
+add_column(ScanPlan *plan, const Experiment *e, char *v, char *f, Oid type, bool category)
 {
 	CollectSpec *spec = plan->spec;
 	int			k = spec->ncolumns;
 
 	for (int i = 0; i < spec->ncolumns; i++)
-		if (same_text(plan->column_value[i], v) && same_text(plan->column_filter[i], f))
+		if (same_text(plan->column_value[i], v) && same_text(plan->column_filter[i], f) &&
+			plan->column_category[i] == category)
 			return i;
 	if (spec->ncolumns >= GR_MAX_COLUMNS)
 		ereport(ERROR,
@@ -51,6 +52,7 @@ add_column(ScanPlan *plan, const Experiment *e, char *v, char *f, Oid type)
 	plan->column_value[k] = v;
 	plan->column_filter[k] = f;
 	plan->column_type[k] = type;
+	plan->column_category[k] = category;
 	spec->filtered[k] = (f != NULL);
 	return spec->ncolumns++;
 }
@@ -61,17 +63,17 @@ add_column(ScanPlan *plan, const Experiment *e, char *v, char *f, Oid type)
  */
 static int
 plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *filter,
-			const char *guard)
+			const char *guard, bool category)
 {
 	char	   *f = filter ? parenthesise(filter) : NULL;
 	Oid			type = getBaseType(gr_expression_type(e->events, value));
 
 	/* what was stored unchecked, or over a column that is another now */
-	if (!gr_is_number_type(type))
+	if (category ? !gr_type_is_hashable(type) : !gr_is_number_type(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("expression \"%s\" of experiment \"%s\" is of type %s, which is no number",
-						value, e->id, format_type_be(type)),
+				 errmsg("expression \"%s\" of experiment \"%s\" is of type %s, which %s",
+						value, e->id, format_type_be(type), category ? "cannot be hashed" : "is no number"),
 				 errhint("Amend the rule, or mend the events.")));
 	if (filter && getBaseType(gr_expression_type(e->events, filter)) != BOOLOID)
 		ereport(ERROR,
@@ -80,14 +82,14 @@ plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *
 				 errhint("Amend the rule, or mend the events.")));
 	if (guard)
 		f = f ? psprintf("(CASE WHEN %s THEN %s END)", guard, f) : psprintf("(%s)", guard);
-	return add_column(plan, e, parenthesise(value), f, type);
+	return add_column(plan, e, parenthesise(value), f, type, category);
 }
 
 /* A condition of our own on the row. */
 static int
 plan_condition(ScanPlan *plan, const Experiment *e, const char *condition)
 {
-	return add_column(plan, e, psprintf("(%s)", condition), NULL, BOOLOID);
+	return add_column(plan, e, psprintf("(%s)", condition), NULL, BOOLOID, false);
 }
 
 static int
@@ -133,7 +135,8 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 	CollectSpec *spec = plan->spec;
 	char	   *guard = gr_sql_counts_for(e, rule);
 	char	   *mature = gr_sql_is_mature(e, rule);
-	int			column = plan_column(plan, e, rule->value, rule->filter, guard);
+	int			column = plan_column(plan, e, rule->value, rule->filter, guard,
+									 gr_kind_is_diversity(rule->kind));
 	Metric		m = gr_metric_make(SHAPE_VALUE, -1, -1);
 
 	m.cap_quantile = rule->cap_quantile;
@@ -149,7 +152,7 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 		m.shape = SHAPE_RATIO;
 		m.a = plan_fold(spec, FOLD_SUM, column);
 		m.b = rule->denominator ?
-			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule->denominator, rule->filter, guard)) :
+			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule->denominator, rule->filter, guard, false)) :
 			plan_fold(spec, FOLD_COUNT, column);
 	}
 	else if (strcmp(rule->kind, "quantile") == 0 && !rule->over_units)
@@ -161,6 +164,11 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 	{
 		plan_unit_value(spec, rule, column, &m.a, &m.b);
 		m.shape = m.b >= 0 ? SHAPE_UNITS_AVERAGE : SHAPE_UNITS;
+	}
+	else if (gr_kind_is_diversity(rule->kind))
+	{
+		m.shape = strcmp(rule->kind, "entropy") == 0 ? SHAPE_ENTROPY : SHAPE_DISTINCT;
+		m.a = plan_fold(spec, FOLD_VALUES, column);
 	}
 	else if (strcmp(rule->kind, "mean") == 0)
 	{
@@ -175,7 +183,7 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 	/* constant per unit, so its largest value is its value */
 	if (rule->covariate)
 		m.covariate = plan_fold(spec, FOLD_MAX, plan_column(plan, e, rule->covariate, NULL,
-															gr_sql_is_event(e)));
+															gr_sql_is_event(e), false));
 	if (mature)
 		m.mature = plan_fold(spec, FOLD_MAX, plan_condition(plan, e, mature));
 	return m;
@@ -216,6 +224,7 @@ gr_plan_make(Experiment *e)
 	plan->column_value = palloc0(sizeof(char *) * GR_MAX_COLUMNS);
 	plan->column_filter = palloc0(sizeof(char *) * GR_MAX_COLUMNS);
 	plan->column_type = palloc0(sizeof(Oid) * GR_MAX_COLUMNS);
+	plan->column_category = palloc0(sizeof(bool) * GR_MAX_COLUMNS);
 	spec->filtered = palloc0(GR_MAX_COLUMNS);
 	spec->folds = palloc0(sizeof(Fold) * GR_MAX_FOLDS);
 	spec->metrics = palloc0(sizeof(Metric) * e->nrules);
@@ -265,6 +274,14 @@ arms_literal(const Experiment *e)
 	return buf.data;
 }
 
+char *
+gr_sql_category(const ScanPlan *plan, int k, const char *schema)
+{
+	/* a literal has no type before it is given one */
+	return psprintf("%s.guardrail_category(%s%s)", schema, plan->column_value[k],
+					plan->column_type[k] == TEXTOID ? "::text" : "");
+}
+
 /* The call of one of the aggregates that take guardrail_collect's arguments. */
 static char *
 sql_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
@@ -278,12 +295,16 @@ sql_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
 					 memory, gr_sql_variant(e, false), gr_sql_unit(e));
 	for (int k = 0; k < plan->spec->ncolumns; k++)
 	{
+		const char *value = plan->column_value[k];
+
+		if (plan->column_category[k])
+			value = gr_sql_category(plan, k, schema);
 		/* a filter guards its expression: no division by zero behind it */
 		if (plan->column_filter[k])
 			appendStringInfo(&buf, ", CASE WHEN %s THEN %s END, %s", plan->column_filter[k],
-							 plan->column_value[k], plan->column_filter[k]);
+							 value, plan->column_filter[k]);
 		else
-			appendStringInfo(&buf, ", %s", plan->column_value[k]);
+			appendStringInfo(&buf, ", %s", value);
 	}
 	appendStringInfoChar(&buf, ')');
 	return buf.data;

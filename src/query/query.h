@@ -47,10 +47,19 @@ extern Oid	gr_expression_type(Oid events, const char *text);
  */
 extern List *gr_expression_functions(Oid events, const char *text, List *functions);
 
-/* The same as gr_expression_type with errors that name column and metric; must be a number (or, with
- * boolean, a condition). */
+/* What an expression must be. */
+typedef enum ExpressionKind
+{
+	EXPRESSION_NUMBER,			/* or boolean */
+	EXPRESSION_CONDITION,
+	EXPRESSION_CATEGORY			/* of any type that can be hashed */
+} ExpressionKind;
+
+extern bool gr_type_is_hashable(Oid type);
+
+/* The same as gr_expression_type with errors that name column and metric. */
 extern void gr_expression_check(Oid events, const char *text, const char *column,
-								const char *metric, bool boolean);
+								const char *metric, ExpressionKind kind);
 
 /* Is the value of an expression another at another time? */
 extern bool gr_expression_reads_clock(Oid events, const char *text);
@@ -66,6 +75,7 @@ typedef struct ScanPlan
 	char	  **column_value;	/* [ncolumns] expressions, parenthesised */
 	char	  **column_filter;	/* NULL: none */
 	Oid		   *column_type;	/* base types */
+	bool	   *column_category;	/* any type; collected as guardrail_category of it */
 } ScanPlan;
 
 /* What must be collected for the rules; sets each rule's metric. */
@@ -79,6 +89,9 @@ extern char *gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char
 
 /* Columns of the two-level statement for each metric, from the fifth on. */
 #define METRIC_COLUMNS 6
+
+/* A category's column as the number that it is collected as. */
+extern char *gr_sql_category(const ScanPlan *plan, int k, const char *schema);
 
 /* The fast shape for several experiments with a column of one relation. */
 extern char *gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n,

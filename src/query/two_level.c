@@ -19,7 +19,9 @@ column_as_float8(const ScanPlan *plan, int k, const char *schema)
 	const char *value = plan->column_value[k];
 	char	   *number;
 
-	if (plan->column_type[k] == BOOLOID)
+	if (plan->column_category[k])
+		number = gr_sql_category(plan, k, schema);
+	else if (plan->column_type[k] == BOOLOID)
 		number = psprintf("%s::int::float8", value);
 	else if (plan->column_type[k] == NUMERICOID)
 		number = psprintf("%s.guardrail_number(%s)", schema, value);
@@ -72,12 +74,16 @@ append_fold(StringInfo buf, const Fold *fold, int number, const char *schema)
 		case FOLD_EVENTS:
 			appendStringInfo(buf, ", %s.guardrail_histogram(v%d) AS x%d", schema, fold->column, number);
 			break;
+		case FOLD_VALUES:
+			appendStringInfo(buf, ", array_agg(v%d) FILTER (WHERE v%d IS NOT NULL) AS x%d",
+							 fold->column, fold->column, number);
+			break;
 	}
 }
 
 /* A unit's observation of a metric, or the second number of it, over its folds. */
 static char *
-observation(const Metric *m, int variable)
+observation(const Metric *m, int variable, const char *schema)
 {
 	char	   *x = psprintf("x%d", variable == 0 ? m->a : m->b);
 
@@ -90,6 +96,12 @@ observation(const Metric *m, int variable)
 		case SHAPE_AVERAGE:
 		case SHAPE_UNITS_AVERAGE:
 			x = psprintf("(x%d / NULLIF(x%d, 0))", m->a, m->b);
+			break;
+		case SHAPE_DISTINCT:
+			x = psprintf("COALESCE(%s.guardrail_distinct(x%d), 0)", schema, m->a);
+			break;
+		case SHAPE_ENTROPY:
+			x = psprintf("%s.guardrail_entropy(x%d)", schema, m->a);
 			break;
 		case SHAPE_VALUE:
 		case SHAPE_RATIO:
@@ -104,9 +116,9 @@ observation(const Metric *m, int variable)
 
 /* The denominator, or the observation itself, not above its cap. */
 static char *
-capped(const Metric *m, int number, int variable)
+capped(const Metric *m, int number, int variable, const char *schema)
 {
-	char	   *x = observation(m, variable);
+	char	   *x = observation(m, variable, schema);
 	char	   *cap = NULL;
 
 	if (m->cap_quantile > 0)
@@ -133,8 +145,8 @@ append_immature(StringInfo buf, const Metric *m)
 static void
 append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 {
-	char	   *x = capped(m, number, 0);
-	char	   *y = m->shape == SHAPE_RATIO ? psprintf(", %s", capped(m, number, 1)) : "";
+	char	   *x = capped(m, number, 0, schema);
+	char	   *y = m->shape == SHAPE_RATIO ? psprintf(", %s", capped(m, number, 1, schema)) : "";
 	char	   *u = m->covariate >= 0 ? psprintf("x%d", m->covariate) : NULL;
 	char	   *without = u ? psprintf(" FILTER (WHERE %s IS NULL)", u) : "";
 
@@ -166,7 +178,7 @@ append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 
 /* The pooled quantiles that metrics are winsorised at, as one row. */
 static char *
-sql_caps(const ScanPlan *plan)
+sql_caps(const ScanPlan *plan, const char *schema)
 {
 	StringInfoData buf;
 
@@ -177,7 +189,7 @@ sql_caps(const ScanPlan *plan)
 
 		for (int i = 0; m->cap_quantile > 0 && i < gr_metric_dim(m); i++)
 		{
-			char	   *x = observation(m, i);
+			char	   *x = observation(m, i, schema);
 			char	   *all = psprintf("percentile_cont(%.17g) WITHIN GROUP (ORDER BY %s)"
 									   " FILTER (WHERE arm IS NOT NULL%%s)", m->cap_quantile, x);
 
@@ -204,7 +216,7 @@ char *
 gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const char *schema)
 {
 	StringInfoData buf;
-	char	   *caps = sql_caps(plan);
+	char	   *caps = sql_caps(plan, schema);
 
 	/* a unit of two arms has none */
 	initStringInfo(&buf);

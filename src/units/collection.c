@@ -292,13 +292,13 @@ receive_moments(StringInfo buf, GrMoments *m)
 }
 
 static void
-receive_metric(StringInfo buf, int version, MetricData *m)
+receive_metric(StringInfo buf, MetricData *m)
 {
 	int			kind = pq_getmsgbyte(buf);
 
 	m->skipped = pq_getmsgint64(buf);
 	m->nonzero = pq_getmsgint64(buf);
-	m->immature = version > 1 ? pq_getmsgint64(buf) : 0;
+	m->immature = pq_getmsgint64(buf);
 	if (kind > REDUCED_HISTOGRAM || (kind != NO_HISTOGRAM) != (m->batch != NULL))
 		corrupt();
 	if (m->batch)
@@ -325,14 +325,12 @@ gr_collection_decode(const bytea *bytes, const CollectSpec *spec)
 	StringInfoData buf;
 	Collection *c;
 	Collection	head = {0};
-	int			version;
 
 	buf.data = (char *) VARDATA_ANY(bytes);
 	buf.len = VARSIZE_ANY_EXHDR(bytes);
 	buf.maxlen = buf.len;
 	buf.cursor = 0;
-	version = pq_getmsgbyte(&buf);
-	if (version < 1 || version > COLLECTION_VERSION)
+	if (pq_getmsgbyte(&buf) != COLLECTION_VERSION)
 		corrupt();
 	head.nmetrics = (int) pq_getmsgint(&buf, 4);
 	head.ncolumns = (int) pq_getmsgint(&buf, 4);
@@ -365,7 +363,7 @@ gr_collection_decode(const bytea *bytes, const CollectSpec *spec)
 			arm->counts.nonfinite[i] = pq_getmsgint64(&buf);
 		}
 		for (int m = 0; m < c->nmetrics; m++)
-			receive_metric(&buf, version, &arm->metrics[m]);
+			receive_metric(&buf, &arm->metrics[m]);
 	}
 	pq_getmsgend(&buf);
 	return c;

@@ -3,8 +3,7 @@
  *	  What one scan found: per arm, the counts, summaries and histograms.
  *
  * Both shapes of the scan end in this structure.  It travels as bytes (the
- * result of guardrail_collect), version 2, every field by itself; checks recorded by
- * earlier versions are stored in version 1, which has no immature units.
+ * result of guardrail_collect), version 2, every field by itself.
  */
 #ifndef GR_COLLECTION_H
 #define GR_COLLECTION_H

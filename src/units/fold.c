@@ -218,6 +218,39 @@ set_caps(Walk *walk, Collection *c, double (*caps)[2])
 	}
 }
 
+/* The list of the unit at hand. */
+static void
+buffer_list(const Walk *walk, const Metric *metric, BinBuffer *buffer)
+{
+	int			k = walk->spec->folds[metric->a].slot;
+
+	for (int i = 0; i < walk->nsources; i++)
+	{
+		const WalkSource *s = &walk->source[i];
+
+		if (s->here && s->lists)
+			buffer_bins(buffer, s->lists[k].bin + s->bin_at[k], s->lists[k].count[s->at]);
+	}
+}
+
+/* What the values of the unit at hand amount to; the buffer is left empty. */
+static bool
+observe_values(const Walk *walk, const Metric *metric, BinBuffer *buffer, double *x)
+{
+	double	   *values;
+	Size		n;
+
+	buffer_list(walk, metric, buffer);
+	values = (double *) buffer->bin;
+	n = buffer->n / 2;
+	buffer->n = 0;
+	if (metric->shape == SHAPE_ENTROPY)
+		x[0] = gr_entropy(values, n);
+	else
+		x[0] = gr_distinct(values, n);
+	return !isnan(x[0]);
+}
+
 /* One unit's observation of one metric. */
 static void
 fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuffer *buffer)
@@ -230,18 +263,11 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuff
 		return;
 	if (metric->shape == SHAPE_EVENTS)
 	{
-		int			k = walk->spec->folds[metric->a].slot;
-
-		for (int i = 0; i < walk->nsources; i++)
-		{
-			const WalkSource *s = &walk->source[i];
-
-			if (s->here && s->lists)
-				buffer_bins(buffer, s->lists[k].bin + s->bin_at[k], s->lists[k].count[s->at]);
-		}
+		buffer_list(walk, metric, buffer);
 		return;
 	}
-	if (!gr_metric_observe(walk->spec, metric, e->slots, x))
+	if (gr_metric_has_values(metric) ? !observe_values(walk, metric, buffer, x) :
+		!gr_metric_observe(walk->spec, metric, e->slots, x))
 		return;
 	if (!gr_metric_has_histogram(metric))
 		fold_moments(walk->spec, metric, e, data, x);
@@ -324,6 +350,9 @@ events_can_be_counted(const Units *u)
 		int32		lowest,
 					highest;
 
+		/* values are looked at unit by unit */
+		if (gr_metric_has_values(&u->spec->metrics[m]))
+			return false;
 		if (u->spec->metrics[m].shape != SHAPE_EVENTS)
 			continue;
 		list = metric_events(u, m);

@@ -97,7 +97,7 @@ gr_spec_number(CollectSpec *spec)
 {
 	spec->nslots = spec->nlists = 0;
 	for (int i = 0; i < spec->nfolds; i++)
-		spec->folds[i].slot = (spec->folds[i].kind == FOLD_EVENTS) ?
+		spec->folds[i].slot = gr_fold_is_list(spec->folds[i].kind) ?
 			spec->nlists++ : spec->nslots++;
 }
 
@@ -112,20 +112,21 @@ needs_two(MetricShape shape)
 static bool
 is_number(const CollectSpec *spec, int fold)
 {
-	return fold < spec->nfolds && spec->folds[fold].kind != FOLD_EVENTS;
+	return fold < spec->nfolds && !gr_fold_is_list(spec->folds[fold].kind);
 }
 
 /* Do the metric's folds exist and fit its shape? */
 static bool
 metric_fits(const CollectSpec *spec, const Metric *m)
 {
-	if (strchr("vpareuw", m->shape) == NULL || m->shape == '\0')
+	if (strchr("vpareuwdy", m->shape) == NULL || m->shape == '\0')
 		return false;
 	if (m->a >= spec->nfolds || m->b >= spec->nfolds)
 		return false;
 	if (needs_two(m->shape) != (m->b >= 0))
 		return false;
-	if ((spec->folds[m->a].kind == FOLD_EVENTS) != (m->shape == SHAPE_EVENTS))
+	if ((spec->folds[m->a].kind == FOLD_EVENTS) != (m->shape == SHAPE_EVENTS) ||
+		(spec->folds[m->a].kind == FOLD_VALUES) != gr_metric_has_values(m))
 		return false;
 	if (m->covariate >= 0 && (gr_metric_has_histogram(m) || !is_number(spec, m->covariate)))
 		return false;
@@ -133,9 +134,10 @@ metric_fits(const CollectSpec *spec, const Metric *m)
 		return false;
 	if (!isnan(m->at_least) && m->shape != SHAPE_POSITIVE)
 		return false;
-	if (gr_metric_is_capped(m) && (gr_metric_has_histogram(m) || m->cap_quantile >= 1))
+	if (gr_metric_is_capped(m) &&
+		(gr_metric_has_histogram(m) || gr_metric_has_values(m) || m->cap_quantile >= 1))
 		return false;
-	return m->b < 0 || spec->folds[m->b].kind != FOLD_EVENTS;
+	return m->b < 0 || is_number(spec, m->b);
 }
 
 Metric
@@ -191,7 +193,7 @@ gr_spec_parse(const char *text)
 		Fold	   *fold = &spec->folds[spec->nfolds];
 
 		if (spec->nfolds++ >= GR_MAX_FOLDS || *p == '\0' ||
-			strchr("scxnh", *p) == NULL)
+			strchr("scxnhk", *p) == NULL)
 			bad_spec(text);
 		fold->kind = (FoldKind) *p++;
 		p = scan_number(p, spec->ncolumns, &fold->column, text);
@@ -213,6 +215,18 @@ gr_spec_parse(const char *text)
 		bad_spec(text);
 	gr_spec_number(spec);
 	return spec;
+}
+
+bool
+gr_fold_is_list(FoldKind kind)
+{
+	return kind == FOLD_EVENTS || kind == FOLD_VALUES;
+}
+
+bool
+gr_metric_has_values(const Metric *metric)
+{
+	return metric->shape == SHAPE_DISTINCT || metric->shape == SHAPE_ENTROPY;
 }
 
 bool
@@ -279,6 +293,8 @@ gr_metric_observe(const CollectSpec *spec, const Metric *metric,
 			x[0] = a;
 			return !isnan(a);
 		case SHAPE_EVENTS:
+		case SHAPE_DISTINCT:
+		case SHAPE_ENTROPY:
 			break;
 	}
 	return false;

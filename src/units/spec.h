@@ -29,14 +29,15 @@ typedef enum FoldKind
 	FOLD_COUNT = 'c',
 	FOLD_MAX = 'x',
 	FOLD_MIN = 'n',
-	FOLD_EVENTS = 'h'			/* all values, as histogram bins */
+	FOLD_EVENTS = 'h',			/* all values, as histogram bins */
+	FOLD_VALUES = 'k'			/* all values, each as two halves of a double */
 } FoldKind;
 
 typedef struct Fold
 {
 	FoldKind	kind;
 	int			column;
-	int			slot;			/* of the unit's numbers; FOLD_EVENTS: of its lists */
+	int			slot;			/* of the unit's numbers, or of its lists */
 } Fold;
 
 typedef enum MetricShape
@@ -47,7 +48,9 @@ typedef enum MetricShape
 	SHAPE_RATIO = 'r',			/* x = a, y = b */
 	SHAPE_EVENTS = 'e',			/* histogram of the events of list a */
 	SHAPE_UNITS = 'u',			/* histogram over units of a */
-	SHAPE_UNITS_AVERAGE = 'w'	/* histogram over units of a / b */
+	SHAPE_UNITS_AVERAGE = 'w',	/* histogram over units of a / b */
+	SHAPE_DISTINCT = 'd',		/* x = number of different values in list a */
+	SHAPE_ENTROPY = 'y'			/* x = entropy of the values in list a, in bits */
 } MetricShape;
 
 typedef struct Metric
@@ -78,6 +81,10 @@ typedef struct CollectSpec
 
 extern char *gr_spec_print(const CollectSpec *spec);
 extern CollectSpec *gr_spec_parse(const char *text);
+
+/* Does a fold keep a list, and does a metric look at the values of one? */
+extern bool gr_fold_is_list(FoldKind kind);
+extern bool gr_metric_has_values(const Metric *metric);
 
 /* Has the metric a histogram, and does its observation come in pairs? */
 extern bool gr_metric_has_histogram(const Metric *metric);

@@ -137,3 +137,80 @@ SELECT count(*) AS results, count(*) FILTER (WHERE (f.status, f.reason, f.units_
   FROM result f JOIN result s USING (experiment, variant, metric) WHERE f.shape = 'one scan' AND s.shape = 'two levels';
 SELECT count(*) AS verdicts, count(*) FILTER (WHERE (f.verdict, f.reason, f.crossover_units, f.null_unit_rows, f.unknown_arm_rows) = (s.verdict, s.reason, s.crossover_units, s.null_unit_rows, s.unknown_arm_rows)) AS same
   FROM verdict f JOIN verdict s USING (experiment, variant) WHERE f.shape = 'one scan' AND s.shape = 'two levels';
+
+-- ---- what a person meets
+
+CREATE FUNCTION message(sql text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE m text; h text;
+BEGIN
+  EXECUTE sql;
+  RETURN 'ACCEPTED';
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS m = MESSAGE_TEXT, h = PG_EXCEPTION_HINT;
+  RETURN SQLSTATE || ': ' || m || E'\n  hint: ' || h;
+END $$;
+CREATE TABLE clicks (who bigint, at timestamp, ms float8, "Experiment" text);
+CREATE TABLE shown (who int, arm text, "when" date, "Experiment" text, sometime interval, label text);
+CREATE FUNCTION write(columns text, vals text) RETURNS text LANGUAGE sql AS $$
+  SELECT message(format('INSERT INTO guardrail_experiment (experiment_id, events, exposures, %s) VALUES (''a'', ''clicks'', ''shown'', %s)', columns, vals)) $$;
+\x on
+SELECT write('unit_column, variant_column, exposed_at_column, experiment_column, time_column', v) AS message FROM unnest(ARRAY[
+  $$'who', 'arm', 'when', 'Experiment', NULL$$, $$'who', 'variant', 'when', 'Experiment', 'at'$$, $$'who', 'arm', 'at', 'Experiment', 'at'$$, $$'who', 'arm', 'sometime', 'Experiment', 'at'$$,
+  $$'arm', 'arm', 'when', 'Experiment', 'at'$$, $$'who', 'arm', 'when', 'experiment', 'at'$$, $$'who', 'when', 'when', 'Experiment', 'at'$$]) v;
+ALTER TABLE clicks ADD label uuid;
+SELECT write('unit_column, variant_column, exposed_at_column, experiment_column, time_column', $$'label', 'arm', 'when', 'Experiment', 'at'$$) AS message
+UNION ALL SELECT message($$INSERT INTO guardrail_experiment (experiment_id, events, exposed_at_column) VALUES ('a', 'events', 'when')$$)
+UNION ALL SELECT message($$INSERT INTO guardrail_experiment (experiment_id, events, exposures, time_column) VALUES ('a', 'clicks', 'guardrail_rule_north_star', 'at')$$);
+\x off
+-- the events need no column for the arm; times of other types are read in UTC
+SELECT write('unit_column, variant_column, exposed_at_column, experiment_column, time_column, min_units, max_crossover, monitoring', $$'who', 'arm', 'when', 'Experiment', 'at', 2, 0.1, 'always_valid'$$);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value, evidence) VALUES ('a', 'load', 'primary', 'mean', 'clicks.ms', 'higher', 'difference', 0, 'breach'), ('a', 'slow', 'guardrail', 'mean', 'ms', 'higher', 'difference', 5, 'point');
+INSERT INTO shown SELECT n, CASE WHEN n % 2 = 0 THEN 'control' ELSE 'treatment' END, '2026-02-02', 'a' FROM generate_series(1, 200) n;
+-- at midnight of the day it counts; before, or of another experiment, it does not
+INSERT INTO clicks VALUES (1, '2026-02-02 00:00', 100, 'a'), (1, '2026-02-01 23:59:59.999999', 1000, 'a'), (3, '2026-02-09', 50, 'b'), (300, '2026-02-03', 7, 'a'), (2, '2026-02-03', 10, 'a'), (4, '2026-02-04', 30, 'a');
+SELECT metric, control_value, treatment_value, units_control, units_treatment, events_control, events_treatment FROM guardrail_evaluate('a') ORDER BY 1;
+-- launching asks whether there is an event after an exposure, whose it ever is
+SET client_min_messages = error;
+SELECT guardrail_launch('a');
+SELECT version, after_data FROM guardrail_plan;
+SET client_min_messages = warning;
+CALL guardrail_check('a');
+SELECT variant, verdict, status, reason FROM guardrail_verdict;
+SELECT r.variant, r.identical, r.differences FROM guardrail_check_log l, guardrail_replay(l.check_id) r;
+-- who was shown both is in none, and too many of them end the test
+INSERT INTO shown SELECT n, CASE WHEN n % 2 = 0 THEN 'treatment' ELSE 'control' END, '2026-02-05', 'a' FROM generate_series(1, 40) n;
+SELECT variant, verdict, reason, units_control, units_treatment, crossover_units FROM guardrail_decide('a');
+SELECT guardrail_explain('a') LIKE '%FROM (SELECT who AS guardrail_unit, arm AS guardrail_variant, min("when") AS guardrail_exposed_at FROM exposures_test.shown WHERE "Experiment" = ''a'' AND "when" IS NOT NULL GROUP BY who, arm) AS guardrail_exposure%LEFT JOIN exposures_test.clicks ON clicks.who = guardrail_exposure.guardrail_unit AND clicks.at >= guardrail_exposure.guardrail_exposed_at AND clicks."Experiment" = ''a''%' AS statement;
+-- a reader needs the right to read both; a check needs the owner's
+CREATE ROLE regress_exposures_reader;
+GRANT USAGE ON SCHEMA exposures_test TO regress_exposures_reader;
+GRANT SELECT ON clicks, guardrail_experiment, guardrail_rule TO regress_exposures_reader;
+SET ROLE regress_exposures_reader;
+SELECT message($$SELECT guardrail_status('a')$$);
+RESET ROLE;
+GRANT SELECT ON shown TO regress_exposures_reader;
+SET ROLE regress_exposures_reader;
+SELECT guardrail_status('a');
+RESET ROLE;
+-- an assignment table that is a view belongs to the plan
+CREATE VIEW assigned AS SELECT who, arm, "when", "Experiment" FROM shown;
+INSERT INTO guardrail_experiment (experiment_id, events, exposures, unit_column, variant_column, exposed_at_column, experiment_column, time_column, shares) VALUES ('b', 'clicks', 'assigned', 'who', 'arm', 'when', 'Experiment', 'at', '{"control": 1, "treatment": 1}');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind) VALUES ('b', 'load', 'primary', 'mean', 'ms', 'higher', 'significance');
+SET client_min_messages = error;
+SELECT guardrail_launch('b');
+SELECT intact, finding FROM guardrail_verify('b');
+CREATE OR REPLACE VIEW assigned AS SELECT who, arm, "when", 'b'::text AS "Experiment" FROM shown;
+SELECT intact, finding FROM guardrail_verify('b');
+-- a column of the events with a name that the statement uses is told at launch
+CREATE TABLE taken (who int, at timestamptz, ms float8, guardrail_exposed_at timestamptz);
+INSERT INTO guardrail_experiment (experiment_id, events, exposures, unit_column, variant_column, exposed_at_column, experiment_column, time_column) VALUES ('c', 'taken', 'shown', 'who', 'arm', 'when', 'Experiment', 'at');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, window_length) VALUES ('c', 'load', 'primary', 'mean', 'ms', 'higher', 'significance', '2 days');
+SELECT message($$SELECT guardrail_launch('c')$$);
+-- without the table
+DROP TABLE shown CASCADE;
+SELECT regexp_replace(message($$SELECT guardrail_status('a')$$), 'OID \d+', 'OID ...');
+
+SET client_min_messages = warning;
+DROP SCHEMA exposures_test CASCADE;
+DROP EXTENSION guardrail;
+DROP ROLE regress_exposures_reader;
