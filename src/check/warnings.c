@@ -43,6 +43,16 @@ warn_of_number(const Experiment *e)
 				 errhint("Two to five are usual: each one more takes power from all, or blocks by chance.")));
 }
 
+/* Does the value of a unit grow while it takes part? */
+static bool
+grows(const Rule *rule)
+{
+	if (rule->window_length)
+		return false;
+	return strcmp(rule->kind, "distinct") == 0 ||
+		(strcmp(rule->kind, "mean") == 0 && strcmp(rule->unit_aggregate, "avg") != 0);
+}
+
 /* A total that keeps growing has no one value for an always-valid test to speak of. */
 static void
 note_growing_means(const Experiment *e)
@@ -53,8 +63,7 @@ note_growing_means(const Experiment *e)
 		return;
 	initStringInfo(&names);
 	for (int i = 0; i < e->nrules; i++)
-		if (strcmp(e->rules[i].kind, "mean") == 0 && e->rules[i].window_length == NULL &&
-			strcmp(e->rules[i].unit_aggregate, "avg") != 0)
+		if (grows(&e->rules[i]))
 			appendStringInfo(&names, "%s\"%s\"", names.len ? ", " : "", e->rules[i].rule.metric);
 	if (names.len > 0)
 		ereport(NOTICE,

@@ -61,6 +61,9 @@ SELECT experiment_id, r.*, 'higher', 'difference', 0.5 FROM guardrail_experiment
   ('day 0 Berlin', 'guardrail', 'retention', NULL, NULL, NULL, 'sum', NULL, 'events', NULL, NULL, 0, 'Europe/Berlin'),
   ('day 2 Berlin', 'guardrail', 'retention', 'x', NULL, NULL, 'sum', NULL, 'events', NULL, NULL, 2, 'Europe/Berlin')
 ) AS r(metric, role, kind, value, denominator, filter, unit_aggregate, quantile, over, at_least, window_length, day, zone);
+-- these only need to be the same in both shapes: what they are is tested elsewhere
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, window_length, covariate, cap_quantile, worse, limit_kind, limit_value)
+SELECT experiment_id, r.*, 'higher', 'difference', 0.5 FROM guardrail_experiment, (VALUES ('adjusted', 'guardrail', 'mean', 'x', NULL::interval, 'before', NULL::float8), ('adjusted 3d', 'guardrail', 'ratio', 'ms', '3 days', 'before + 1', NULL), ('capped 3d', 'guardrail', 'mean', 'ms', '3 days', NULL, 0.8), ('different 3d', 'guardrail', 'distinct', 'y', '3 days', NULL, NULL), ('entropy', 'guardrail', 'entropy', 'x', NULL, 'before', NULL)) AS r;
 
 -- ---- in plain SQL
 

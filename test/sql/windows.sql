@@ -130,7 +130,16 @@ SELECT guardrail_launch('app');
 SET client_min_messages = warning;
 CALL guardrail_check('app');
 SELECT information, verdict FROM guardrail_verdict;
+SELECT r.variant, r.identical FROM guardrail_check_log l, guardrail_replay(l.check_id) r;
 SELECT split_part(line, ' close after ', 1) AS explained FROM regexp_split_to_table(guardrail_explain('app'), '\n') line WHERE line ~ 'windows|planned|mature' AND line !~ 'SELECT|FROM';
+
+-- a mean that grows is worth a notice when it is launched; one with a window does not grow
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, time_column, monitoring) VALUES ('grows', 'app', NULL, 'at', 'always_valid');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, window_length, worse, limit_kind, limit_value) VALUES ('grows', 'goal', 'primary', 'mean', '1', '1 day', 'higher', 'significance', NULL), ('grows', 'visits', 'guardrail', 'mean', '1', NULL, 'higher', 'difference', 1),
+  ('grows', 'days', 'guardrail', 'distinct', 'at', NULL, 'lower', 'difference', 1), ('grows', 'early days', 'guardrail', 'distinct', 'at', '3 days', 'lower', 'difference', 1);
+SET client_min_messages = notice;
+SELECT guardrail_launch('grows');
+SET client_min_messages = warning;
 
 -- ---- what is refused
 
