@@ -43,3 +43,15 @@ CREATE OR REPLACE VIEW guardrail_verdict AS
     WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
     ORDER BY m.check_id DESC LIMIT 1) last
   JOIN guardrail_check_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+-- ---- exposures and windows ------------------------------------------------
+
+ALTER TABLE guardrail_rule ADD COLUMN retention_time_zone text;
+COMMENT ON COLUMN guardrail_experiment.exposures IS 'assignment table with the same unit, variant and experiment columns: its units count even without events; NULL: a unit''s first event is its exposure';
+COMMENT ON COLUMN guardrail_experiment.exposed_at_column IS 'time of the exposure, in exposures; the first counts, and only events at or after it';
+COMMENT ON COLUMN guardrail_experiment.time_column IS 'time of the event; starts_at, ends_at, exposures and windows need it';
+COMMENT ON COLUMN guardrail_rule.kind IS 'mean per unit, proportion of units, ratio of sums, quantile, retention';
+COMMENT ON COLUMN guardrail_rule.value IS 'SQL expression over one event; a boolean counts as 0 or 1; of retention NULL: any event is activity';
+COMMENT ON COLUMN guardrail_rule.at_least IS 'of a proportion: a unit counts when its summed value reaches this';
+COMMENT ON COLUMN guardrail_rule.retention_day IS 'of retention: active on this day after exposure; only units whose day has wholly passed count';
+COMMENT ON COLUMN guardrail_rule.retention_time_zone IS 'of retention: days of the calendar in this time zone; NULL: of 24 hours from the exposure on';
+COMMENT ON COLUMN guardrail_rule.window_length IS 'only events this long after exposure count, and only units whose window has closed';

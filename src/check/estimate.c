@@ -125,7 +125,7 @@ gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
 	if (data == NULL || data->units == 0)
 		return;
 	m = &data->metrics[rule->metric];
-	*units = data->units;
+	*units = data->units - m->immature;
 	*events = data->events;
 	if (m->batch)
 	{
@@ -224,7 +224,7 @@ gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control, 
 		r->carrying = tail;
 		r->carrying_needed = gr_carrying_needed(share, 0, 1);
 	}
-	else if (strcmp(rule->kind, "proportion") == 0)
+	else if (gr_rule_is_share(rule))
 	{
 		r->carrying = Min(nonzero, zero);
 		r->carrying_needed = gr_carrying_needed(share, floor, 1);
@@ -232,9 +232,17 @@ gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control, 
 	else if (nonzero < zero)
 	{
 		r->carrying = nonzero;
-		r->carrying_needed = gr_carrying_needed(share, floor, strcmp(rule->kind, "mean") == 0 ?
+		r->carrying_needed = gr_carrying_needed(share, floor, strcmp(rule->kind, "ratio") != 0 ?
 												concentration(data, n) : 1);
 	}
+}
+
+int64
+gr_immature_in(const Evaluation *v, const char *arm, const Rule *rule)
+{
+	const ArmData *data = gr_collection_arm(v->c, arm);
+
+	return data ? data->metrics[rule->metric].immature : 0;
 }
 
 /* What the metric's unit totals were capped at; NaN: nothing. */

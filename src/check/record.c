@@ -284,9 +284,9 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);
-	if (check.look_no > 0 && v->test.total_units > v->e->planned_units)
+	if (check.look_no > 0 && v->test.mature_units > v->e->planned_units)
 		ereport(NOTICE,
 				(errmsg("experiment \"%s\" has more units than planned: " INT64_FORMAT " of " INT64_FORMAT,
-						id, v->test.total_units, v->e->planned_units),
+						id, v->test.mature_units, v->e->planned_units),
 				 errdetail("This look spends what was left of alpha; there will be no other.")));
 }

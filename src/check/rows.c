@@ -124,6 +124,6 @@ gr_verdict_row(const Evaluation *v, int arm, Datum *values, bool *nulls)
 	put_count(&w, v->c->unknown_arm_rows);
 	put_text(&w, gr_words_monitoring[v->e->monitoring]);
 	put_number(&w, v->e->planned_units > 0 ?
-			   (double) v->test.total_units / (double) v->e->planned_units : NAN);
+			   (double) v->test.mature_units / (double) v->e->planned_units : NAN);
 	Assert(w.n == gr_verdict_ncolumns);
 }

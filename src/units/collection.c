@@ -13,7 +13,7 @@
 #include "port/pg_bswap.h"
 #include "utils/float.h"
 
-#define COLLECTION_VERSION 1
+#define COLLECTION_VERSION 2
 
 /* What is sent of a metric's histogram. */
 #define NO_HISTOGRAM 0
@@ -189,6 +189,7 @@ send_metric(StringInfo buf, const MetricData *m)
 	pq_sendbyte(buf, m->batch == NULL ? NO_HISTOGRAM : m->reduced ? REDUCED_HISTOGRAM : HISTOGRAM);
 	pq_sendint64(buf, m->skipped);
 	pq_sendint64(buf, m->nonzero);
+	pq_sendint64(buf, m->immature);
 	if (m->batch)
 	{
 		for (int b = 0; b < GR_BATCHES; b++)
@@ -297,6 +298,7 @@ receive_metric(StringInfo buf, MetricData *m)
 
 	m->skipped = pq_getmsgint64(buf);
 	m->nonzero = pq_getmsgint64(buf);
+	m->immature = pq_getmsgint64(buf);
 	if (kind > REDUCED_HISTOGRAM || (kind != NO_HISTOGRAM) != (m->batch != NULL))
 		corrupt();
 	if (m->batch)

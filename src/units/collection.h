@@ -3,7 +3,7 @@
  *	  What one scan found: per arm, the counts, summaries and histograms.
  *
  * Both shapes of the scan end in this structure.  It travels as bytes (the
- * result of guardrail_collect), version 1, every field by itself.
+ * result of guardrail_collect), version 2, every field by itself.
  */
 #ifndef GR_COLLECTION_H
 #define GR_COLLECTION_H
@@ -30,6 +30,7 @@ typedef struct MetricData
 	GrMoments	adjusted;		/* units with the covariate, which is the last
 								 * variable; dim 0: the metric has none */
 	double		cap[2];			/* what values were capped at; infinite: nothing */
+	int64		immature;		/* units whose window is open: not in the above */
 	int64		skipped;		/* units whose observation is not finite */
 	int64		nonzero;		/* units whose (first) value is not 0; of a histogram
 								 * metric: 0 */
