@@ -52,7 +52,7 @@ add_metric(CollectSpec *spec, const Metric *m)
 static Metric
 plain(MetricShape shape, int fold)
 {
-	return (Metric) {shape, fold, -1, -1, 0, NAN};
+	return gr_metric_make(shape, fold, -1);
 }
 
 /*
@@ -132,6 +132,13 @@ plan_rule(ScanPlan *plan, const Fold *folds, const Metric *metric, const char *s
 	{
 		r->why_not = gr_metric_has_histogram(metric) ? "a quantile has no joint covariance with another metric" :
 			"metrics of this kind have no joint covariance with another metric";
+		return;
+	}
+	/* other units count for one metric than for another */
+	if (metric->mature >= 0 || !isnan(metric->at_least))
+	{
+		r->why_not = metric->mature >= 0 ? "metrics with a window or a day of return have no joint covariance here" :
+			"a share of units that reach a number has no joint covariance here";
 		return;
 	}
 	own = carry_over(spec, folds, metric);
