@@ -268,6 +268,7 @@ collect_add(FunctionCallInfo fcinfo, bool keeps)
 	Units	   *u;
 	int			arm;
 	uint64		hash;
+	double	   *value;
 
 	if (PG_NARGS() < FIRST_COLUMN)
 		elog(ERROR, "guardrail_collect has too few arguments");
@@ -286,8 +287,10 @@ collect_add(FunctionCallInfo fcinfo, bool keeps)
 		PG_RETURN_POINTER(state);
 	}
 	hash = gr_unit_hash(&state->input->unit, PG_GETARG_DATUM(5));
-	u->counts[arm].rows[gr_batch_of(hash)]++;
-	read_row(fcinfo, state, &u->counts[arm], gr_batch_of(hash), gr_units_row(u));
+	value = gr_units_row(u);
+	read_row(fcinfo, state, &u->counts[arm], gr_batch_of(hash), value);
+	if (u->spec->events < 0 || value[u->spec->folds[u->spec->events].column * GR_BUFFERED_ROWS] > 0)
+		u->counts[arm].rows[gr_batch_of(hash)]++;
 	gr_units_add(u, hash, arm);
 	PG_RETURN_POINTER(state);
 }

@@ -14,6 +14,7 @@
 #include <gsl/gsl_statistics_double.h>
 
 #include "miscadmin.h"
+#include "units/bins.h"
 #include "utils/float.h"
 
 /* Places of the table that events are counted in. */
@@ -22,141 +23,6 @@
 
 /* Events whose places in it are prefetched together. */
 #define COUNTED_AT_ONCE 64
-
-/* Bins of one arm and metric in the batch at hand. */
-typedef struct BinBuffer
-{
-	Size		n;
-	Size		capacity;
-	int32	   *bin;
-} BinBuffer;
-
-static void
-buffer_bins(BinBuffer *buffer, const int32 *bin, Size n)
-{
-	if (buffer->n + n > buffer->capacity)
-	{
-		buffer->capacity = Max(2 * buffer->capacity, buffer->n + n + 64);
-		if (buffer->bin == NULL)
-			buffer->bin = palloc_extended(sizeof(int32) * buffer->capacity, MCXT_ALLOC_HUGE);
-		else
-			buffer->bin = repalloc_huge(buffer->bin, sizeof(int32) * buffer->capacity);
-	}
-	memcpy(buffer->bin + buffer->n, bin, sizeof(int32) * n);
-	buffer->n += n;
-}
-
-static int
-compare_int32(const void *a, const void *b)
-{
-	int32		x = *(const int32 *) a;
-	int32		y = *(const int32 *) b;
-
-	return (x > y) - (x < y);
-}
-
-/* Sorted in place when the values are spread wide, ... */
-static void
-bins_by_sorting(BinBuffer *buffer, BinList *out)
-{
-	qsort(buffer->bin, buffer->n, sizeof(int32), compare_int32);
-	out->bins = palloc_extended(sizeof(GrBin) * buffer->n, MCXT_ALLOC_HUGE);
-	for (Size i = 0; i < buffer->n; i++)
-	{
-		if (out->nbins > 0 && out->bins[out->nbins - 1].bin == buffer->bin[i])
-			out->bins[out->nbins - 1].count++;
-		else
-		{
-			out->bins[out->nbins].bin = buffer->bin[i];
-			out->bins[out->nbins++].count = 1;
-		}
-	}
-}
-
-/* Add a batch's bins to those that it has from units before. */
-static void
-add_bins(BinList *to, const BinList *more)
-{
-	GrBin	   *out;
-
-	if (to->nbins == 0 || more->nbins == 0)
-	{
-		if (to->nbins == 0)
-			*to = *more;
-		return;
-	}
-	out = palloc_extended(sizeof(GrBin) * ((Size) to->nbins + more->nbins), MCXT_ALLOC_HUGE);
-	to->nbins = (int) gr_histogram_merge(to->bins, to->nbins, more->bins, more->nbins, out);
-	pfree(to->bins);
-	pfree(more->bins);
-	to->bins = out;
-}
-
-/* The bins that have been counted, from "lowest" on. */
-static void
-bins_of_counts(const uint32 *count, int32 lowest, int32 range, BinList *out)
-{
-	int			distinct = 0;
-
-	for (int32 k = 0; k < range; k++)
-		distinct += count[k] != 0;
-	if (distinct == 0)
-		return;
-	out->bins = palloc_extended(sizeof(GrBin) * distinct, MCXT_ALLOC_HUGE);
-	for (int32 k = 0; k < range; k++)
-	{
-		if (count[k] == 0)
-			continue;
-		out->bins[out->nbins].bin = lowest + k;
-		out->bins[out->nbins++].count = count[k];
-	}
-}
-
-/* ... counted when they lie close. */
-static void
-bins_by_counting(const BinBuffer *buffer, int32 lowest, int32 range, BinList *out)
-{
-	uint32	   *count = palloc0(sizeof(uint32) * range);
-
-	for (Size i = 0; i < buffer->n; i++)
-		count[buffer->bin[i] - lowest]++;
-	bins_of_counts(count, lowest, range, out);
-	pfree(count);
-}
-
-static void
-bins_range(const int32 *bin, Size n, int32 *lowest, int32 *highest)
-{
-	int32		low = PG_INT32_MAX,
-				high = PG_INT32_MIN;
-
-	for (Size i = 0; i < n; i++)
-	{
-		low = Min(low, bin[i]);
-		high = Max(high, bin[i]);
-	}
-	*lowest = low;
-	*highest = high;
-}
-
-/* Add the histogram of what is buffered, which is empty afterwards. */
-static void
-empty_buffer(BinBuffer *buffer, BinList *to)
-{
-	BinList		out = {0};
-	int32		lowest,
-				highest;
-
-	if (buffer->n == 0)
-		return;
-	bins_range(buffer->bin, buffer->n, &lowest, &highest);
-	if ((Size) (highest - lowest) < 4 * buffer->n + 4096 && buffer->n <= PG_UINT32_MAX)
-		bins_by_counting(buffer, lowest, highest - lowest + 1, &out);
-	else
-		bins_by_sorting(buffer, &out);
-	add_bins(to, &out);
-	buffer->n = 0;
-}
 
 /* A unit's observation, capped, into the summary with or without covariate. */
 static void
@@ -242,6 +108,39 @@ set_caps(Walk *walk, Collection *c, double (*caps)[2])
 	}
 }
 
+/* The list of the unit at hand. */
+static void
+buffer_list(const Walk *walk, const Metric *metric, BinBuffer *buffer)
+{
+	int			k = walk->spec->folds[metric->a].slot;
+
+	for (int i = 0; i < walk->nsources; i++)
+	{
+		const WalkBins *bins = &walk->source[i].bins[k];
+
+		if (walk->source[i].here && bins->n > 0)
+			gr_buffer_bins(buffer, bins->bin, bins->n);
+	}
+}
+
+/* What the values of the unit at hand amount to; the buffer is left empty. */
+static bool
+observe_values(const Walk *walk, const Metric *metric, BinBuffer *buffer, double *x)
+{
+	double	   *values;
+	Size		n;
+
+	buffer_list(walk, metric, buffer);
+	values = (double *) buffer->bin;
+	n = buffer->n / GR_BINS_OF_VALUE;
+	buffer->n = 0;
+	if (metric->shape == SHAPE_ENTROPY)
+		x[0] = gr_entropy(values, n);
+	else
+		x[0] = gr_distinct(values, n);
+	return !isnan(x[0]);
+}
+
 /* One unit's observation of one metric. */
 static void
 fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuffer *buffer)
@@ -249,20 +148,16 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuff
 	const Metric *metric = &walk->spec->metrics[m];
 	double		x[GR_MAX_DIM];
 
+	data->immature += gr_metric_is_immature(walk->spec, metric, e->slots);
+	if (!gr_metric_looks_at(walk->spec, metric, e->slots))
+		return;
 	if (metric->shape == SHAPE_EVENTS)
 	{
-		int			k = walk->spec->folds[metric->a].slot;
-
-		for (int i = 0; i < walk->nsources; i++)
-		{
-			const WalkBins *bins = &walk->source[i].bins[k];
-
-			if (walk->source[i].here && bins->n > 0)
-				buffer_bins(buffer, bins->bin, bins->n);
-		}
+		buffer_list(walk, metric, buffer);
 		return;
 	}
-	if (!gr_metric_observe(walk->spec, metric, e->slots, x))
+	if (gr_metric_has_values(metric) ? !observe_values(walk, metric, buffer, x) :
+		!gr_metric_observe(walk->spec, metric, e->slots, x))
 		return;
 	if (!gr_metric_has_histogram(metric))
 		fold_moments(walk->spec, metric, e, data, x);
@@ -270,7 +165,7 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuff
 	{
 		int32		bin = gr_bin(x[0]);
 
-		buffer_bins(buffer, &bin, 1);
+		gr_buffer_bins(buffer, &bin, 1);
 	}
 	else
 		data->skipped++;
@@ -294,8 +189,15 @@ empty_buffers(FoldState *f)
 	for (int a = 0; a < c->narms; a++)
 		for (int m = 0; m < c->nmetrics; m++)
 			if (c->arms[a].metrics[m].batch)
-				empty_buffer(&f->buffers[a * c->nmetrics + m],
+				gr_buffer_empty(&f->buffers[a * c->nmetrics + m],
 							 &c->arms[a].metrics[m].batch[f->batch]);
+}
+
+/* Not every row that a unit has is an event. */
+static int64
+events_of(const CollectSpec *spec, const UnitEntry *e)
+{
+	return spec->events < 0 ? e->events : (int64) e->slots[spec->folds[spec->events].slot];
 }
 
 static void
@@ -321,7 +223,7 @@ fold_units(Walk *walk, FoldState *f)
 		}
 		arm = &c->arms[e->arm];
 		arm->units++;
-		arm->events += e->events;
+		arm->events += events_of(walk->spec, e);
 		for (int m = 0; m < c->nmetrics; m++)
 			fold_unit(walk, m, e, &arm->metrics[m], &f->buffers[e->arm * c->nmetrics + m]);
 	}
@@ -367,12 +269,15 @@ events_can_be_counted(const Units *u, int narms)
 		int32		lowest,
 					highest;
 
+		/* values are looked at unit by unit */
+		if (gr_metric_has_values(&u->spec->metrics[m]))
+			return false;
 		if (u->spec->metrics[m].shape != SHAPE_EVENTS)
 			continue;
 		list = metric_events(u, m);
 		if (list->n == 0)
 			continue;
-		bins_range(list->bin, list->n, &lowest, &highest);
+		gr_bins_range(list->bin, list->n, &lowest, &highest);
 		if (((Size) highest - lowest + 1) * (1 + narms * count_batches(u)) > most_counts(u) ||
 			list->n > PG_UINT32_MAX)
 			return false;
@@ -384,6 +289,7 @@ events_can_be_counted(const Units *u, int narms)
 static void
 count_events(const Units *u, Collection *c, int m)
 {
+	const Metric *metric = &u->spec->metrics[m];
 	const EventList *list = metric_events(u, m);
 	int			nbatches = count_batches(u);
 	int32		lowest,
@@ -395,7 +301,7 @@ count_events(const Units *u, Collection *c, int m)
 
 	if (list->n == 0)
 		return;
-	bins_range(list->bin, list->n, &lowest, &highest);
+	gr_bins_range(list->bin, list->n, &lowest, &highest);
 	range = (Size) highest - lowest + 1;
 	nowhere = palloc0(sizeof(uint32) * range * (1 + c->narms * nbatches));
 	count = nowhere + range;
@@ -404,7 +310,7 @@ count_events(const Units *u, Collection *c, int m)
 	{
 		const UnitEntry *e = gr_table_entry(u, i);
 
-		place[i] = e->arm < 0 ? nowhere :
+		place[i] = e->arm < 0 || !gr_metric_looks_at(u->spec, metric, e->slots) ? nowhere :
 			count + (e->arm * nbatches + gr_batch_of(e->hash) - first_batch(u)) * range;
 	}
 	for (Size i = 0; i < list->n; i += COUNTED_AT_ONCE)
@@ -427,8 +333,8 @@ count_events(const Units *u, Collection *c, int m)
 		{
 			BinList		bins = {0};
 
-			bins_of_counts(count + (a * nbatches + b) * range, lowest, (int32) range, &bins);
-			add_bins(&c->arms[a].metrics[m].batch[first_batch(u) + b], &bins);
+			gr_bins_of_counts(count + (a * nbatches + b) * range, lowest, (int32) range, &bins);
+			gr_bins_merge(&c->arms[a].metrics[m].batch[first_batch(u) + b], &bins);
 		}
 	pfree(place);
 	pfree(nowhere);

@@ -245,7 +245,7 @@ gr_units_make_room(Units *u, int n)
 		if (!grow(u))
 			return false;
 	for (int k = 0; k < u->spec->nlists; k++)
-		if (!reserve_events(u, &u->lists[k], n))
+		if (!reserve_events(u, &u->lists[k], n * GR_BINS_OF_VALUE))
 			return false;
 	return true;
 }
@@ -281,6 +281,19 @@ append_events(EventList *list, const uint32 *unit, const double *x, int n)
 	}
 }
 
+static void
+append_values(EventList *list, const uint32 *unit, const double *x, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (isnan(x[i]))
+			continue;
+		list->unit[list->n] = list->unit[list->n + 1] = unit[i];
+		memcpy(&list->bin[list->n], &x[i], sizeof(double));
+		list->n += 2;
+	}
+}
+
 /*
  * One fold of n rows.  A sum never is -0, so adding 0 for a missing value
  * changes nothing.
@@ -309,6 +322,7 @@ fold_rows(UnitEntry **e, FoldKind kind, int slot, const double *x, int n)
 					e[i]->slots[slot] = x[i];
 			break;
 		case FOLD_EVENTS:
+		case FOLD_VALUES:
 			break;
 	}
 }
@@ -349,6 +363,8 @@ add_rows(Units *u, RowBuffer *rows)
 
 		if (fold->kind == FOLD_EVENTS)
 			append_events(&u->lists[fold->slot], unit, x, n);
+		else if (fold->kind == FOLD_VALUES)
+			append_values(&u->lists[fold->slot], unit, x, n);
 		else
 			fold_rows(e, fold->kind, fold->slot, x, n);
 	}

@@ -6,8 +6,9 @@
  * A unit is known by a 64-bit hash of its value (two of n units share one with
  * probability n^2/2^65: 3e-8 for a million).  Its entry:
  *	 hash · arm · events · one double per fold
- * and for FOLD_EVENTS its values as histogram bins.  A unit seen in two arms
- * becomes ARM_CROSSOVER and stays so, whatever is merged with it.
+ * and for FOLD_EVENTS its values as histogram bins, for FOLD_VALUES as they are.
+ * A unit seen in two arms becomes ARM_CROSSOVER and stays so, whatever is merged
+ * with it.
  *
  * Memory is counted as it is allocated.  What would pass the limit is spilled to
  * temporary files by the process that folds; in any other it raises
@@ -34,7 +35,13 @@ typedef struct UnitEntry
 
 #define GR_ENTRY_SIZE(nslots) (offsetof(UnitEntry, slots) + sizeof(double) * (nslots))
 
-/* Values of one FOLD_EVENTS fold, in the order they came. */
+/*
+ * Values of one fold with a list, in the order they came; of FOLD_VALUES each is
+ * two neighbours, the halves of a double, which stay neighbours when they are
+ * spilled, grouped by unit or merged.
+ */
+#define GR_BINS_OF_VALUE ((int) (sizeof(double) / sizeof(int32)))	/* of a row, at most */
+
 typedef struct EventList
 {
 	Size		n;

@@ -36,6 +36,9 @@ INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, unit_aggre
   ('same', 'users',    'guardrail', 'quantile',   'ms',      'max', 0.5,  'units',  NULL,     NULL, 'higher', 'difference', 1),
   ('heavy', 'slow',    'guardrail', 'quantile',   'ms',      'sum', 0.95, 'events', NULL,     NULL, 'higher', 'difference', 1),
   ('heavy', 'load',    'guardrail', 'ratio',      'ms',      'sum', NULL, 'events', NULL,     NULL, 'higher', 'difference', 1),
+  ('heavy', 'kinds',   'guardrail', 'distinct',   'ms',      'sum', NULL, 'events', NULL,     NULL, 'higher', 'difference', 1),
+  ('wide', 'kinds',    'guardrail', 'distinct',   'ms',      'sum', NULL, 'events', NULL,     NULL, 'higher', 'difference', 1),
+  ('wide', 'bits',     'guardrail', 'entropy',    'revenue', 'sum', NULL, 'events', NULL,     NULL, 'higher', 'difference', 1),
   ('wide', 'slow',     'guardrail', 'quantile',   'ms',      'sum', 0.95, 'events', NULL,     NULL, 'higher', 'difference', 1),
   ('wide', 'wide',     'guardrail', 'quantile',   'wide',    'sum', 0.95, 'events', NULL,     NULL, 'higher', 'difference', 1);
 
@@ -68,7 +71,7 @@ SELECT r.experiment_id, r.metric, abs(r.control_value / s.control - 1) < toleran
         FROM known GROUP BY variant) AS by_arm) AS s, LATERAL (SELECT CASE WHEN r.kind = 'quantile' THEN 0.001 ELSE 1e-12 END AS tolerance) AS t
  WHERE way = 'units 1GB, work_mem 64kB, 0 workers' AND r.experiment_id <> 'heavy' AND r.metric IN ('load', 'revenue', 'crash', 'slow', 'wide') ORDER BY r.experiment_id, r.metric COLLATE "C";
 SELECT r.metric, r.units_control = 751 AND r.events_control = 36000 AS counts, abs(r.control_value / CASE r.metric WHEN 'load' THEN s.mean ELSE s.slow END - 1) < CASE r.metric WHEN 'load' THEN 1e-12 ELSE 0.001 END AS same
-  FROM results r, (SELECT avg(ms) AS mean, percentile_disc(0.95) WITHIN GROUP (ORDER BY ms) AS slow FROM heavy WHERE variant = 'control') AS s WHERE way = 'units 1GB, work_mem 64kB, 0 workers' AND r.experiment_id = 'heavy' ORDER BY r.metric COLLATE "C";
+  FROM results r, (SELECT avg(ms) AS mean, percentile_disc(0.95) WITHIN GROUP (ORDER BY ms) AS slow FROM heavy WHERE variant = 'control') AS s WHERE way = 'units 1GB, work_mem 64kB, 0 workers' AND r.experiment_id = 'heavy' AND r.metric <> 'kinds' ORDER BY r.metric COLLATE "C";
 
 CREATE FUNCTION near(a float8, b float8, scale float8) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN a IS NOT DISTINCT FROM b OR abs(a - b) <= 1e-12 * scale;
 SELECT r.way, count(*) AS results, count(*) FILTER (WHERE (r.units_control, r.units_treatment, r.events_control, r.events_treatment, r.status) IS NOT DISTINCT FROM (o.units_control, o.units_treatment, o.events_control, o.events_treatment, o.status)) AS counts,

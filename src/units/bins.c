@@ -1,0 +1,129 @@
+/*
+ * bins.c
+ *	  Histograms out of bins as they come.
+ */
+#include "units/bins.h"
+
+void
+gr_buffer_bins(BinBuffer *buffer, const int32 *bin, Size n)
+{
+	if (buffer->n + n > buffer->capacity)
+	{
+		buffer->capacity = Max(2 * buffer->capacity, buffer->n + n + 64);
+		if (buffer->bin == NULL)
+			buffer->bin = palloc_extended(sizeof(int32) * buffer->capacity, MCXT_ALLOC_HUGE);
+		else
+			buffer->bin = repalloc_huge(buffer->bin, sizeof(int32) * buffer->capacity);
+	}
+	memcpy(buffer->bin + buffer->n, bin, sizeof(int32) * n);
+	buffer->n += n;
+}
+
+static int
+compare_int32(const void *a, const void *b)
+{
+	int32		x = *(const int32 *) a;
+	int32		y = *(const int32 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorted in place when the values are spread wide, ... */
+static void
+bins_by_sorting(BinBuffer *buffer, BinList *out)
+{
+	qsort(buffer->bin, buffer->n, sizeof(int32), compare_int32);
+	out->bins = palloc_extended(sizeof(GrBin) * buffer->n, MCXT_ALLOC_HUGE);
+	for (Size i = 0; i < buffer->n; i++)
+	{
+		if (out->nbins > 0 && out->bins[out->nbins - 1].bin == buffer->bin[i])
+			out->bins[out->nbins - 1].count++;
+		else
+		{
+			out->bins[out->nbins].bin = buffer->bin[i];
+			out->bins[out->nbins++].count = 1;
+		}
+	}
+}
+
+void
+gr_bins_merge(BinList *to, const BinList *more)
+{
+	GrBin	   *out;
+
+	if (to->nbins == 0 || more->nbins == 0)
+	{
+		if (to->nbins == 0)
+			*to = *more;
+		return;
+	}
+	out = palloc_extended(sizeof(GrBin) * ((Size) to->nbins + more->nbins), MCXT_ALLOC_HUGE);
+	to->nbins = (int) gr_histogram_merge(to->bins, to->nbins, more->bins, more->nbins, out);
+	pfree(to->bins);
+	pfree(more->bins);
+	to->bins = out;
+}
+
+void
+gr_bins_of_counts(const uint32 *count, int32 lowest, int32 range, BinList *out)
+{
+	int			distinct = 0;
+
+	for (int32 k = 0; k < range; k++)
+		distinct += count[k] != 0;
+	if (distinct == 0)
+		return;
+	out->bins = palloc_extended(sizeof(GrBin) * distinct, MCXT_ALLOC_HUGE);
+	for (int32 k = 0; k < range; k++)
+	{
+		if (count[k] == 0)
+			continue;
+		out->bins[out->nbins].bin = lowest + k;
+		out->bins[out->nbins++].count = count[k];
+	}
+}
+
+/* ... counted when they lie close. */
+static void
+bins_by_counting(const BinBuffer *buffer, int32 lowest, int32 range, BinList *out)
+{
+	uint32	   *count = palloc0(sizeof(uint32) * range);
+
+	for (Size i = 0; i < buffer->n; i++)
+		count[buffer->bin[i] - lowest]++;
+	gr_bins_of_counts(count, lowest, range, out);
+	pfree(count);
+}
+
+void
+gr_bins_range(const int32 *bin, Size n, int32 *lowest, int32 *highest)
+{
+	int32		low = PG_INT32_MAX,
+				high = PG_INT32_MIN;
+
+	for (Size i = 0; i < n; i++)
+	{
+		low = Min(low, bin[i]);
+		high = Max(high, bin[i]);
+	}
+	*lowest = low;
+	*highest = high;
+}
+
+void
+gr_buffer_empty(BinBuffer *buffer, BinList *to)
+{
+	BinList		out = {0};
+	int32		lowest,
+				highest;
+
+	if (buffer->n == 0)
+		return;
+	gr_bins_range(buffer->bin, buffer->n, &lowest, &highest);
+	if ((Size) (highest - lowest) < 4 * buffer->n + 4096 && buffer->n <= PG_UINT32_MAX)
+		bins_by_counting(buffer, lowest, highest - lowest + 1, &out);
+	else
+		bins_by_sorting(buffer, &out);
+	gr_bins_merge(to, &out);
+	buffer->n = 0;
+}
