@@ -118,6 +118,7 @@ read_experiment(void)
 	e->spending_phi = gr_spi_float8(0, 23, 1);
 	e->launched_at = gr_spi_text(0, 24);
 	e->cursor_column = gr_spi_text(0, 25);
+	e->segments = text_array(0, 26, &e->nsegments);
 	return e;
 }
 
@@ -146,6 +147,7 @@ read_rule(Rule *r, int row)
 	r->covariate = gr_spi_text(row, 18);
 	r->cap_quantile = gr_spi_float8(row, 19, 0);
 	r->cap_value = gr_spi_float8(row, 20, get_float8_nan());
+	r->segment_veto = gr_spi_bool(row, 21);
 	r->rule.is_proportion = strcmp(kind, "proportion") == 0 ||
 		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
 }
@@ -182,12 +184,12 @@ static const char *const experiment_columns =
 	" COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
 	" correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
 	" plan_version::bigint, monitoring, spending, spending_phi,"
-	" pg_catalog.to_jsonb(launched_at) #>> '{}', cursor_column";
+	" pg_catalog.to_jsonb(launched_at) #>> '{}', cursor_column, segments";
 
 static const char *const rule_columns =
 	"metric, role, north_star, severity, kind, value, denominator, filter,"
 	" unit_aggregate, quantile, quantile_over, worse, limit_kind, limit_value,"
-	" evidence, alpha, display_unit, covariate, cap_quantile, cap_value";
+	" evidence, alpha, display_unit, covariate, cap_quantile, cap_value, segment_veto";
 
 static const char *const rule_order =
 	" ORDER BY CASE role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END,"

@@ -52,6 +52,12 @@ extern List *gr_expression_functions(Oid events, const char *text, List *functio
 extern void gr_expression_check(Oid events, const char *text, const char *column,
 								const char *metric, bool boolean);
 
+/* A segment is an expression of any type; its text is what counts. */
+extern Oid	gr_segment_type(Oid events, const char *text);
+
+/* The same with errors that name the experiment. */
+extern void gr_segment_check(Oid events, const char *text, const char *experiment);
+
 /* Is the value of an expression another at another time? */
 extern bool gr_expression_reads_clock(Oid events, const char *text);
 
@@ -83,6 +89,12 @@ extern char *gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char
 /* The fast shape for several experiments with a column of one relation. */
 extern char *gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n,
 						   const char *schema);
+
+/*
+ * One scan for the experiment and for each value of each of its segments: the number
+ * that GROUPING() gives the row's expression, the values, the collection.
+ */
+extern char *gr_sql_segments(const Experiment *e, const ScanPlan *plan, const char *schema);
 
 /* The condition on the experiment's rows; empty: all of them are. */
 extern char *gr_sql_condition(const Experiment *e);
@@ -120,6 +132,31 @@ extern void gr_require_own_functions(const char *schema);
  */
 extern Collection *gr_collect(const Experiment *e, const ScanPlan *plan,
 							  const char *schema, MemoryContext context);
+
+/* ---- segments (segment.c) ------------------------------------------------ */
+
+#define GR_MAX_SEGMENTS 8
+#define GR_MAX_SEGMENT_VALUES 50
+
+/* What was collected of the units with one value of one expression. */
+typedef struct SegmentData
+{
+	int			expression;		/* in the experiment's segments */
+	char	   *value;			/* NULL: of NULL */
+	Collection *c;				/* NULL: the expression could not be judged, */
+	const char *why;			/* for this reason */
+} SegmentData;
+
+typedef struct SegmentScan
+{
+	Collection *whole;
+	int			n;
+	SegmentData *segment;		/* in no order */
+} SegmentScan;
+
+/* As gr_collect, of an experiment that has segments. */
+extern SegmentScan *gr_collect_segments(const Experiment *e, const ScanPlan *plan,
+										const char *schema, MemoryContext context);
 
 /* The same as the two-level shape's rows (two_level.c). */
 extern Collection *gr_collect_two_level(const Experiment *e, const ScanPlan *plan,
