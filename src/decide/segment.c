@@ -116,11 +116,11 @@ correction_note(const GrResult *r, int ntests, const GrTestState *test, char *bu
 	if (r->rule->evidence == GR_POINT)
 		snprintf(buf, size, "; a point rule raises no alarm in segments: it has no error rate");
 	else if (alarm)
-		snprintf(buf, size, "; alarm after %s over %d tests", method, ntests);
+		snprintf(buf, size, "; alarm after %s over %d test%s", method, ntests, ntests == 1 ? "" : "s");
 	else if (r->status == GR_BREACHED)
 		snprintf(buf, size, "; the alarm of an earlier check stands");
 	else if (r->p_breach <= r->rule->alpha)
-		snprintf(buf, size, "; no alarm after %s over %d tests", method, ntests);
+		snprintf(buf, size, "; no alarm after %s over %d test%s", method, ntests, ntests == 1 ? "" : "s");
 }
 
 void

@@ -41,7 +41,7 @@ is(version('old'), '0.1.0', 'CREATE EXTENSION makes version 0.1.0');
 $node->command_ok([ 'pg_dump', '-d', $node->connstr('source'), '-n', 'shop', '-f', "$files/shop.sql" ], 'pg_dump of the events');
 $node->command_ok([ 'pg_dump', '-d', $node->connstr('source'), '-a', (map { ('-t', "guard.$_") } @tables), '-f', "$files/rows.sql" ], 'pg_dump of the rows');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('old'), '-f', "$files/$_.sql" ], "restore of the $_") for 'shop', 'rows';
-my @new = map { "guardrail_$_" } qw(plan check_input look_state slice);
+my @new = map { "guardrail_$_" } qw(plan check_input look_state slice segment_log segment_input);
 my $before = contents($node, 'old', except => \@new);
 is($before, contents($node, 'source', except => \@new), 'the rows of 0.1.0');
 like($before, qr/\($_,.*running,/, "$_ runs") for qw(ships blocks fails looks);
