@@ -37,6 +37,7 @@ CREATE TABLE guardrail_experiment (
   plan_version integer,
   plan_hash text,
   description text,
+  parameter jsonb,
   segments text[]
 );
 COMMENT ON TABLE guardrail_experiment IS 'where the events of an experiment are, and how it is decided; one row per experiment';
@@ -45,10 +46,10 @@ COMMENT ON COLUMN guardrail_experiment.events IS 'table, partitioned table, view
 COMMENT ON COLUMN guardrail_experiment.experiment_column IS 'column with the experiment_id; NULL: every row belongs to this experiment';
 COMMENT ON COLUMN guardrail_experiment.unit_column IS 'the unit of randomisation, of any hashable type';
 COMMENT ON COLUMN guardrail_experiment.variant_column IS 'the arm: text, enum, integer or boolean';
-COMMENT ON COLUMN guardrail_experiment.time_column IS 'time of the event; starts_at and ends_at need it';
+COMMENT ON COLUMN guardrail_experiment.time_column IS 'time of the event; starts_at, ends_at, exposures and windows need it';
 COMMENT ON COLUMN guardrail_experiment.cursor_column IS 'an ever-growing column (identity, or time of arrival): checks read only the events after the last check';
-COMMENT ON COLUMN guardrail_experiment.exposures IS 'not supported by this version';
-COMMENT ON COLUMN guardrail_experiment.exposed_at_column IS 'not supported by this version';
+COMMENT ON COLUMN guardrail_experiment.exposures IS 'assignment table with the same unit, variant and experiment columns: its units count even without events; NULL: a unit''s first event is its exposure';
+COMMENT ON COLUMN guardrail_experiment.exposed_at_column IS 'time of the exposure, in exposures; the first counts, and only events at or after it';
 COMMENT ON COLUMN guardrail_experiment.control IS 'the reference arm';
 COMMENT ON COLUMN guardrail_experiment.shares IS 'planned traffic, such as {"control": 1, "treatment": 1}; NULL: the arms seen, in equal shares';
 COMMENT ON COLUMN guardrail_experiment.starts_at IS 'only events at or after it count';
@@ -62,6 +63,7 @@ COMMENT ON COLUMN guardrail_experiment.srm_alpha IS 'level of the alarm for a sa
 COMMENT ON COLUMN guardrail_experiment.max_crossover IS 'share of units seen in two arms above which the test is INVALID';
 COMMENT ON COLUMN guardrail_experiment.min_units IS 'units per arm below which nothing is decided';
 COMMENT ON COLUMN guardrail_experiment.owner IS 'whose rights the event query runs with';
+COMMENT ON COLUMN guardrail_experiment.parameter IS 'arms that are settings of one number, such as {"control": 0, "low": 0.5, "high": 1}; guardrail_optimize() needs three';
 COMMENT ON COLUMN guardrail_experiment.segments IS 'SQL expressions over one event, constant per unit, such as {device,country}: every guardrail is also judged for each of their values';
 COMMENT ON COLUMN guardrail_experiment.state IS 'draft, running or stopped; changed by functions only';
 
@@ -91,6 +93,7 @@ CREATE TABLE guardrail_rule (
   alpha double precision NOT NULL,
   display_unit text CHECK (length(display_unit) <= 20),
   note text,
+  retention_time_zone text,
   segment_veto boolean,
   PRIMARY KEY (experiment_id, metric)
 );
@@ -100,13 +103,17 @@ COMMENT ON COLUMN guardrail_rule.metric IS 'short name, shown in verdicts';
 COMMENT ON COLUMN guardrail_rule.role IS 'primary (exactly one at launch), secondary (never vetoes) or guardrail';
 COMMENT ON COLUMN guardrail_rule.north_star IS 'marks the product''s North Star; at most one per experiment';
 COMMENT ON COLUMN guardrail_rule.severity IS 'of a guardrail: block vetoes, hold prevents SHIP, warn is shown only';
-COMMENT ON COLUMN guardrail_rule.kind IS 'mean per unit, proportion of units, ratio of sums, quantile';
-COMMENT ON COLUMN guardrail_rule.value IS 'SQL expression over one event; a boolean counts as 0 or 1';
+COMMENT ON COLUMN guardrail_rule.kind IS 'mean per unit, proportion of units, ratio of sums, quantile, retention';
+COMMENT ON COLUMN guardrail_rule.value IS 'SQL expression over one event; a boolean counts as 0 or 1; of retention NULL: any event is activity';
 COMMENT ON COLUMN guardrail_rule.denominator IS 'of a ratio; NULL: the number of events whose value is not null';
 COMMENT ON COLUMN guardrail_rule.filter IS 'boolean SQL expression: which events count';
 COMMENT ON COLUMN guardrail_rule.unit_aggregate IS 'how a mean folds the events of a unit: sum, count, max, min, avg';
 COMMENT ON COLUMN guardrail_rule.quantile IS '0.95 for p95';
 COMMENT ON COLUMN guardrail_rule.quantile_over IS 'events (clustered by unit) or units';
+COMMENT ON COLUMN guardrail_rule.at_least IS 'of a proportion: a unit counts when its summed value reaches this';
+COMMENT ON COLUMN guardrail_rule.retention_day IS 'of retention: active on this day after exposure; only units whose day has wholly passed count';
+COMMENT ON COLUMN guardrail_rule.retention_time_zone IS 'of retention: days of the calendar in this time zone; NULL: of 24 hours from the exposure on';
+COMMENT ON COLUMN guardrail_rule.window_length IS 'only events this long after exposure count, and only units whose window has closed';
 COMMENT ON COLUMN guardrail_rule.covariate IS 'SQL expression: a value per unit from before the experiment, constant over its events (CUPED)';
 COMMENT ON COLUMN guardrail_rule.cap_quantile IS 'winsorise the unit totals at this quantile, pooled over all arms';
 COMMENT ON COLUMN guardrail_rule.cap_value IS 'winsorise the unit totals at this value';

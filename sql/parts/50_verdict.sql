@@ -37,8 +37,10 @@ CREATE TABLE guardrail_check_log (
     unknown_arm_rows bigint,
     monitoring text,
     information double precision,
+    cannibalization text,
     PRIMARY KEY (check_id, arm_no)
 );
+COMMENT ON COLUMN guardrail_check_log.cannibalization IS 'which metrics won and which lost, where both has happened';
 ALTER TABLE guardrail_check_log ALTER experiment_id SET NOT NULL, ALTER verdict SET NOT NULL;
 CREATE INDEX guardrail_check_log_experiment ON guardrail_check_log (experiment_id, check_id DESC);
 CREATE INDEX guardrail_check_log_look ON guardrail_check_log (experiment_id, plan_version, look_no) WHERE look_no IS NOT NULL;
@@ -116,7 +118,7 @@ CREATE VIEW guardrail_verdict AS
     l.primary_effect, l.primary_lower, l.primary_upper, l.guardrails, l.breached, l.safe, l.undecided,
     l.no_data, l.srm_p, l.crossover_share, l.crossover_units, l.units_control, l.units_treatment,
     l.events_control, l.events_treatment, l.null_unit_rows, l.unknown_arm_rows, l.monitoring, l.information,
-    l.error, l.checked_at, l.check_id, l.plan_version
+    l.error, l.checked_at, l.check_id, l.plan_version, l.cannibalization
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
     SELECT m.check_id FROM guardrail_check_log m
@@ -131,7 +133,7 @@ CREATE VIEW guardrail_result AS
     l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe, l.p_value,
     l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
     l.events_treatment, l.units_needed, l.display_unit,
-    l.checked_at, l.check_id
+    l.checked_at, l.check_id, l.plan_version
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
     SELECT m.check_id FROM guardrail_check_log m

@@ -67,7 +67,7 @@ BEGIN ATOMIC
     'experiment', pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(e) - '{state,launched_at,stopped_at,plan_version,plan_hash}'::text[]),
     'rules', (SELECT coalesce(pg_catalog.jsonb_object_agg(r.metric, pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(r) - '{experiment_id,metric}'::text[])), '{}')
       FROM guardrail_rule r WHERE r.experiment_id = e.experiment_id),
-    'definitions', guardrail_definitions(e.events) || (
+    'definitions', guardrail_definitions(e.events) || guardrail_definitions(e.exposures) || (
       SELECT coalesce(pg_catalog.jsonb_object_agg(p.oid::regprocedure::text, pg_catalog.pg_get_functiondef(p.oid)), '{}')
       FROM pg_catalog.unnest(guardrail_plan_functions(e.experiment_id)) f JOIN pg_catalog.pg_proc p ON p.oid = f WHERE p.prokind = 'f'))
   FROM guardrail_experiment e WHERE e.experiment_id = guardrail_plan_body.experiment;

@@ -140,7 +140,7 @@ CREATE VIEW guardrail_segment_result AS
     l.kind, l.north_star, l.control_value, l.treatment_value, l.control_se, l.treatment_se, l.effect, l.effect_lower,
     l.effect_upper, l.limit_kind, l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe,
     l.p_value, l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
-    l.events_treatment, l.units_needed, l.display_unit, l.checked_at, l.check_id
+    l.events_treatment, l.units_needed, l.display_unit, l.checked_at, l.check_id, l.plan_version
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
     SELECT m.check_id FROM guardrail_check_log m

@@ -16,7 +16,7 @@ typedef struct Rule
 	GrRule		rule;			/* what decide/ needs */
 	bool		north_star;
 	char	   *kind;
-	char	   *value;
+	char	   *value;			/* of retention: "true" when it is NULL */
 	char	   *denominator;	/* NULL: none */
 	char	   *filter;			/* NULL: none */
 	char	   *unit_aggregate;
@@ -24,6 +24,10 @@ typedef struct Rule
 	char	   *covariate;		/* NULL: none */
 	double		cap_quantile;	/* 0: none */
 	double		cap_value;		/* NaN: none */
+	double		at_least;		/* NaN: none */
+	int			retention_day;	/* -1: none */
+	char	   *retention_time_zone;	/* NULL: days of 24 hours */
+	char	   *window_length;	/* interval as text; NULL: none */
 	int64		fingerprint;	/* of all that its result depends on */
 	int			metric;			/* in the collection's spec */
 	bool		segment_veto;	/* an alarm in a segment BLOCKs */
@@ -39,6 +43,8 @@ typedef struct Experiment
 	char	   *variant_column;
 	char	   *time_column;	/* NULL: none */
 	char	   *cursor_column;	/* NULL: none */
+	Oid			exposures;		/* InvalidOid: none */
+	char	   *exposed_at_column;
 	char	   *control;
 	int			narms;			/* planned; 0: those seen */
 	char	  **arms;
@@ -46,6 +52,7 @@ typedef struct Experiment
 	char	   *starts_at;		/* timestamptz as text; NULL: none */
 	char	   *ends_at;
 	bool		ended;			/* ends_at has passed */
+	char	   *as_of;			/* when windows must have closed: now, or ends_at */
 	int64		planned_units;	/* 0: none */
 	GrMonitoring monitoring;	/* settled: as it would be at launch */
 	GrSpending	spending;
@@ -106,6 +113,12 @@ extern const char *const gr_words_monitoring[];
 extern const char *const gr_words_spending[];
 extern const char *const gr_words_kind[];
 extern const char *const gr_words_unit_aggregate[];
+
+/* Is the metric a share of units: a proportion or retention? */
+extern bool gr_rule_is_share(const Rule *rule);
+
+/* Is it distinct or entropy, whose value is a category? */
+extern bool gr_kind_is_diversity(const char *kind);
 
 /* The position of a word in its list, or -1. */
 extern int	gr_word(const char *word, const char *const *words);

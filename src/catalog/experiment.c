@@ -7,12 +7,15 @@
  */
 #include "catalog/catalog.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/float.h"
+#include "utils/timestamp.h"
 
 const char *const gr_words_role[] = {"primary", "secondary", "guardrail", NULL};
 const char *const gr_words_severity[] = {"block", "hold", "warn", NULL};
@@ -118,21 +121,62 @@ read_experiment(void)
 	e->spending_phi = gr_spi_float8(0, 23, 1);
 	e->launched_at = gr_spi_text(0, 24);
 	e->cursor_column = gr_spi_text(0, 25);
-	e->segments = text_array(0, 26, &e->nsegments);
+	e->exposures = (Oid) gr_spi_int8(0, 26, 0);
+	e->exposed_at_column = gr_spi_text(0, 27);
+	e->as_of = gr_spi_text(0, 28);
+	e->segments = text_array(0, 29, &e->nsegments);
 	return e;
+}
+
+/* An interval, whatever IntervalStyle the session has; NULL stays NULL. */
+static char *
+interval_text(int row, int column)
+{
+	bool		null;
+	Datum		d = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
+	const Interval *i;
+	StringInfoData buf;
+
+	if (null)
+		return NULL;
+	i = DatumGetIntervalP(d);
+	initStringInfo(&buf);
+	if (i->month != 0)
+		appendStringInfo(&buf, "%d months ", i->month);
+	if (i->day != 0)
+		appendStringInfo(&buf, "%d days ", i->day);
+	if (i->time % USECS_PER_SEC != 0)
+		appendStringInfo(&buf, INT64_FORMAT " microseconds ", i->time);
+	else if (i->time != 0)
+		appendStringInfo(&buf, INT64_FORMAT " seconds ", i->time / USECS_PER_SEC);
+	return pnstrdup(buf.data, Max(buf.len - 1, 0));
+}
+
+bool
+gr_rule_is_share(const Rule *rule)
+{
+	return strcmp(rule->kind, "proportion") == 0 || strcmp(rule->kind, "retention") == 0;
+}
+
+bool
+gr_kind_is_diversity(const char *kind)
+{
+	return strcmp(kind, "distinct") == 0 || strcmp(kind, "entropy") == 0;
 }
 
 static void
 read_rule(Rule *r, int row)
 {
-	char	   *kind;
 
 	r->rule.metric = gr_spi_text(row, 1);
 	r->rule.role = (GrRole) Max(0, gr_word(gr_spi_text(row, 2), gr_words_role));
 	r->north_star = gr_spi_bool(row, 3);
 	r->rule.severity = (GrSeverity) Max(0, gr_word(gr_spi_text(row, 4), gr_words_severity));
-	r->kind = kind = gr_spi_text(row, 5);
+	r->kind = gr_spi_text(row, 5);
 	r->value = gr_spi_text(row, 6);
+	/* any event at all is activity */
+	if (r->value == NULL)
+		r->value = pstrdup("true");
 	r->denominator = gr_spi_text(row, 7);
 	r->filter = gr_spi_text(row, 8);
 	r->unit_aggregate = gr_spi_text(row, 9);
@@ -147,8 +191,12 @@ read_rule(Rule *r, int row)
 	r->covariate = gr_spi_text(row, 18);
 	r->cap_quantile = gr_spi_float8(row, 19, 0);
 	r->cap_value = gr_spi_float8(row, 20, get_float8_nan());
-	r->segment_veto = gr_spi_bool(row, 21);
-	r->rule.is_proportion = strcmp(kind, "proportion") == 0 ||
+	r->at_least = gr_spi_float8(row, 21, get_float8_nan());
+	r->retention_day = (int) gr_spi_int8(row, 22, -1);
+	r->retention_time_zone = gr_spi_text(row, 23);
+	r->window_length = interval_text(row, 24);
+	r->segment_veto = gr_spi_bool(row, 25);
+	r->rule.is_proportion = gr_rule_is_share(r) ||
 		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
 }
 
@@ -170,6 +218,16 @@ fingerprint(const Experiment *e, const Rule *r)
 								e->spending_phi, e->planned_units, e->unit_column, e->variant_column,
 								get_rel_name(e->events) ? get_rel_name(e->events) : "");
 
+	if (!isnan(r->at_least))
+		text = psprintf("%s|at_least %.17g", text, r->at_least);
+	if (r->retention_day >= 0)
+		text = psprintf("%s|day %d %s", text, r->retention_day,
+						r->retention_time_zone ? r->retention_time_zone : "");
+	if (r->window_length)
+		text = psprintf("%s|window %s", text, r->window_length);
+	if (OidIsValid(e->exposures))
+		text = psprintf("%s|exposures %s %s", text, e->exposed_at_column,
+						get_rel_name(e->exposures) ? get_rel_name(e->exposures) : "");
 	return (int64) hash_bytes_extended((unsigned char *) text, strlen(text), 0);
 }
 
@@ -184,12 +242,14 @@ static const char *const experiment_columns =
 	" COALESCE(ends_at <= pg_catalog.now(), false), planned_units,"
 	" correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
 	" plan_version::bigint, monitoring, spending, spending_phi,"
-	" pg_catalog.to_jsonb(launched_at) #>> '{}', cursor_column, segments";
+	" pg_catalog.to_jsonb(launched_at) #>> '{}', cursor_column, exposures::oid::bigint, exposed_at_column,"
+	" pg_catalog.to_jsonb(LEAST(pg_catalog.now(), ends_at)) #>> '{}', segments";
 
 static const char *const rule_columns =
 	"metric, role, north_star, severity, kind, value, denominator, filter,"
 	" unit_aggregate, quantile, quantile_over, worse, limit_kind, limit_value,"
-	" evidence, alpha, display_unit, covariate, cap_quantile, cap_value, segment_veto";
+	" evidence, alpha, display_unit, covariate, cap_quantile, cap_value, at_least,"
+	" retention_day::bigint, retention_time_zone, window_length, segment_veto";
 
 static const char *const rule_order =
 	" ORDER BY CASE role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END,"

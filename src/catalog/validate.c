@@ -26,7 +26,6 @@
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(guardrail_experiment_check);
 
@@ -74,35 +73,42 @@ gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what)
 	return row;
 }
 
+/* 0: a column that came with a later version than the extension's objects are of. */
 static int
 column_number(const Row *row, const char *column)
 {
 	int			n = SPI_fnumber(RelationGetDescr(row->relation), column);
 
-	if (n <= 0)
-		elog(ERROR, "table %s has no column %s", RelationGetRelationName(row->relation), column);
-	return n;
+	return n > 0 ? n : 0;
+}
+
+static char *
+text_of(const Row *row, HeapTuple tuple, const char *column)
+{
+	int			n = column_number(row, column);
+
+	return n > 0 && tuple ? SPI_getvalue(tuple, RelationGetDescr(row->relation), n) : NULL;
 }
 
 char *
 gr_row_text(const Row *row, const char *column)
 {
-	return SPI_getvalue(row->tuple, RelationGetDescr(row->relation), column_number(row, column));
+	return text_of(row, row->tuple, column);
 }
 
 char *
 gr_row_old_text(const Row *row, const char *column)
 {
-	if (row->old == NULL)
-		return NULL;
-	return SPI_getvalue(row->old, RelationGetDescr(row->relation), column_number(row, column));
+	return text_of(row, row->old, column);
 }
 
 Datum
 gr_row_datum(const Row *row, const char *column, bool *null)
 {
-	return SPI_getbinval(row->tuple, RelationGetDescr(row->relation),
-						 column_number(row, column), null);
+	int			n = column_number(row, column);
+
+	*null = true;
+	return n > 0 ? SPI_getbinval(row->tuple, RelationGetDescr(row->relation), n, null) : (Datum) 0;
 }
 
 void
@@ -140,14 +146,14 @@ gr_refuse(const Row *row, const char *column, const char *hint)
 }
 
 void
-gr_refuse_unsupported(const Row *row, const char *column, const char *hint)
+gr_refuse_beside(const Row *row, const char *column, const char *other, const char *hint)
 {
 	char	   *value = gr_row_text(row, column);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("column \"%s\" of %s \"%s\" holds \"%s\", which this version of guardrail does not support",
-					column, row->kind, gr_row_text(row, row->what), value ? value : "NULL"),
+			 errmsg("column \"%s\" of %s \"%s\" holds \"%s\", which is not supported together with %s",
+					column, row->kind, gr_row_text(row, row->what), value ? value : "NULL", other),
 			 errhint("%s", hint)));
 }
 
@@ -191,57 +197,6 @@ gr_require_between(const Row *row, const char *column, double lower, double uppe
 
 /* ---- experiments --------------------------------------------------------- */
 
-static void
-check_events(const Row *row, Oid events)
-{
-	char		kind = get_rel_relkind(events);
-
-	if (strchr("rpvmf", kind) == NULL || kind == '\0')
-		gr_refuse(row, "events", "It may hold a table, partitioned table, view, "
-				  "materialized view or foreign table.");
-}
-
-static Oid
-check_column(const Row *row, Oid events, const char *column, bool required)
-{
-	char	   *name = gr_row_text(row, column);
-	AttrNumber	number;
-
-	if (name == NULL)
-	{
-		if (required)
-			gr_refuse(row, column, "It may hold a column of the events.");
-		return InvalidOid;
-	}
-	number = get_attnum(events, name);
-	if (number <= 0)
-		gr_refuse(row, column, psprintf("It may hold a column of %s.", gr_relation_name(events)));
-	return getBaseType(get_atttype(events, number));
-}
-
-static void
-check_columns(const Row *row, Oid events)
-{
-	Oid			unit = check_column(row, events, "unit_column", true);
-	Oid			variant = check_column(row, events, "variant_column", true);
-	Oid			time = check_column(row, events, "time_column", false);
-
-	check_column(row, events, "experiment_column", false);
-	if (!OidIsValid(lookup_type_cache(unit, TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc))
-		gr_refuse(row, "unit_column", psprintf("It may hold a column of a type that can be hashed; %s cannot.",
-											   format_type_be(unit)));
-	if (!(variant == TEXTOID || variant == VARCHAROID || variant == BPCHAROID ||
-		  variant == NAMEOID || variant == BOOLOID || variant == INT2OID ||
-		  variant == INT4OID || variant == INT8OID || type_is_enum(variant)))
-		gr_refuse(row, "variant_column",
-				  psprintf("It may hold a column of type text, enum, integer or boolean, not %s.",
-						   format_type_be(variant)));
-	if (OidIsValid(time) && time != TIMESTAMPTZOID && time != TIMESTAMPOID && time != DATEOID)
-		gr_refuse(row, "time_column",
-				  psprintf("It may hold a column of type timestamptz, timestamp or date, not %s.",
-						   format_type_be(time)));
-}
-
 /* shares: {"arm": positive number, ...} with the control and one more */
 static void
 check_shares(const Row *row)
@@ -264,6 +219,32 @@ check_shares(const Row *row)
 		gr_refuse(row, "shares", hint);
 }
 
+/* parameter: {"arm": finite number, ...} */
+static void
+check_parameter(const Row *row)
+{
+	char	   *parameter = gr_row_text(row, "parameter");
+	const char *args[2] = {parameter, gr_row_text(row, "shares")};
+	const char *hint = "It may hold the settings of the arms, finite numbers, such as "
+		"{\"control\": 0, \"low\": 0.5, \"high\": 1}.";
+
+	if (parameter == NULL)
+		return;
+	gr_spi_query("SELECT pg_catalog.jsonb_typeof($1::jsonb) = 'object'", true, 1, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "parameter", hint);
+	gr_spi_query("SELECT count(*) BETWEEN 1 AND 100 AND bool_and(CASE WHEN pg_catalog.jsonb_typeof(value) = 'number'"
+				 " THEN value = '0' OR pg_catalog.abs(value::numeric) BETWEEN 1e-100 AND 1e100 ELSE false END)"
+				 " FROM pg_catalog.jsonb_each($1::jsonb)", true, 1, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "parameter", hint);
+	/* a plan that names its arms has no others */
+	gr_spi_query("SELECT COALESCE(bool_and(pg_catalog.jsonb_exists($2::jsonb, key)), true) FROM pg_catalog.jsonb_object_keys($1::jsonb) AS key"
+				 " WHERE $2 IS NOT NULL", true, 2, args);
+	if (!gr_spi_bool(0, 1))
+		gr_refuse(row, "parameter", "It may hold settings of the arms that shares names, and of no others.");
+}
+
 static void
 check_monitoring(const Row *row)
 {
@@ -284,16 +265,18 @@ check_monitoring(const Row *row)
 				  "planned units: give their number, or use \"always_valid\".");
 }
 
+/* Rules that have a window need the time of the event. */
 static void
-check_later_options(const Row *row)
+require_time_of_rules(const Row *row, const char *schema)
 {
-	static const char *const later[] = {"exposures", NULL};
+	const char *args[] = {gr_row_text(row, "experiment_id")};
 
-	for (int i = 0; later[i]; i++)
-		if (gr_row_text(row, later[i]))
-			gr_refuse_unsupported(row, later[i], "Leave it NULL.");
-	if (!gr_row_is(row, "exposed_at_column", "exposed_at"))
-		gr_refuse_unsupported(row, "exposed_at_column", "Leave its default.");
+	if (!row->update || gr_row_text(row, "time_column"))
+		return;
+	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_rule WHERE experiment_id = $1"
+						  " AND (window_length IS NOT NULL OR retention_day IS NOT NULL)", schema), true, 1, args);
+	if (SPI_processed > 0)
+		gr_refuse(row, "time_column", "Rules with window_length or retention_day need the time of the event.");
 }
 
 /* Numbers and times; the table's own constraints say the same without a hint. */
@@ -385,17 +368,18 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 	bool		null;
 	Oid			owner = DatumGetObjectId(gr_row_datum(row, "owner", &null));
 	int			n;
-	char	 *(*cell)[5];
+	char	 *(*cell)[6];
 
-	gr_spi_query(psprintf("SELECT metric, value, denominator, filter, covariate FROM %s.guardrail_rule"
+	gr_spi_query(psprintf("SELECT metric, kind, value, denominator, filter, covariate FROM %s.guardrail_rule"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	n = (int) SPI_processed;
 	cell = MemoryContextAlloc(context, sizeof(*cell) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		for (int k = 0; k < 5; k++)
+		for (int k = 0; k < 6; k++)
 			cell[i][k] = gr_spi_text(i, k + 1);
 	for (int i = 0; i < n; i++)
-		gr_check_expressions(owner, events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4]);
+		gr_check_expressions(owner, events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4],
+							 cell[i][5]);
 }
 
 Datum
@@ -405,7 +389,8 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	Row			row = gr_trigger_row(fcinfo, "experiment", "experiment_id");
 	char	   *schema = gr_schema_of(fcinfo);
 	bool		null;
-	Oid			events;
+	Oid			events,
+				exposures;
 	char	   *old_events;
 
 	check_managed(&row);
@@ -419,18 +404,19 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	check_owner(&row);
+	exposures = DatumGetObjectId(gr_row_datum(&row, "exposures", &null));
+	if (null && gr_row_text(&row, "exposed_at_column") && !gr_row_is(&row, "exposed_at_column", "exposed_at"))
+		gr_refuse(&row, "exposed_at_column", "It belongs to experiments with exposures.");
 	if (check_function_bodies)
-	{
-		check_events(&row, events);
-		check_columns(&row, events);
-	}
-	check_later_options(&row);
+		gr_check_columns(&row, events, null ? InvalidOid : exposures);
+	require_time_of_rules(&row, schema);
 	check_monitoring(&row);
 	gr_require_word(&row, "correction", gr_words_correction);
 	gr_require_word(&row, "state", states);
 	check_numbers(&row);
 	gr_refuse_nulls(&row);
 	check_shares(&row);
+	check_parameter(&row);
 	old_events = gr_row_old_text(&row, "events");
 	if (check_function_bodies && old_events && strcmp(old_events, gr_row_text(&row, "events")) != 0)
 		recheck_rules(&row, events, schema);

@@ -34,8 +34,9 @@ extern bool gr_in_restore(Relation relation);
 
 GR_NORETURN extern void gr_refuse_orphan(const char *experiment, const char *metric);
 GR_NORETURN extern void gr_refuse(const Row *row, const char *column, const char *hint);
-GR_NORETURN extern void gr_refuse_unsupported(const Row *row, const char *column,
-											  const char *hint);
+/* Column "other", of this row or of its experiment or rule, is in the way. */
+GR_NORETURN extern void gr_refuse_beside(const Row *row, const char *column, const char *other,
+										 const char *hint);
 extern void gr_refuse_nulls(const Row *row);
 extern bool gr_row_is(const Row *row, const char *column, const char *word);
 extern void gr_require_word(const Row *row, const char *column,
@@ -43,13 +44,16 @@ extern void gr_require_word(const Row *row, const char *column,
 extern void gr_require_between(const Row *row, const char *column,
 							   double lower, double upper);
 
+/* The columns that an experiment names; exposures: InvalidOid for none (validate_columns.c). */
+extern void gr_check_columns(const Row *row, Oid events, Oid exposures);
+
 /*
  * Parse, analyse and plan a rule's expressions with the rights of the experiment's
  * owner, whom the writer is a member of: planning runs functions that claim to be
  * immutable.
  */
-extern void gr_check_expressions(Oid owner, Oid events, const char *metric, const char *value,
-								 const char *denominator, const char *filter,
+extern void gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
+								 const char *value, const char *denominator, const char *filter,
 								 const char *covariate);
 
 /* The row a trigger was fired for. */

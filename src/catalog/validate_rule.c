@@ -11,27 +11,31 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "pgtime.h"
 #include "query/query.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(guardrail_rule_check);
 
 void
-gr_check_expressions(Oid owner, Oid events, const char *metric, const char *value,
-					 const char *denominator, const char *filter,
+gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
+					 const char *value, const char *denominator, const char *filter,
 					 const char *covariate)
 {
 	OwnerContext saved;
 
 	gr_owner_enter(&saved, owner);
-	gr_expression_check(events, value, "value", metric, false);
+	if (value)
+		gr_expression_check(events, value, "value", metric,
+							gr_kind_is_diversity(kind) ? EXPRESSION_CATEGORY : EXPRESSION_NUMBER);
 	if (denominator)
-		gr_expression_check(events, denominator, "denominator", metric, false);
+		gr_expression_check(events, denominator, "denominator", metric, EXPRESSION_NUMBER);
 	if (covariate)
-		gr_expression_check(events, covariate, "covariate", metric, false);
+		gr_expression_check(events, covariate, "covariate", metric, EXPRESSION_NUMBER);
 	if (filter)
-		gr_expression_check(events, filter, "filter", metric, true);
+		gr_expression_check(events, filter, "filter", metric, EXPRESSION_CONDITION);
 	gr_owner_leave(&saved);
 }
 
@@ -46,17 +50,47 @@ only_for(const Row *row, const char *column, const char *unset, bool fits,
 		gr_refuse(row, column, psprintf("It belongs to rules of kind \"%s\".", kind));
 }
 
+/* Some time, and not more than a century of it. */
 static void
-check_later_options(const Row *row)
+check_window_length(const Row *row)
 {
-	static const char *const later[] = {"at_least", "retention_day", "window_length", NULL};
+	bool		null;
+	Datum		d = gr_row_datum(row, "window_length", &null);
+	const Interval *i = DatumGetIntervalP(d);
 
-	for (int i = 0; later[i]; i++)
-		if (gr_row_text(row, later[i]))
-			gr_refuse_unsupported(row, later[i], "Leave it NULL.");
-	gr_require_word(row, "kind", gr_words_kind);
-	if (gr_word(gr_row_text(row, "kind"), gr_words_kind) > 3)
-		gr_refuse_unsupported(row, "kind", "It may hold \"mean\", \"proportion\", \"ratio\" or \"quantile\".");
+	if (null)
+		return;
+	if (i->month < 0 || i->month > 1200 || i->day < 0 || i->day > 36525 ||
+		i->time < 0 || i->time > 36525 * USECS_PER_DAY || (i->month == 0 && i->day == 0 && i->time == 0))
+		gr_refuse(row, "window_length", "It may hold a time after exposure, such as 7 days.");
+}
+
+/* Windows, and what a unit must reach. */
+static void
+check_window(const Row *row)
+{
+	bool		retention = gr_row_is(row, "kind", "retention");
+	bool		null;
+	int			day = DatumGetInt32(gr_row_datum(row, "retention_day", &null));
+	char	   *zone = gr_row_text(row, "retention_time_zone");
+
+	only_for(row, "retention_day", NULL, retention, "retention");
+	only_for(row, "retention_time_zone", NULL, retention, "retention");
+	if (retention && (null || day < 0 || day > 3650))
+		gr_refuse(row, "retention_day", "It may hold the number of days after exposure, from 0 to 3650.");
+	if (zone)
+	{
+		pg_tz	   *known = strlen(zone) <= TZ_STRLEN_MAX ? pg_tzset(zone) : NULL;
+
+		if (known == NULL || !pg_tz_acceptable(known))
+			gr_refuse(row, "retention_time_zone", "It may hold the name of a time zone, such as Europe/Berlin; "
+					  "NULL: days have 24 hours from the exposure on.");
+	}
+	if (retention && gr_row_text(row, "window_length"))
+		gr_refuse(row, "window_length", "The window of retention is the day that retention_day names: leave it NULL.");
+	check_window_length(row);
+	only_for(row, "at_least", NULL, gr_row_is(row, "kind", "proportion"), "proportion");
+	gr_require_between(row, "at_least", 0, INFINITY);
 }
 
 static void
@@ -66,7 +100,7 @@ check_kind(const Row *row)
 	bool		quantile = gr_row_is(row, "kind", "quantile");
 	bool		over_units = gr_row_is(row, "quantile_over", "units");
 
-	if (gr_row_text(row, "value") == NULL)
+	if (gr_row_text(row, "value") == NULL && !gr_row_is(row, "kind", "retention"))
 		gr_refuse(row, "value", "It may hold an SQL expression over one event.");
 	only_for(row, "denominator", NULL, gr_row_is(row, "kind", "ratio"), "ratio");
 	only_for(row, "quantile", NULL, quantile, "quantile");
@@ -75,7 +109,7 @@ check_kind(const Row *row)
 	gr_require_word(row, "unit_aggregate", gr_words_unit_aggregate);
 	only_for(row, "unit_aggregate", "sum", gr_row_is(row, "kind", "mean") || (quantile && over_units),
 			 "mean (or quantile over units)");
-	only_for(row, "covariate", NULL, !quantile, "mean\", \"proportion\" or \"ratio");
+	only_for(row, "covariate", NULL, !quantile, "mean\", \"proportion\", \"ratio\" or \"retention");
 	only_for(row, "cap_quantile", NULL, gr_row_is(row, "kind", "mean") || gr_row_is(row, "kind", "ratio"), "mean\" or \"ratio");
 	only_for(row, "cap_value", NULL, gr_row_is(row, "kind", "mean"), "mean");
 	gr_require_between(row, "cap_quantile", 0, 1);
@@ -162,8 +196,9 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		gr_refuse(&row, "experiment_id", "It may hold an experiment of guardrail_experiment.");
 	if (metric == NULL || metric[0] == '\0' || strlen(metric) > 100)
 		gr_refuse(&row, "metric", "It may hold a name of 1 to 100 characters.");
-	check_later_options(&row);
+	gr_require_word(&row, "kind", gr_words_kind);
 	check_kind(&row);
+	check_window(&row);
 	check_role(&row);
 	check_limit(&row);
 	display_unit = gr_row_text(&row, "display_unit");
@@ -174,7 +209,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	args[0] = id;
-	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint FROM %s.guardrail_experiment"
+	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint, time_column FROM %s.guardrail_experiment"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	if (SPI_processed == 0)
 	{
@@ -189,9 +224,18 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	owned.owner = (Oid) gr_spi_int8(0, 2, 0);
 	gr_require_ownership(&owned);
 	events = (Oid) gr_spi_int8(0, 1, 0);
+	if (gr_spi_text(0, 3) == NULL)
+	{
+		static const char *const windows[] = {"window_length", "retention_day"};
+
+		for (int i = 0; i < (int) lengthof(windows); i++)
+			if (gr_row_text(&row, windows[i]))
+				gr_refuse(&row, windows[i], "A window needs the time of the event: "
+						  "set time_column of the experiment first.");
+	}
 	/* off in a restore: the events may have changed since the rule was written */
 	if (check_function_bodies)
-		gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "value"),
+		gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "kind"), gr_row_text(&row, "value"),
 							 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
 							 gr_row_text(&row, "covariate"));
 	row.tuple = SPI_copytuple(row.tuple);

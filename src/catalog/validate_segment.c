@@ -72,11 +72,11 @@ check_experiment(const Row *row)
 		return;
 	texts = check_form(row, DatumGetArrayTypeP(segments), &n);
 	if (gr_row_text(row, "cursor_column"))
-		gr_refuse_unsupported(row, "cursor_column", "Segments are collected from the events themselves: "
-							  "leave cursor_column or segments NULL.");
+		gr_refuse_beside(row, "cursor_column", "segments",
+						 "Segments are collected from the events themselves: leave one of them NULL.");
 	if (gr_row_text(row, "exposures"))
-		gr_refuse_unsupported(row, "exposures", "A unit without events is in no segment: "
-							  "leave exposures or segments NULL.");
+		gr_refuse_beside(row, "exposures", "segments",
+						 "A unit without events is in no segment: leave one of them NULL.");
 	owner = DatumGetObjectId(gr_row_datum(row, "owner", &null));
 	events = DatumGetObjectId(gr_row_datum(row, "events", &null));
 	gr_owner_enter(&saved, owner);

@@ -222,7 +222,7 @@ guardrail_amend(PG_FUNCTION_ARGS)
 	PushActiveSnapshot(GetLatestSnapshot());
 	e = gr_experiment_load(schema, e->id, CurrentMemoryContext);
 	PopActiveSnapshot();
-	gr_plan_require_whole(e);
+	gr_plan_require_whole(e, schema);
 	gr_plan_register(fcinfo, schema, e, version, reason, "");
 	SPI_finish();
 	PG_RETURN_INT32(version);

@@ -77,29 +77,38 @@ pooled_covariate(const Collection *c, int metric)
 }
 
 /*
- * CUPED: the estimate of one arm, with theta and the covariate's mean from all of
- * them.  A covariate that explains nothing, since no unit has one or it does not
- * vary, changes nothing.
+ * A covariate that explains nothing, since no unit has one or it does not vary,
+ * changes nothing.
  */
+void
+gr_cuped_of(const Evaluation *v, int metric, double *theta, double *pooled_mean)
+{
+	GrMoments  *arms = palloc(sizeof(GrMoments) * Max(v->c->narms, 1));
+	bool		known;
+
+	*pooled_mean = pooled_covariate(v->c, metric);
+	known = !isnan(*pooled_mean);
+	if (!known)
+		*pooled_mean = 0;
+	for (int a = 0; a < v->c->narms; a++)
+		known = all_units(&v->c->arms[a].metrics[metric], *pooled_mean, &arms[a]) && known;
+	if (!known || gr_cuped_theta(arms, v->c->narms, theta) != GR_OK)
+		*theta = 0;
+	pfree(arms);
+}
+
+/* CUPED: the estimate of one arm, with theta and the covariate's mean from all of them. */
 static void
 estimate_adjusted(const Evaluation *v, const MetricData *m, int metric,
 				  GrEstimate *out, double *raw_variance)
 {
-	GrMoments  *arms = palloc(sizeof(GrMoments) * Max(v->c->narms, 1));
 	GrMoments	own;
-	double		mean = pooled_covariate(v->c, metric);
-	double		theta;
-	bool		known = !isnan(mean);
+	double		mean,
+				theta;
 
-	if (!known)
-		mean = 0;
-	for (int a = 0; a < v->c->narms; a++)
-		known = all_units(&v->c->arms[a].metrics[metric], mean, &arms[a]) && known;
-	if (!known || gr_cuped_theta(arms, v->c->narms, &theta) != GR_OK)
-		theta = 0;
+	gr_cuped_of(v, metric, &theta, &mean);
 	if (all_units(m, mean, &own))
 		(void) gr_cuped_estimate(&own, theta, mean, out, raw_variance);
-	pfree(arms);
 }
 
 void
@@ -116,7 +125,7 @@ gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
 	if (data == NULL || data->units == 0)
 		return;
 	m = &data->metrics[rule->metric];
-	*units = data->units;
+	*units = data->units - m->immature;
 	*events = data->events;
 	if (m->batch)
 	{
@@ -215,7 +224,7 @@ gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control, 
 		r->carrying = tail;
 		r->carrying_needed = gr_carrying_needed(share, 0, 1);
 	}
-	else if (strcmp(rule->kind, "proportion") == 0)
+	else if (gr_rule_is_share(rule))
 	{
 		r->carrying = Min(nonzero, zero);
 		r->carrying_needed = gr_carrying_needed(share, floor, 1);
@@ -223,9 +232,17 @@ gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control, 
 	else if (nonzero < zero)
 	{
 		r->carrying = nonzero;
-		r->carrying_needed = gr_carrying_needed(share, floor, strcmp(rule->kind, "mean") == 0 ?
+		r->carrying_needed = gr_carrying_needed(share, floor, strcmp(rule->kind, "ratio") != 0 ?
 												concentration(data, n) : 1);
 	}
+}
+
+int64
+gr_immature_in(const Evaluation *v, const char *arm, const Rule *rule)
+{
+	const ArmData *data = gr_collection_arm(v->c, arm);
+
+	return data ? data->metrics[rule->metric].immature : 0;
 }
 
 /* What the metric's unit totals were capped at; NaN: nothing. */

@@ -77,6 +77,26 @@ planned_beta(const Experiment *e)
 	return Max(0.01, (0.2 - alarms) / (proofs + 1));
 }
 
+/* Information comes from mature units: those that the slowest deciding rule has. */
+static int64
+mature_units(const Evaluation *v)
+{
+	int64		most = 0;
+
+	for (int i = 0; i < v->e->nrules; i++)
+	{
+		const GrRule *rule = &v->e->rules[i].rule;
+
+		int64		n = gr_immature_in(v, v->control.name, &v->e->rules[i]);
+
+		for (int a = 0; a < v->narms; a++)
+			n += gr_immature_in(v, v->arms[a].name, &v->e->rules[i]);
+		if (rule->role != GR_SECONDARY && rule->severity != GR_WARN)
+			most = Max(most, n);
+	}
+	return v->test.total_units - most;
+}
+
 static void
 fill_test(Evaluation *v)
 {
@@ -90,8 +110,9 @@ fill_test(Evaluation *v)
 	t->planned_units = e->planned_units;
 	t->crossover_units = v->c->crossover_units;
 	gr_test_split(v);
+	t->mature_units = mature_units(v);
 	t->over = e->monitoring != GR_FIXED ||
-		(t->planned_units > 0 && t->total_units >= t->planned_units) ||
+		(t->planned_units > 0 && t->mature_units >= t->planned_units) ||
 		e->ended || strcmp(e->state, "stopped") == 0;
 	t->beta = planned_beta(e);
 	t->monitor = &v->monitor;
@@ -151,13 +172,16 @@ gr_evaluation_results(Evaluation *v)
 			CellCounts *c = &v->counts[a * e->nrules + k];
 
 			CHECK_FOR_INTERRUPTS();
-			double		n_compared = (double) v->arms[a].units;
+			double		n_compared;
 			double		raw[2];
 
-			if (e->rules[k].rule.limit_kind != GR_LIMIT_ABSOLUTE)
-				n_compared += (double) v->control.units;
 			r->rule = &e->rules[k].rule;
 			r->arm = &v->arms[a];
+			r->immature = gr_immature_in(v, v->arms[a].name, &e->rules[k]);
+			r->immature_control = gr_immature_in(v, v->control.name, &e->rules[k]);
+			n_compared = (double) gr_mature_units(r);
+			if (e->rules[k].rule.limit_kind != GR_LIMIT_ABSOLUTE)
+				n_compared += (double) gr_mature_control(r, &v->control);
 			gr_estimate_cell(v, v->control.name, &e->rules[k], n_compared, &r->control, &raw[0],
 						  &c->units_control, &c->events_control);
 			gr_estimate_cell(v, v->arms[a].name, &e->rules[k], n_compared, &r->treatment, &raw[1],
@@ -187,6 +211,14 @@ gr_evaluation_decide(Evaluation *v, const char *schema)
 						  &v->control, &v->test, &v->verdicts[a]);
 }
 
+static void
+require_select(Oid relation)
+{
+	if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relation)),
+					   get_rel_name(relation));
+}
+
 Evaluation *
 gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 			const Shared *shared, MemoryContext context)
@@ -204,10 +236,15 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	if (purpose != GR_FOR_READER)
 		gr_owner_leave(&saved);
 	(void) gr_relation_name(e->events);
+	if (OidIsValid(e->exposures))
+		(void) gr_relation_name(e->exposures);
 	/* live results are only for who may read the events himself */
-	if (purpose == GR_FOR_READER && pg_class_aclcheck(e->events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(e->events)),
-					   get_rel_name(e->events));
+	if (purpose == GR_FOR_READER)
+	{
+		require_select(e->events);
+		if (OidIsValid(e->exposures))
+			require_select(e->exposures);
+	}
 	old = MemoryContextSwitchTo(context);
 	v = palloc0(sizeof(Evaluation));
 	v->e = e;

@@ -77,6 +77,11 @@ extern void gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *r
 			  double n_compared, GrEstimate *out, double *raw_variance,
 			  int64 *units, int64 *events);
 
+/* CUPED's coefficient of a metric with a covariate, and the covariate's pooled mean. */
+extern void gr_cuped_of(const Evaluation *v, int metric, double *theta, double *pooled_mean);
+/* Units of an arm whose window for a rule has not closed. */
+extern int64 gr_immature_in(const Evaluation *v, const char *arm, const Rule *rule);
+
 /* Sets GrResult.carrying and carrying_needed. */
 extern void gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control,
 							   GrResult *r);

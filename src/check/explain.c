@@ -72,8 +72,9 @@ explain_counts(StringInfo buf, const Evaluation *v)
 						 v->e->monitoring == GR_FIXED ? "Pearson chi-square" :
 						 "Dirichlet-multinomial e-process, least", t->srm_p, t->srm_alpha);
 	if (t->planned_units > 0)
-		appendStringInfo(buf, "  " INT64_FORMAT " of " INT64_FORMAT " planned units\n",
-						 t->total_units, t->planned_units);
+		appendStringInfo(buf, "  " INT64_FORMAT " of " INT64_FORMAT " planned units%s\n",
+						 t->mature_units, t->planned_units,
+						 t->mature_units < t->total_units ? " are in and mature" : "");
 	explain_monitor(buf, v);
 }
 
@@ -85,12 +86,15 @@ explain_arm(StringInfo buf, const Evaluation *v, const char *name, const Rule *r
 	const ArmData *arm = gr_collection_arm(v->c, name);
 	const MetricData *m;
 
-	if (arm == NULL || isnan(estimate->value))
+	m = arm ? &arm->metrics[rule->metric] : NULL;
+	if (m && m->immature > 0)
+		appendStringInfo(buf, "    %s: " INT64_FORMAT " of " INT64_FORMAT " units left out: their windows"
+						 " close after %s\n", name, m->immature, arm->units, v->e->as_of);
+	if (m == NULL || isnan(estimate->value))
 	{
 		appendStringInfo(buf, "    %s: no data\n", name);
 		return;
 	}
-	m = &arm->metrics[rule->metric];
 	if (m->batch)
 		appendStringInfo(buf, "    %s: p%g of " INT64_FORMAT " values = %.9g, standard error %.6g"
 						 " (Woodruff, clustered in batches of units), df %g\n",

@@ -132,6 +132,71 @@ gr_past_decode(const bytea *bytes)
 	return past;
 }
 
+/*
+ * A batch's bins as far as the shares below some values are asked of them: bins
+ * that hold one of the values as they are, runs of others as one.
+ */
+static BinList
+reduce_bins(const BinList *list, const double *value, int n)
+{
+	BinList		out = {0, palloc(sizeof(GrBin) * Min(Max(list->nbins, 1), 2 * n + 1))};
+	int			last = -1;		/* values above the run at hand; -1: there is none */
+
+	for (int i = 0; i < list->nbins; i++)
+	{
+		double		lower = gr_bin_lower(list->bins[i].bin);
+		double		upper = gr_bin_upper(list->bins[i].bin);
+		int			above = 0;
+		bool		holds = false;
+
+		for (int k = 0; k < n; k++)
+		{
+			above += (value[k] >= upper);
+			holds = holds || (value[k] >= lower && value[k] < upper);
+		}
+		if (!holds && above == last)
+			out.bins[out.nbins - 1].count += list->bins[i].count;
+		else
+			out.bins[out.nbins++] = list->bins[i];
+		last = holds ? -1 : above;
+	}
+	return out;
+}
+
+bytea *
+gr_input_collection(const Evaluation *v)
+{
+	const Experiment *e = v->e;
+	Collection *c = palloc(sizeof(Collection));
+	double	   *value = palloc(sizeof(double) * Max(e->nrules, 1));
+
+	*c = *v->c;
+	c->arms = palloc(sizeof(ArmData) * Max(c->narms, 1));
+	for (int a = 0; a < c->narms; a++)
+	{
+		c->arms[a] = v->c->arms[a];
+		c->arms[a].metrics = palloc(sizeof(MetricData) * c->nmetrics);
+		for (int m = 0; m < c->nmetrics; m++)
+		{
+			MetricData *data = &c->arms[a].metrics[m];
+			int			n = 0;
+
+			*data = v->c->arms[a].metrics[m];
+			if (data->batch == NULL)
+				continue;
+			for (int i = 0; i < e->nrules; i++)
+				if (e->rules[i].metric == m)
+					value[n++] = gr_histogram_quantile(data->pooled.bins, data->pooled.nbins,
+													   e->rules[i].rule.quantile);
+			data->batch = palloc(sizeof(BinList) * GR_BATCHES);
+			for (int b = 0; b < GR_BATCHES; b++)
+				data->batch[b] = reduce_bins(&v->c->arms[a].metrics[m].batch[b], value, n);
+			data->reduced = true;
+		}
+	}
+	return gr_collection_encode(c);
+}
+
 void
 gr_input_store(const Evaluation *v, const char *schema, int64 check_id, TimestampTz checked_at,
 			   const char *snapshot)
@@ -159,7 +224,7 @@ gr_input_store(const Evaluation *v, const char *schema, int64 check_id, Timestam
 	values[8] = PointerGetDatum(construct_array(metrics, e->nrules, INT4OID, 4, true, TYPALIGN_INT));
 	values[9] = PointerGetDatum(construct_array(fingerprints, e->nrules, INT8OID, 8,
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[10] = PointerGetDatum(gr_collection_encode(v->c));
+	values[10] = PointerGetDatum(gr_input_collection(v));
 	values[11] = PointerGetDatum(gr_past_encode(v->past));
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s.guardrail_check_input (check_id, experiment_id, plan_version,"
 									   " checked_at, state, ended, snapshot, spec, metrics, fingerprints, collection, past,"

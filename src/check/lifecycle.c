@@ -23,7 +23,7 @@ guardrail_launch(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	e = gr_plan_lock(fcinfo, schema);
 	gr_plan_require_state(e, "draft", "Only a draft can be launched, and only once.");
-	gr_plan_require_whole(e);
+	gr_plan_require_whole(e, schema);
 	/* plans of an experiment of this name that somebody made away with stay in the chain */
 	args[0] = e->id;
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);

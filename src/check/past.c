@@ -165,7 +165,7 @@ gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Pa
 {
 	double		last = past->nlooks > 0 ? past->fraction[past->nlooks - 1] : 0;
 	double		t = e->planned_units > 0 ?
-		(double) test->total_units / (double) e->planned_units : 0;
+		(double) test->mature_units / (double) e->planned_units : 0;
 
 	memset(m, 0, sizeof(*m));
 	m->kind = e->monitoring;

@@ -71,9 +71,10 @@ gr_plan_require_state(const Experiment *e, const char *state, const char *hint)
 }
 
 void
-gr_plan_require_whole(Experiment *e)
+gr_plan_require_whole(Experiment *e, const char *schema)
 {
 	OwnerContext saved;
+	ScanPlan   *plan;
 	int			primaries = 0;
 
 	for (int i = 0; i < e->nrules; i++)
@@ -92,7 +93,11 @@ gr_plan_require_whole(Experiment *e)
 					 errhint("Set guardrail_experiment.segments, or leave segment_veto NULL.")));
 	/* every expression still fits the events, with the owner's rights */
 	gr_owner_enter(&saved, e->owner);
-	(void) gr_plan_make(e);
+	plan = gr_plan_make(e);
+	/* nor does the owner lack a right on the exposures, or a name mean two things */
+	if (OidIsValid(e->exposures) || gr_needs_exposure_time(e))
+		gr_spi_query(psprintf("EXPLAIN (COSTS OFF) %s", gr_sql_two_level(e, plan, schema)),
+					 false, 0, NULL);
 	gr_owner_leave(&saved);
 }
 
@@ -104,7 +109,7 @@ has_events(const Experiment *e)
 	bool		found;
 
 	gr_owner_enter(&saved, e->owner);
-	gr_spi_query(psprintf("SELECT 1 %s LIMIT 1", gr_sql_from(e)), true, 0, NULL);
+	gr_spi_query(gr_sql_seen(e), true, 0, NULL);
 	found = SPI_processed > 0;
 	gr_owner_leave(&saved);
 	return found;

@@ -29,7 +29,7 @@ extern Experiment *gr_plan_lock(FunctionCallInfo fcinfo, const char *schema);
 extern void gr_plan_require_state(const Experiment *e, const char *state, const char *hint);
 
 /* Is it a whole plan: one primary, expressions that fit the events? */
-extern void gr_plan_require_whole(Experiment *e);
+extern void gr_plan_require_whole(Experiment *e, const char *schema);
 
 /*
  * Make the rows as they are the given version of the plan, and set the columns

@@ -2,6 +2,7 @@
  * record.c
  *	  A check into the logs, and word of what it changed to who listens.
  */
+#include "check/choice.h"
 #include "check/input.h"
 #include "check/record.h"
 #include "check/segment.h"
@@ -59,18 +60,19 @@ insert_row(const Check *check, const char *table, const char *fixed_names,
 }
 
 static void
-insert_verdict(const Check *check, int arm_no, const Datum *values, const bool *nulls)
+insert_verdict(const Check *check, int arm_no, const char *cannibalization, const Datum *values, const bool *nulls)
 {
-	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, TEXTOID, INT4OID};
+	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, TEXTOID, INT4OID, TEXTOID};
 	const Datum fixed[] = {Int64GetDatum(check->check_id), Int32GetDatum(arm_no),
 		TimestampTzGetDatum(check->checked_at), Int32GetDatum(check->plan_version),
 		check->error ? CStringGetTextDatum(check->error) : (Datum) 0,
-	Int32GetDatum(check->look_no)};
+		Int32GetDatum(check->look_no),
+	cannibalization ? CStringGetTextDatum(cannibalization) : (Datum) 0};
 	const bool	fixed_nulls[] = {false, false, false, false, check->error == NULL,
-	check->look_no == 0};
+	check->look_no == 0, cannibalization == NULL};
 
 	insert_row(check, "guardrail_check_log",
-			   "check_id, arm_no, checked_at, plan_version, error, look_no",
+			   "check_id, arm_no, checked_at, plan_version, error, look_no, cannibalization",
 			   types, fixed, fixed_nulls, lengthof(types),
 			   gr_verdict_columns, values, nulls, gr_verdict_ncolumns);
 }
@@ -171,7 +173,7 @@ insert_bare_verdict(const Check *check, int arm_no, const char *variant, const c
 		nulls[k] = (filled[k] == NULL);
 		values[k] = filled[k] ? CStringGetTextDatum(filled[k]) : (Datum) 0;
 	}
-	insert_verdict(check, arm_no, values, nulls);
+	insert_verdict(check, arm_no, NULL, values, nulls);
 }
 
 /*
@@ -236,7 +238,7 @@ record_evaluation(const Check *check, const Evaluation *v)
 	for (int a = 0; a < v->narms; a++)
 	{
 		gr_verdict_row(v, a, values, nulls);
-		insert_verdict(check, a + 1, values, nulls);
+		insert_verdict(check, a + 1, gr_cannibalization_flag(v, a), values, nulls);
 		for (int k = 0; k < v->e->nrules; k++)
 		{
 			gr_result_row(v, a, k, values, nulls);
@@ -313,9 +315,9 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	gr_owner_leave(&saved);
 	if (v)
 		gr_segments_notice(v);
-	if (check.look_no > 0 && v->test.total_units > v->e->planned_units)
+	if (check.look_no > 0 && v->test.mature_units > v->e->planned_units)
 		ereport(NOTICE,
 				(errmsg("experiment \"%s\" has more units than planned: " INT64_FORMAT " of " INT64_FORMAT,
-						id, v->test.total_units, v->e->planned_units),
+						id, v->test.mature_units, v->e->planned_units),
 				 errdetail("This look spends what was left of alpha; there will be no other.")));
 }

@@ -3,7 +3,7 @@
  *	  An evaluation as rows: the columns of guardrail_evaluate and
  *	  guardrail_decide, which the logs record as they are.
  */
-#include "check/evaluation.h"
+#include "check/put.h"
 
 #include <math.h>
 
@@ -45,46 +45,6 @@ const RowColumn gr_verdict_columns[] = {
 const int	gr_verdict_ncolumns = lengthof(gr_verdict_columns);
 
 StaticAssertDecl(lengthof(gr_result_columns) <= GR_MAX_ROW, "GR_MAX_ROW");
-
-/* Fill values one after the other. */
-typedef struct Writer
-{
-	Datum	   *values;
-	bool	   *nulls;
-	int			n;
-} Writer;
-
-static void
-put(Writer *w, Datum value, bool null)
-{
-	w->values[w->n] = value;
-	w->nulls[w->n++] = null;
-}
-
-static void
-put_text(Writer *w, const char *text)
-{
-	put(w, text ? CStringGetTextDatum(text) : (Datum) 0, text == NULL);
-}
-
-/* NaN: NULL */
-static void
-put_number(Writer *w, double x)
-{
-	put(w, Float8GetDatum(x), isnan(x));
-}
-
-static void
-put_count(Writer *w, int64 n)
-{
-	put(w, Int64GetDatum(n), false);
-}
-
-static double
-finite_or_nan(double x)
-{
-	return isfinite(x) ? x : NAN;
-}
 
 void
 gr_result_row(const Evaluation *v, int arm, int rule, Datum *values, bool *nulls)
@@ -164,6 +124,6 @@ gr_verdict_row(const Evaluation *v, int arm, Datum *values, bool *nulls)
 	put_count(&w, v->c->unknown_arm_rows);
 	put_text(&w, gr_words_monitoring[v->e->monitoring]);
 	put_number(&w, v->e->planned_units > 0 ?
-			   (double) v->test.total_units / (double) v->e->planned_units : NAN);
+			   (double) v->test.mature_units / (double) v->e->planned_units : NAN);
 	Assert(w.n == gr_verdict_ncolumns);
 }

@@ -48,7 +48,7 @@ gr_segments_store(const Evaluation *v, const char *schema, int64 check_id)
 		if (s->data.why)
 			values[4] = CStringGetTextDatum(s->data.why);
 		else
-			values[5] = PointerGetDatum(gr_collection_encode(s->data.c));
+			values[5] = PointerGetDatum(gr_input_collection(s->v));
 		values[6] = PointerGetDatum(gr_past_encode(s->past));
 		nulls[3] = s->data.value ? ' ' : 'n';
 		nulls[4] = s->data.why ? ' ' : 'n';

@@ -43,6 +43,16 @@ warn_of_number(const Experiment *e)
 				 errhint("Two to five are usual: each one more takes power from all, or blocks by chance.")));
 }
 
+/* Does the value of a unit grow while it takes part? */
+static bool
+grows(const Rule *rule)
+{
+	if (rule->window_length)
+		return false;
+	return strcmp(rule->kind, "distinct") == 0 ||
+		(strcmp(rule->kind, "mean") == 0 && strcmp(rule->unit_aggregate, "avg") != 0);
+}
+
 /* A total that keeps growing has no one value for an always-valid test to speak of. */
 static void
 note_growing_means(const Experiment *e)
@@ -53,7 +63,7 @@ note_growing_means(const Experiment *e)
 		return;
 	initStringInfo(&names);
 	for (int i = 0; i < e->nrules; i++)
-		if (strcmp(e->rules[i].kind, "mean") == 0 && strcmp(e->rules[i].unit_aggregate, "avg") != 0)
+		if (grows(&e->rules[i]))
 			appendStringInfo(&names, "%s\"%s\"", names.len ? ", " : "", e->rules[i].rule.metric);
 	if (names.len > 0)
 		ereport(NOTICE,
@@ -78,8 +88,10 @@ earlier_result(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
 						  " AND o.unit_column = e.unit_column"
 						  " JOIN %s.guardrail_rule s ON s.experiment_id = o.experiment_id AND s.kind = r.kind"
 						  " AND (s.value, s.denominator, s.filter, s.unit_aggregate, s.quantile, s.quantile_over,"
-						  " s.cap_value, s.cap_quantile) IS NOT DISTINCT FROM (r.value, r.denominator, r.filter,"
-						  " r.unit_aggregate, r.quantile, r.quantile_over, r.cap_value, r.cap_quantile)"
+						  " s.cap_value, s.cap_quantile, s.at_least, s.retention_day, s.retention_time_zone,"
+						  " s.window_length) IS NOT DISTINCT FROM (r.value, r.denominator, r.filter,"
+						  " r.unit_aggregate, r.quantile, r.quantile_over, r.cap_value, r.cap_quantile,"
+						  " r.at_least, r.retention_day, r.retention_time_zone, r.window_length)"
 						  " JOIN %s.guardrail_result_log l ON l.experiment_id = s.experiment_id AND l.metric = s.metric"
 						  " WHERE r.experiment_id = $1 AND r.metric = $2 AND l.control_se > 0 AND l.units_control >= 100"
 						  " ORDER BY l.check_id DESC LIMIT 1", schema, schema, schema, schema, schema),

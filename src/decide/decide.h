@@ -92,6 +92,8 @@ typedef struct GrTestState
 	const char *split;			/* "control 5200, treatment 4800 units: 200 too few in
 								 * treatment" */
 	int64_t		total_units;	/* over all arms, without crossover units */
+	int64_t		mature_units;	/* of those, the ones whose windows have closed in
+								 * every metric that can keep an arm from SHIP */
 	const char *plan_broken;	/* in what the plan was changed after launch; NULL:
 								 * in nothing */
 	const char *plan_note;		/* what every reason says of the plan; NULL: nothing */
@@ -131,6 +133,8 @@ typedef struct GrResult
 	const GrArm *arm;
 	GrEstimate	treatment;		/* value NaN: no data */
 	GrEstimate	control;
+	int64_t		immature;		/* units of the arm whose window has not closed, */
+	int64_t		immature_control;	/* and of the control: not in the estimates */
 	GrPast		past[GR_TEST_KINDS];	/* by GrTestKind */
 	bool		latched;		/* a recorded check of this plan was BREACHED */
 	double		carrying;		/* units of the arms compared whose value is not 0,
@@ -223,6 +227,10 @@ extern void gr_decide_results(GrResult *results, int narms, int nrules,
 extern void gr_decide_verdict(const GrResult *results, int nrules,
 							  const GrArm *arm, const GrArm *control,
 							  const GrTestState *test, GrArmVerdict *out);
+
+/* Units whose observations are in the estimates of a result. */
+extern int64_t gr_mature_units(const GrResult *r);
+extern int64_t gr_mature_control(const GrResult *r, const GrArm *control);
 
 /* Is the test invalid?  Writes why. */
 extern bool gr_test_invalid(const GrTestState *test, char *why, size_t size);

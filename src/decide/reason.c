@@ -241,16 +241,15 @@ append_two_bounds(GrResult *r)
 	append(r->reason, GR_REASON_SIZE, ")");
 }
 
-/* About how many: three digits, thousands apart. */
+/* A whole number, thousands apart. */
 static void
-format_count(double n, char *buf, size_t size)
+format_whole(double n, char *buf, size_t size)
 {
 	char		digits[32];
-	double		step = n >= 1000 ? pow(10, floor(log10(n)) - 2) : 1;
 	size_t		len,
 				used = 0;
 
-	snprintf(digits, sizeof(digits), "%.0f", ceil(n / step) * step);
+	snprintf(digits, sizeof(digits), "%.0f", n);
 	len = strlen(digits);
 	for (size_t i = 0; i < len && used + 2 < size; i++)
 	{
@@ -261,14 +260,23 @@ format_count(double n, char *buf, size_t size)
 	buf[used] = '\0';
 }
 
+/* About how many: three digits. */
+static void
+format_count(double n, char *buf, size_t size)
+{
+	double		step = n >= 1000 ? pow(10, floor(log10(n)) - 2) : 1;
+
+	format_whole(ceil(n / step) * step, buf, size);
+}
+
 /* Why nothing could be said, for a result that stayed UNDECIDED. */
 static void
 append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 {
 	const GrRule *rule = r->rule;
 	bool		alone = rule->limit_kind == GR_LIMIT_ABSOLUTE;
-	int64_t		fewest = alone || r->arm->units < control->units ?
-		r->arm->units : control->units;
+	int64_t		fewest = alone || gr_mature_units(r) < gr_mature_control(r, control) ?
+		gr_mature_units(r) : gr_mature_control(r, control);
 	bool		relative_without_control = rule->limit_kind == GR_LIMIT_RELATIVE &&
 		!(r->control.value > 0);
 
@@ -295,8 +303,9 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 		append(r->reason, GR_REASON_SIZE, ": nothing varies, so nothing can be tested");
 	else if (!test->over && test->planned_units > 0)
 		append(r->reason, GR_REASON_SIZE,
-			   ": decided at the end of the test, %" PRId64 " of %" PRId64 " units are in",
-			   test->total_units, test->planned_units);
+			   ": decided at the end of the test, %" PRId64 " of %" PRId64 " units are in%s",
+			   test->mature_units, test->planned_units,
+			   test->mature_units < test->total_units ? " and mature" : "");
 	else if (!test->over)
 		append(r->reason, GR_REASON_SIZE, ": decided at the end of the test");
 	else if (r->lower > r->upper)
@@ -319,6 +328,12 @@ append_notes(GrResult *r)
 {
 	char		number[NUMBER_SIZE];
 
+	if (r->immature + r->immature_control > 0)
+	{
+		format_whole((double) (r->immature + r->immature_control), number, sizeof(number));
+		append(r->reason, GR_REASON_SIZE, "; %s unit%s immature", number,
+			   r->immature + r->immature_control == 1 ? "" : "s");
+	}
 	if (!isnan(r->variance_removed))
 		append(r->reason, GR_REASON_SIZE, "; the covariate removed %.0f %% of the variance",
 			   100 * r->variance_removed);

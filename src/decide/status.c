@@ -92,11 +92,23 @@ has_data(const GrResult *r, const GrArm *control)
 		(control->units > 0 && !isnan(r->control.value));
 }
 
+int64_t
+gr_mature_units(const GrResult *r)
+{
+	return r->arm->units - r->immature;
+}
+
+int64_t
+gr_mature_control(const GrResult *r, const GrArm *control)
+{
+	return control->units - r->immature_control;
+}
+
 static bool
 has_enough_units(const GrResult *r, const GrArm *control, const GrTestState *test)
 {
-	return r->arm->units >= test->min_units &&
-		(r->rule->limit_kind == GR_LIMIT_ABSOLUTE || control->units >= test->min_units);
+	return gr_mature_units(r) >= test->min_units &&
+		(r->rule->limit_kind == GR_LIMIT_ABSOLUTE || gr_mature_control(r, control) >= test->min_units);
 }
 
 /* First pass: effect, and p-values before any correction. */
@@ -116,8 +128,8 @@ estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 	r->status = has_data(r, control) ? GR_UNDECIDED : GR_NO_DATA;
 	r->at.look = m->nlooks;
 	r->at.alpha = rule->alpha;
-	r->at.n = (double) r->arm->units +
-		(rule->limit_kind == GR_LIMIT_ABSOLUTE ? 0 : (double) control->units);
+	r->at.n = (double) gr_mature_units(r) +
+		(rule->limit_kind == GR_LIMIT_ABSOLUTE ? 0 : (double) gr_mature_control(r, control));
 	r->at.df = NAN;
 	memset(r->is_witness, 0, sizeof(r->is_witness));
 	r->usable = r->status != GR_NO_DATA && has_enough_units(r, control, test) &&
@@ -290,7 +302,7 @@ set_units_needed(GrResult *r, const GrTestState *test)
 	factor = (gr_normal_isf(alpha) + gr_normal_isf(test->beta)) * r->se / (truth - margin);
 	factor = factor * factor;
 	if (factor > 1 && factor < 1e9)
-		r->units_needed = ceil((factor - 1) * (double) r->arm->units);
+		r->units_needed = ceil((factor - 1) * (double) gr_mature_units(r));
 }
 
 /* ---- several tests -------------------------------------------------------- */

@@ -83,6 +83,34 @@ count_guardrails(const GrResult *results, int nrules, GrArmVerdict *out,
 	}
 }
 
+/*
+ * Has the window of most units not closed yet?  What the others did says what
+ * early units do, and not what the units of the test do.
+ */
+static bool
+is_immature(const GrResult *r, const GrArm *control)
+{
+	return 2 * r->immature > r->arm->units ||
+		(r->rule->limit_kind != GR_LIMIT_ABSOLUTE && 2 * r->immature_control > control->units);
+}
+
+static void
+list_immature(const GrResult *results, int nrules, const GrArm *control, char *why, size_t size)
+{
+	for (int i = 0; i < nrules; i++)
+	{
+		const GrResult *r = &results[i];
+
+		if (r->rule->role == GR_SECONDARY || r->rule->severity == GR_WARN || !is_immature(r, control))
+			continue;
+		add_clause(why, size, "; ", "%.100s is immature: the window has closed for %" PRId64 " of %" PRId64
+				   " units in %.*s, %" PRId64 " of %" PRId64 " in %.*s", r->rule->metric,
+				   gr_mature_units(r), r->arm->units, gr_fitting(r->arm->name, 60), r->arm->name,
+				   gr_mature_control(r, control), control->units,
+				   gr_fitting(control->name, 60), control->name);
+	}
+}
+
 /* What keeps the arm from SHIP; nothing written: SHIP. */
 static void
 list_missing(const GrResult *results, int nrules, const GrArm *arm,
@@ -99,10 +127,12 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 				   control->units, gr_fitting(control->name, 60), control->name,
 				   test->min_units);
 	if (!test->over && test->planned_units > 0)
-		add_clause(why, size, "; ", "the test is not over: %" PRId64 " of %" PRId64 " units are in",
-				   test->total_units, test->planned_units);
+		add_clause(why, size, "; ", "the test is not over: %" PRId64 " of %" PRId64 " units are in%s",
+				   test->mature_units, test->planned_units,
+				   test->mature_units < test->total_units ? " and mature" : "");
 	else if (!test->over)
 		add_clause(why, size, "; ", "the test is not over");
+	list_immature(results, nrules, control, why, size);
 	if (primary == NULL)
 		add_clause(why, size, "; ", "no rule has the role primary");
 	else if (primary->status != GR_WON)

@@ -10,10 +10,8 @@
 
 #include <math.h>
 
-#include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "units/collect.h"
-#include "utils/syscache.h"
 
 /* Arguments of guardrail_collect before its columns. */
 #define COLLECT_ARGS 5
@@ -35,17 +33,16 @@ parenthesise(const char *expression)
 	return psprintf("(%s)", expression);
 }
 
-/* The number of the column (expression, filter), added if it is new. */
+/* The number of the column (expression, filter) in parentheses, added if it is new. */
 static int
-plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *filter)
+add_column(ScanPlan *plan, const Experiment *e, char *v, char *f, Oid type, bool category)
 {
 	CollectSpec *spec = plan->spec;
-	char	   *v = parenthesise(value);
-	char	   *f = filter ? parenthesise(filter) : NULL;
 	int			k = spec->ncolumns;
 
 	for (int i = 0; i < spec->ncolumns; i++)
-		if (same_text(plan->column_value[i], v) && same_text(plan->column_filter[i], f))
+		if (same_text(plan->column_value[i], v) && same_text(plan->column_filter[i], f) &&
+			plan->column_category[i] == category)
 			return i;
 	if (spec->ncolumns >= GR_MAX_COLUMNS)
 		ereport(ERROR,
@@ -54,21 +51,45 @@ plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *
 						e->id, GR_MAX_COLUMNS)));
 	plan->column_value[k] = v;
 	plan->column_filter[k] = f;
-	plan->column_type[k] = getBaseType(gr_expression_type(e->events, value));
+	plan->column_type[k] = type;
+	plan->column_category[k] = category;
+	spec->filtered[k] = (f != NULL);
+	return spec->ncolumns++;
+}
+
+/*
+ * An expression of a rule over the events that "guard" and "filter" let pass.  In a
+ * row without an event neither the filter nor the expression is computed.
+ */
+static int
+plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *filter,
+			const char *guard, bool category)
+{
+	char	   *f = filter ? parenthesise(filter) : NULL;
+	Oid			type = getBaseType(gr_expression_type(e->events, value));
+
 	/* what was stored unchecked, or over a column that is another now */
-	if (!gr_is_number_type(plan->column_type[k]))
+	if (category ? !gr_type_is_hashable(type) : !gr_is_number_type(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("expression \"%s\" of experiment \"%s\" is of type %s, which is no number",
-						value, e->id, format_type_be(plan->column_type[k])),
+				 errmsg("expression \"%s\" of experiment \"%s\" is of type %s, which %s",
+						value, e->id, format_type_be(type), category ? "cannot be hashed" : "is no number"),
 				 errhint("Amend the rule, or mend the events.")));
 	if (filter && getBaseType(gr_expression_type(e->events, filter)) != BOOLOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("filter \"%s\" of experiment \"%s\" is not boolean", filter, e->id),
 				 errhint("Amend the rule, or mend the events.")));
-	spec->filtered[k] = (f != NULL);
-	return spec->ncolumns++;
+	if (guard)
+		f = f ? psprintf("(CASE WHEN %s THEN %s END)", guard, f) : psprintf("(%s)", guard);
+	return add_column(plan, e, parenthesise(value), f, type, category);
+}
+
+/* A condition of our own on the row. */
+static int
+plan_condition(ScanPlan *plan, const Experiment *e, const char *condition)
+{
+	return add_column(plan, e, psprintf("(%s)", condition), NULL, BOOLOID, false);
 }
 
 static int
@@ -112,12 +133,18 @@ static Metric
 plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 {
 	CollectSpec *spec = plan->spec;
-	int			column = plan_column(plan, e, rule->value, rule->filter);
-	Metric		m = {SHAPE_VALUE, -1, -1, -1, rule->cap_quantile, rule->cap_value};
+	char	   *guard = gr_sql_counts_for(e, rule);
+	char	   *mature = gr_sql_is_mature(e, rule);
+	int			column = plan_column(plan, e, rule->value, rule->filter, guard,
+									 gr_kind_is_diversity(rule->kind));
+	Metric		m = gr_metric_make(SHAPE_VALUE, -1, -1);
 
-	if (strcmp(rule->kind, "proportion") == 0)
+	m.cap_quantile = rule->cap_quantile;
+	m.cap_value = rule->cap_value;
+	if (gr_rule_is_share(rule))
 	{
 		m.shape = SHAPE_POSITIVE;
+		m.at_least = rule->at_least;
 		m.a = plan_fold(spec, FOLD_SUM, column);
 	}
 	else if (strcmp(rule->kind, "ratio") == 0)
@@ -125,7 +152,7 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 		m.shape = SHAPE_RATIO;
 		m.a = plan_fold(spec, FOLD_SUM, column);
 		m.b = rule->denominator ?
-			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule->denominator, rule->filter)) :
+			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule->denominator, rule->filter, guard, false)) :
 			plan_fold(spec, FOLD_COUNT, column);
 	}
 	else if (strcmp(rule->kind, "quantile") == 0 && !rule->over_units)
@@ -137,6 +164,11 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 	{
 		plan_unit_value(spec, rule, column, &m.a, &m.b);
 		m.shape = m.b >= 0 ? SHAPE_UNITS_AVERAGE : SHAPE_UNITS;
+	}
+	else if (gr_kind_is_diversity(rule->kind))
+	{
+		m.shape = strcmp(rule->kind, "entropy") == 0 ? SHAPE_ENTROPY : SHAPE_DISTINCT;
+		m.a = plan_fold(spec, FOLD_VALUES, column);
 	}
 	else if (strcmp(rule->kind, "mean") == 0)
 	{
@@ -150,16 +182,26 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 						rule->rule.metric, rule->kind)));
 	/* constant per unit, so its largest value is its value */
 	if (rule->covariate)
-		m.covariate = plan_fold(spec, FOLD_MAX, plan_column(plan, e, rule->covariate, NULL));
+		m.covariate = plan_fold(spec, FOLD_MAX, plan_column(plan, e, rule->covariate, NULL,
+															gr_sql_is_event(e), false));
+	if (mature)
+		m.mature = plan_fold(spec, FOLD_MAX, plan_condition(plan, e, mature));
 	return m;
+}
+
+static bool
+same_number(double a, double b)
+{
+	return a == b || (isnan(a) && isnan(b));
 }
 
 static bool
 same_metric(const Metric *a, const Metric *b)
 {
 	return a->shape == b->shape && a->a == b->a && a->b == b->b &&
-		a->covariate == b->covariate && a->cap_quantile == b->cap_quantile &&
-		(a->cap_value == b->cap_value || (isnan(a->cap_value) && isnan(b->cap_value)));
+		a->covariate == b->covariate && a->mature == b->mature &&
+		same_number(a->at_least, b->at_least) && a->cap_quantile == b->cap_quantile &&
+		same_number(a->cap_value, b->cap_value);
 }
 
 ScanPlan *
@@ -167,6 +209,7 @@ gr_plan_make(Experiment *e)
 {
 	ScanPlan	   *plan = palloc0(sizeof(ScanPlan));
 	CollectSpec *spec = palloc0(sizeof(CollectSpec));
+	char	   *is_event = gr_sql_is_event(e);
 
 	if (e->nrules == 0)
 		ereport(ERROR,
@@ -181,8 +224,9 @@ gr_plan_make(Experiment *e)
 	plan->column_value = palloc0(sizeof(char *) * GR_MAX_COLUMNS);
 	plan->column_filter = palloc0(sizeof(char *) * GR_MAX_COLUMNS);
 	plan->column_type = palloc0(sizeof(Oid) * GR_MAX_COLUMNS);
+	plan->column_category = palloc0(sizeof(bool) * GR_MAX_COLUMNS);
 	spec->filtered = palloc0(GR_MAX_COLUMNS);
-	spec->folds = palloc0(sizeof(Fold) * 3 * GR_MAX_METRICS);
+	spec->folds = palloc0(sizeof(Fold) * GR_MAX_FOLDS);
 	spec->metrics = palloc0(sizeof(Metric) * e->nrules);
 	for (int i = 0; i < e->nrules; i++)
 	{
@@ -196,67 +240,13 @@ gr_plan_make(Experiment *e)
 			spec->metrics[spec->nmetrics++] = m;
 		e->rules[i].metric = k;
 	}
+	spec->events = -1;
+	if (is_event)
+		spec->events = plan_fold(spec, FOLD_SUM, plan_condition(plan, e, is_event));
 	gr_spec_number(spec);
 	for (int i = 0; i < e->nsegments; i++)
 		(void) gr_segment_type(e->events, e->segments[i]);
 	return plan;
-}
-
-/* The type of a column of the events, or InvalidOid. */
-static Oid
-column_type(Oid relation, const char *column)
-{
-	AttrNumber	number = get_attnum(relation, column);
-
-	return number > 0 ? getBaseType(get_atttype(relation, number)) : InvalidOid;
-}
-
-char *
-gr_sql_variant(const Experiment *e, bool as_text)
-{
-	Oid			type = column_type(e->events, e->variant_column);
-	const char *column = quote_identifier(e->variant_column);
-	bool		direct = type == TEXTOID || type == VARCHAROID || type == BOOLOID ||
-		type == INT2OID || type == INT4OID || type == INT8OID || type_is_enum(type);
-
-	if (as_text || !direct)
-		return psprintf("%s::text", column);
-	return pstrdup(column);
-}
-
-char *
-gr_sql_condition(const Experiment *e)
-{
-	StringInfoData buf;
-
-	/* the triggers refuse it, but they can be switched off */
-	if ((e->starts_at || e->ends_at) && e->time_column == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("experiment \"%s\" has starts_at or ends_at and no time_column", e->id),
-				 errhint("Set guardrail_experiment.time_column.")));
-	initStringInfo(&buf);
-	if (e->experiment_column)
-		appendStringInfo(&buf, "%s = %s", quote_identifier(e->experiment_column),
-						 quote_literal_cstr(e->id));
-	if (e->starts_at)
-		appendStringInfo(&buf, "%s%s >= %s::timestamptz", buf.len ? " AND " : "",
-						 quote_identifier(e->time_column), quote_literal_cstr(e->starts_at));
-	if (e->ends_at)
-		appendStringInfo(&buf, "%s%s < %s::timestamptz", buf.len ? " AND " : "",
-						 quote_identifier(e->time_column), quote_literal_cstr(e->ends_at));
-	if (e->range)
-		appendStringInfo(&buf, "%s%s", buf.len ? " AND " : "", e->range);
-	return buf.data;
-}
-
-char *
-gr_sql_from(const Experiment *e)
-{
-	char	   *condition = gr_sql_condition(e);
-
-	return psprintf("FROM %s%s%s", gr_relation_name(e->events), condition[0] ? " WHERE " : "",
-					condition);
 }
 
 bool
@@ -286,6 +276,14 @@ arms_literal(const Experiment *e)
 	return buf.data;
 }
 
+char *
+gr_sql_category(const ScanPlan *plan, int k, const char *schema)
+{
+	/* a literal has no type before it is given one */
+	return psprintf("%s.guardrail_category(%s%s)", schema, plan->column_value[k],
+					plan->column_type[k] == TEXTOID ? "::text" : "");
+}
+
 /* The call of one of the aggregates that take guardrail_collect's arguments. */
 static char *
 sql_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
@@ -296,16 +294,19 @@ sql_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "%s.%s(%s, %s, %d, %s, %s", schema, aggregate,
 					 quote_literal_cstr(gr_spec_print(plan->spec)), arms_literal(e),
-					 memory, gr_sql_variant(e, false),
-					 quote_identifier(e->unit_column));
+					 memory, gr_sql_variant(e, false), gr_sql_unit(e));
 	for (int k = 0; k < plan->spec->ncolumns; k++)
 	{
+		const char *value = plan->column_value[k];
+
+		if (plan->column_category[k])
+			value = gr_sql_category(plan, k, schema);
 		/* a filter guards its expression: no division by zero behind it */
 		if (plan->column_filter[k])
 			appendStringInfo(&buf, ", CASE WHEN %s THEN %s END, %s", plan->column_filter[k],
-							 plan->column_value[k], plan->column_filter[k]);
+							 value, plan->column_filter[k]);
 		else
-			appendStringInfo(&buf, ", %s", plan->column_value[k]);
+			appendStringInfo(&buf, ", %s", value);
 	}
 	appendStringInfoChar(&buf, ')');
 	return buf.data;

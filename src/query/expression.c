@@ -17,6 +17,7 @@
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "units/collect.h"
+#include "utils/typcache.h"
 #include "utils/fmgroids.h"
 
 static void
@@ -69,8 +70,8 @@ gr_relation_name(Oid relation)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("events relation with OID %u does not exist", relation),
-				 errhint("Set guardrail_experiment.events.")));
+				 errmsg("relation with OID %u does not exist", relation),
+				 errhint("Set events or exposures of guardrail_experiment.")));
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 									  name);
 }
@@ -180,6 +181,27 @@ gr_expression_reads_clock(Oid events, const char *text)
 	return clock_walker(one_expression(events, text), NULL);
 }
 
+bool
+gr_type_is_hashable(Oid type)
+{
+	return OidIsValid(lookup_type_cache(getBaseType(type), TYPECACHE_HASH_EXTENDED_PROC)->hash_extended_proc);
+}
+
+static bool
+fits(Oid type, ExpressionKind kind)
+{
+	switch (kind)
+	{
+		case EXPRESSION_NUMBER:
+			return gr_is_number_type(type);
+		case EXPRESSION_CONDITION:
+			return getBaseType(type) == BOOLOID;
+		case EXPRESSION_CATEGORY:
+			break;
+	}
+	return gr_type_is_hashable(type);
+}
+
 /* The type of what a column of the catalog ("column \"value\" of rule \"load\"") holds. */
 static Oid
 checked_type(Oid events, const char *text, const char *column, const char *kind,
@@ -217,17 +239,18 @@ checked_type(Oid events, const char *text, const char *column, const char *kind,
 
 void
 gr_expression_check(Oid events, const char *text, const char *column,
-					const char *metric, bool boolean)
+					const char *metric, ExpressionKind kind)
 {
 	Oid			type = checked_type(events, text, column, "rule", metric);
 
-	if (boolean ? getBaseType(type) == BOOLOID : gr_is_number_type(type))
+	if (fits(type, kind))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which is of type %s",
 					column, metric, text, format_type_be(type)),
-			 boolean ? errhint("It may hold a boolean expression.") :
+			 kind == EXPRESSION_CONDITION ? errhint("It may hold a boolean expression.") :
+			 kind == EXPRESSION_CATEGORY ? errhint("It may hold an expression of a type that can be hashed.") :
 			 errhint("It may hold a number or a boolean, which counts as 0 or 1; "
 					 "an interval becomes seconds by extract(epoch from ...).")));
 }

@@ -47,10 +47,19 @@ extern Oid	gr_expression_type(Oid events, const char *text);
  */
 extern List *gr_expression_functions(Oid events, const char *text, List *functions);
 
-/* The same as gr_expression_type with errors that name column and metric; must be a number (or, with
- * boolean, a condition). */
+/* What an expression must be. */
+typedef enum ExpressionKind
+{
+	EXPRESSION_NUMBER,			/* or boolean */
+	EXPRESSION_CONDITION,
+	EXPRESSION_CATEGORY			/* of any type that can be hashed */
+} ExpressionKind;
+
+extern bool gr_type_is_hashable(Oid type);
+
+/* The same as gr_expression_type with errors that name column and metric. */
 extern void gr_expression_check(Oid events, const char *text, const char *column,
-								const char *metric, bool boolean);
+								const char *metric, ExpressionKind kind);
 
 /* A segment is an expression of any type; its text is what counts. */
 extern Oid	gr_segment_type(Oid events, const char *text);
@@ -72,6 +81,7 @@ typedef struct ScanPlan
 	char	  **column_value;	/* [ncolumns] expressions, parenthesised */
 	char	  **column_filter;	/* NULL: none */
 	Oid		   *column_type;	/* base types */
+	bool	   *column_category;	/* any type; collected as guardrail_category of it */
 } ScanPlan;
 
 /* What must be collected for the rules; sets each rule's metric. */
@@ -84,7 +94,10 @@ extern char *gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const c
 extern char *gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema);
 
 /* Columns of the two-level statement for each metric, from the fifth on. */
-#define METRIC_COLUMNS 5
+#define METRIC_COLUMNS 6
+
+/* A category's column as the number that it is collected as. */
+extern char *gr_sql_category(const ScanPlan *plan, int k, const char *schema);
 
 /* The fast shape for several experiments with a column of one relation. */
 extern char *gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n,
@@ -96,17 +109,41 @@ extern char *gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n,
  */
 extern char *gr_sql_segments(const Experiment *e, const ScanPlan *plan, const char *schema);
 
-/* The condition on the experiment's rows; empty: all of them are. */
-extern char *gr_sql_condition(const Experiment *e);
-
-/* "FROM events WHERE ..." of the experiment's rows. */
-extern char *gr_sql_from(const Experiment *e);
-
-/* The variant as the aggregate takes it, and as text. */
-extern char *gr_sql_variant(const Experiment *e, bool as_text);
-
 /* Can the fast shape be tried?  The function call must not be too wide. */
 extern bool gr_fast_shape_fits(const ScanPlan *plan);
+
+/* ---- the rows (from.c) ---------------------------------------------------- */
+
+/* The condition on the experiment's events; empty: all of them are. */
+extern char *gr_sql_condition(const Experiment *e);
+
+/* Are its rows the events as they are, without exposures or their times? */
+extern bool gr_rows_are_events(const Experiment *e);
+
+/* "FROM ..." of the experiment's rows. */
+extern char *gr_sql_from(const Experiment *e);
+
+/* The unit, and the variant as the aggregate takes it or as text. */
+extern char *gr_sql_unit(const Experiment *e);
+extern char *gr_sql_variant(const Experiment *e, bool as_text);
+
+/* "arm IS NOT NULL", and one of the planned ones if there are any. */
+extern char *gr_sql_known_arms(const Experiment *e, const char *arm);
+
+/* Must the time of a unit's exposure be known for the rules? */
+extern bool gr_needs_exposure_time(const Experiment *e);
+
+/* Is a row an event?  NULL: every row is. */
+extern char *gr_sql_is_event(const Experiment *e);
+
+/* Is a row an event that the rule looks at, filter aside?  NULL: every row is. */
+extern char *gr_sql_counts_for(const Experiment *e, const Rule *rule);
+
+/* Has the window of the row's unit closed?  NULL: the rule has none. */
+extern char *gr_sql_is_mature(const Experiment *e, const Rule *rule);
+
+/* The statement that finds a row when there is an event. */
+extern char *gr_sql_seen(const Experiment *e);
 
 /* ---- running it (collect.c) ---------------------------------------------- */
 

@@ -19,7 +19,9 @@ column_as_float8(const ScanPlan *plan, int k, const char *schema)
 	const char *value = plan->column_value[k];
 	char	   *number;
 
-	if (plan->column_type[k] == BOOLOID)
+	if (plan->column_category[k])
+		number = gr_sql_category(plan, k, schema);
+	else if (plan->column_type[k] == BOOLOID)
 		number = psprintf("%s::int::float8", value);
 	else if (plan->column_type[k] == NUMERICOID)
 		number = psprintf("%s.guardrail_number(%s)", schema, value);
@@ -38,7 +40,7 @@ sql_rows(const Experiment *e, const ScanPlan *plan, const char *schema, bool fil
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "SELECT %s AS arm, %s AS unit", gr_sql_variant(e, true),
-					 quote_identifier(e->unit_column));
+					 gr_sql_unit(e));
 	for (int k = 0; k < plan->spec->ncolumns; k++)
 	{
 		appendStringInfo(&buf, ", %s AS v%d", column_as_float8(plan, k, schema), k);
@@ -46,22 +48,6 @@ sql_rows(const Experiment *e, const ScanPlan *plan, const char *schema, bool fil
 			appendStringInfo(&buf, ", %s AS f%d", plan->column_filter[k], k);
 	}
 	appendStringInfo(&buf, "\n%s", gr_sql_from(e));
-	return buf.data;
-}
-
-/* "AND arm IN (...)" when the plan names its arms. */
-static char *
-sql_known_arms(const Experiment *e)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, "arm IS NOT NULL");
-	for (int i = 0; i < e->narms; i++)
-		appendStringInfo(&buf, "%s%s", i ? ", " : " AND arm COLLATE \"C\" IN (",
-						 quote_literal_cstr(e->arms[i]));
-	if (e->narms > 0)
-		appendStringInfoChar(&buf, ')');
 	return buf.data;
 }
 
@@ -88,34 +74,51 @@ append_fold(StringInfo buf, const Fold *fold, int number, const char *schema)
 		case FOLD_EVENTS:
 			appendStringInfo(buf, ", %s.guardrail_histogram(v%d) AS x%d", schema, fold->column, number);
 			break;
+		case FOLD_VALUES:
+			appendStringInfo(buf, ", array_agg(v%d) FILTER (WHERE v%d IS NOT NULL) AS x%d",
+							 fold->column, fold->column, number);
+			break;
 	}
 }
 
-/* A unit's observation of a metric, as an expression over its folds. */
+/* A unit's observation of a metric, or the second number of it, over its folds. */
 static char *
-observation(const Metric *m)
+observation(const Metric *m, int variable, const char *schema)
 {
+	char	   *x = psprintf("x%d", variable == 0 ? m->a : m->b);
+
 	switch (m->shape)
 	{
 		case SHAPE_POSITIVE:
-			return psprintf("(x%d > 0)::int::float8", m->a);
+			x = isnan(m->at_least) ? psprintf("(x%d > 0)::int::float8", m->a) :
+				psprintf("(x%d >= '%.17g'::float8)::int::float8", m->a, m->at_least);
+			break;
 		case SHAPE_AVERAGE:
 		case SHAPE_UNITS_AVERAGE:
-			return psprintf("(x%d / NULLIF(x%d, 0))", m->a, m->b);
+			x = psprintf("(x%d / NULLIF(x%d, 0))", m->a, m->b);
+			break;
+		case SHAPE_DISTINCT:
+			x = psprintf("COALESCE(%s.guardrail_distinct(x%d), 0)", schema, m->a);
+			break;
+		case SHAPE_ENTROPY:
+			x = psprintf("%s.guardrail_entropy(x%d)", schema, m->a);
+			break;
 		case SHAPE_VALUE:
 		case SHAPE_RATIO:
 		case SHAPE_UNITS:
 		case SHAPE_EVENTS:
 			break;
 	}
-	return psprintf("x%d", m->a);
+	if (m->mature >= 0)
+		x = psprintf("CASE WHEN x%d > 0 THEN %s END", m->mature, x);
+	return x;
 }
 
 /* The denominator, or the observation itself, not above its cap. */
 static char *
-capped(const Metric *m, int number, int variable)
+capped(const Metric *m, int number, int variable, const char *schema)
 {
-	char	   *x = variable == 0 ? observation(m) : psprintf("x%d", m->b);
+	char	   *x = observation(m, variable, schema);
 	char	   *cap = NULL;
 
 	if (m->cap_quantile > 0)
@@ -128,13 +131,22 @@ capped(const Metric *m, int number, int variable)
 	return psprintf("(CASE WHEN %s > %s THEN %s ELSE %s END)", x, cap, cap, x);
 }
 
+static void
+append_immature(StringInfo buf, const Metric *m)
+{
+	if (m->mature >= 0)
+		appendStringInfo(buf, ", count(*) FILTER (WHERE x%d = 0)", m->mature);
+	else
+		appendStringInfoString(buf, ", 0::bigint");
+}
+
 /* METRIC_COLUMNS: summary or histogram, units that are not 0, summary of the units
- * with covariate, and the two caps. */
+ * with covariate, the two caps, and units whose window is open. */
 static void
 append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 {
-	char	   *x = capped(m, number, 0);
-	char	   *y = m->shape == SHAPE_RATIO ? psprintf(", %s", capped(m, number, 1)) : "";
+	char	   *x = capped(m, number, 0, schema);
+	char	   *y = m->shape == SHAPE_RATIO ? psprintf(", %s", capped(m, number, 1, schema)) : "";
 	char	   *u = m->covariate >= 0 ? psprintf("x%d", m->covariate) : NULL;
 	char	   *without = u ? psprintf(" FILTER (WHERE %s IS NULL)", u) : "";
 
@@ -142,6 +154,7 @@ append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 	{
 		appendStringInfo(buf, ", %s.%s(%s), 0::bigint, NULL, NULL::float8, NULL::float8", schema,
 						 m->shape == SHAPE_EVENTS ? "guardrail_rollup" : "guardrail_histogram", x);
+		append_immature(buf, m);
 		return;
 	}
 	appendStringInfo(buf, ", %s.guardrail_summarize(%s%s)%s, count(*) FILTER (WHERE %s <> 0)",
@@ -160,11 +173,12 @@ append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 		else
 			appendStringInfoString(buf, ", NULL::float8");
 	}
+	append_immature(buf, m);
 }
 
 /* The pooled quantiles that metrics are winsorised at, as one row. */
 static char *
-sql_caps(const ScanPlan *plan)
+sql_caps(const ScanPlan *plan, const char *schema)
 {
 	StringInfoData buf;
 
@@ -175,7 +189,7 @@ sql_caps(const ScanPlan *plan)
 
 		for (int i = 0; m->cap_quantile > 0 && i < gr_metric_dim(m); i++)
 		{
-			char	   *x = i == 0 ? observation(m) : psprintf("x%d", m->b);
+			char	   *x = observation(m, i, schema);
 			char	   *all = psprintf("percentile_cont(%.17g) WITHIN GROUP (ORDER BY %s)"
 									   " FILTER (WHERE arm IS NOT NULL%%s)", m->cap_quantile, x);
 
@@ -202,18 +216,20 @@ char *
 gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const char *schema)
 {
 	StringInfoData buf;
-	char	   *caps = sql_caps(plan);
+	char	   *caps = sql_caps(plan, schema);
 
 	/* a unit of two arms has none */
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "WITH units AS %s (SELECT CASE WHEN min(arm COLLATE \"C\") = max(arm COLLATE \"C\")"
 					 " THEN min(arm COLLATE \"C\") END AS arm,"
-					 " %s.guardrail_batch(unit) AS batch, count(*) AS events",
-					 caps[0] ? "MATERIALIZED" : "NOT MATERIALIZED", schema);
+					 " %s.guardrail_batch(unit) AS batch, %s AS events",
+					 caps[0] ? "MATERIALIZED" : "NOT MATERIALIZED", schema,
+					 plan->spec->events < 0 ? "count(*)" :
+					 psprintf("sum(v%d)", plan->spec->folds[plan->spec->events].column));
 	for (int f = 0; f < plan->spec->nfolds; f++)
 		append_fold(&buf, &plan->spec->folds[f], f, schema);
 	appendStringInfo(&buf, "\nFROM (%s) AS rows\nWHERE unit IS NOT NULL AND %s\nGROUP BY unit)\n",
-					 sql_rows(e, plan, schema, false), sql_known_arms(e));
+					 sql_rows(e, plan, schema, false), gr_sql_known_arms(e, "arm"));
 	appendStringInfoString(&buf, "SELECT arm, batch, count(*), sum(events)::bigint");
 	for (int m = 0; m < plan->spec->nmetrics; m++)
 		append_metric(&buf, &plan->spec->metrics[m], m, schema);
@@ -231,7 +247,11 @@ gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "SELECT CASE WHEN %s THEN arm END AS arm, %s.guardrail_batch(unit) AS batch, count(*)",
-					 sql_known_arms(e), schema);
+					 gr_sql_known_arms(e, "arm"), schema);
+	/* of a known unit and arm only events count */
+	if (plan->spec->events >= 0)
+		appendStringInfo(&buf, " FILTER (WHERE v%d > 0 OR unit IS NULL OR (%s) IS NOT TRUE)",
+						 plan->spec->folds[plan->spec->events].column, gr_sql_known_arms(e, "arm"));
 	for (int k = 0; k < plan->spec->ncolumns; k++)
 		appendStringInfo(&buf, ", count(*) FILTER (WHERE v%d IS NULL%s)"
 						 ", count(*) FILTER (WHERE v%d IN ('NaN', 'Infinity', '-Infinity'))",

@@ -73,6 +73,7 @@ read_metric(MetricData *data, int row, int column, int batch)
 {
 	double		infinity = get_float8_infinity();
 
+	data->immature += gr_spi_int8(row, column + 5, 0);
 	if (data->batch)
 	{
 		read_histogram(row, column, &data->batch[batch], &data->skipped);

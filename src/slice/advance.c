@@ -183,6 +183,16 @@ catch_up(Stored *s, MemoryContext context)
 	return c;
 }
 
+/* What validate.c refuses is read anew, should it be there all the same. */
+static bool
+can_be_stored(const Experiment *e, const ScanPlan *plan)
+{
+	for (int m = 0; m < plan->spec->nmetrics; m++)
+		if (gr_metric_has_values(&plan->spec->metrics[m]))
+			return false;
+	return gr_rows_are_events(e) && gr_fast_shape_fits(plan);
+}
+
 Collection *
 gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool recorded,
 				  MemoryContext context)
@@ -196,7 +206,7 @@ gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool 
 	if (e->cursor_column && recorded && !gr_fast_shape_fits(plan))
 		ereport(NOTICE,
 				(errmsg("experiment \"%s\" has more expressions than can be stored: its checks read all events", e->id)));
-	if (e->cursor_column == NULL || !guardrail_use_slices || !gr_fast_shape_fits(plan))
+	if (e->cursor_column == NULL || !guardrail_use_slices || !can_be_stored(e, plan))
 		return gr_collect(e, plan, schema, context);
 	gr_require_own_functions(schema);
 	work = AllocSetContextCreate(context, "guardrail slices", ALLOCSET_DEFAULT_SIZES);

@@ -36,6 +36,20 @@ check_clock(Oid owner, Oid events, const char *metric, const char *column, const
 						 "compare with columns of the event, or leave cursor_column NULL.")));
 }
 
+/* Columns of a rule that can ask for it. */
+static const char *const unbounded[] = {"window_length", "retention_day", "kind"};
+
+/* Why a rule cannot be followed with bounded state; NULL: it can. */
+static const char *
+unfollowed(const char *kind, bool has_window)
+{
+	if (has_window)
+		return "When a unit was exposed is found by reading all its events";
+	if (gr_kind_is_diversity(kind))
+		return "The different values of a unit are found by reading all its events";
+	return NULL;
+}
+
 static const char *const expressions[] = {"value", "denominator", "filter", "covariate"};
 
 static void
@@ -49,6 +63,16 @@ check_rule(const Row *row, const char *schema)
 						  " WHERE experiment_id = $1 AND cursor_column IS NOT NULL", schema), true, 1, args);
 	if (SPI_processed == 0)
 		return;
+	for (int k = 0; k < (int) lengthof(unbounded); k++)
+	{
+		bool		window = strcmp(unbounded[k], "kind") != 0;
+		const char *why = gr_row_text(row, unbounded[k]) ?
+			unfollowed(gr_row_text(row, "kind"), window) : NULL;
+
+		if (why)
+			gr_refuse_beside(row, unbounded[k], "the experiment's cursor_column",
+							 psprintf("%s: leave cursor_column NULL, and every check reads them.", why));
+	}
 	owner = (Oid) gr_spi_int8(0, 1, 0);
 	events = (Oid) gr_spi_int8(0, 2, 0);
 	for (int k = 0; k < (int) lengthof(expressions); k++)
@@ -64,6 +88,16 @@ check_rules(const Row *row, const char *schema, Oid owner, Oid events)
 	int			n;
 	char	 *(*cell)[lengthof(expressions) + 1];
 
+	gr_spi_query(psprintf("SELECT metric, kind, COALESCE(window_length::text, retention_day::text) FROM %s.guardrail_rule"
+						  " WHERE experiment_id = $1 ORDER BY metric COLLATE \"C\"", schema), true, 1, args);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		const char *why = unfollowed(gr_spi_text(i, 2), gr_spi_text(i, 3) != NULL);
+
+		if (why)
+			gr_refuse_beside(row, "cursor_column", psprintf("rule \"%s\"", gr_spi_text(i, 1)),
+							 psprintf("%s: leave cursor_column NULL, and every check reads them.", why));
+	}
 	gr_spi_query(psprintf("SELECT metric, value, denominator, filter, covariate FROM %s.guardrail_rule"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	n = (int) SPI_processed;
@@ -89,8 +123,8 @@ check_experiment(const Row *row, const char *schema)
 	if (column == NULL)
 		return;
 	if (gr_row_text(row, "exposures"))
-		gr_refuse_unsupported(row, "cursor_column", "An assignment table is read anew by every check: "
-							  "leave cursor_column or exposures NULL.");
+		gr_refuse_beside(row, "cursor_column", "exposures",
+						 "An assignment table is read anew by every check: leave one of them NULL.");
 	c = gr_cursor_open(events, gr_row_text(row, "experiment_column"), column, id);
 	if (!c->leads_index && !c->follows_index)
 		ereport(NOTICE,

@@ -466,4 +466,11 @@ extern GrCode gr_sample_size(double sd, double effect, double margin,
 extern GrCode gr_mde(double sd, double n_t, double n_c, double alpha,
 					 double power, int sides, double *effect);
 
+/* ---- diversity (diversity.c) -------------------------------------------- */
+
+/* Both sort the values.  The number of different ones, and in bits the entropy
+ * of their frequencies, NaN of none. */
+extern double gr_distinct(double *values, size_t n);
+extern double gr_entropy(double *values, size_t n);
+
 #endif							/* GR_STATS_H */

@@ -245,6 +245,7 @@ guardrail_collect_add(PG_FUNCTION_ARGS)
 	Units	   *u;
 	int			arm;
 	uint64		hash;
+	double	   *value;
 
 	if (PG_NARGS() < FIRST_COLUMN)
 		elog(ERROR, "guardrail_collect has too few arguments");
@@ -263,8 +264,10 @@ guardrail_collect_add(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	}
 	hash = gr_unit_hash(&state->input->unit, PG_GETARG_DATUM(5));
-	u->counts[arm].rows[gr_batch_of(hash)]++;
-	read_row(fcinfo, state, &u->counts[arm], gr_batch_of(hash), gr_units_row(u));
+	value = gr_units_row(u);
+	read_row(fcinfo, state, &u->counts[arm], gr_batch_of(hash), value);
+	if (u->spec->events < 0 || value[u->spec->folds[u->spec->events].column * GR_BUFFERED_ROWS] > 0)
+		u->counts[arm].rows[gr_batch_of(hash)]++;
 	gr_units_add(u, hash, arm);
 	PG_RETURN_POINTER(state);
 }

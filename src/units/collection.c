@@ -13,7 +13,12 @@
 #include "port/pg_bswap.h"
 #include "utils/float.h"
 
-#define COLLECTION_VERSION 1
+#define COLLECTION_VERSION 2
+
+/* What is sent of a metric's histogram. */
+#define NO_HISTOGRAM 0
+#define HISTOGRAM 1
+#define REDUCED_HISTOGRAM 2
 
 void
 gr_counts_init(RowCounts *counts, int ncolumns)
@@ -181,13 +186,16 @@ send_moments(StringInfo buf, const GrMoments *m)
 static void
 send_metric(StringInfo buf, const MetricData *m)
 {
-	pq_sendbyte(buf, m->batch != NULL);
+	pq_sendbyte(buf, m->batch == NULL ? NO_HISTOGRAM : m->reduced ? REDUCED_HISTOGRAM : HISTOGRAM);
 	pq_sendint64(buf, m->skipped);
 	pq_sendint64(buf, m->nonzero);
+	pq_sendint64(buf, m->immature);
 	if (m->batch)
 	{
 		for (int b = 0; b < GR_BATCHES; b++)
 			send_bins(buf, &m->batch[b]);
+		if (m->reduced)
+			send_bins(buf, &m->pooled);
 		return;
 	}
 	pq_sendfloat8(buf, m->cap[0]);
@@ -286,17 +294,22 @@ receive_moments(StringInfo buf, GrMoments *m)
 static void
 receive_metric(StringInfo buf, MetricData *m)
 {
-	bool		has_histogram = pq_getmsgbyte(buf) != 0;
+	int			kind = pq_getmsgbyte(buf);
 
 	m->skipped = pq_getmsgint64(buf);
 	m->nonzero = pq_getmsgint64(buf);
-	if (has_histogram != (m->batch != NULL))
+	m->immature = pq_getmsgint64(buf);
+	if (kind > REDUCED_HISTOGRAM || (kind != NO_HISTOGRAM) != (m->batch != NULL))
 		corrupt();
-	if (has_histogram)
+	if (m->batch)
 	{
 		for (int b = 0; b < GR_BATCHES; b++)
 			receive_bins(buf, &m->batch[b]);
-		gr_metric_pool(m);
+		m->reduced = (kind == REDUCED_HISTOGRAM);
+		if (m->reduced)
+			receive_bins(buf, &m->pooled);
+		else
+			gr_metric_pool(m);
 		return;
 	}
 	m->cap[0] = pq_getmsgfloat8(buf);

@@ -3,7 +3,7 @@
  *	  What one scan found: per arm, the counts, summaries and histograms.
  *
  * Both shapes of the scan end in this structure.  It travels as bytes (the
- * result of guardrail_collect), version 1, every field by itself.
+ * result of guardrail_collect), version 2, every field by itself.
  */
 #ifndef GR_COLLECTION_H
 #define GR_COLLECTION_H
@@ -30,11 +30,14 @@ typedef struct MetricData
 	GrMoments	adjusted;		/* units with the covariate, which is the last
 								 * variable; dim 0: the metric has none */
 	double		cap[2];			/* what values were capped at; infinite: nothing */
+	int64		immature;		/* units whose window is open: not in the above */
 	int64		skipped;		/* units whose observation is not finite */
 	int64		nonzero;		/* units whose (first) value is not 0; of a histogram
 								 * metric: 0 */
 	BinList    *batch;			/* [GR_BATCHES], or NULL */
 	BinList		pooled;			/* of all batches */
+	bool		reduced;		/* the batches hold only what is asked of them; they do
+								 * not add up to the pooled one */
 } MetricData;
 
 /*

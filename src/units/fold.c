@@ -218,6 +218,39 @@ set_caps(Walk *walk, Collection *c, double (*caps)[2])
 	}
 }
 
+/* The list of the unit at hand. */
+static void
+buffer_list(const Walk *walk, const Metric *metric, BinBuffer *buffer)
+{
+	int			k = walk->spec->folds[metric->a].slot;
+
+	for (int i = 0; i < walk->nsources; i++)
+	{
+		const WalkSource *s = &walk->source[i];
+
+		if (s->here && s->lists)
+			buffer_bins(buffer, s->lists[k].bin + s->bin_at[k], s->lists[k].count[s->at]);
+	}
+}
+
+/* What the values of the unit at hand amount to; the buffer is left empty. */
+static bool
+observe_values(const Walk *walk, const Metric *metric, BinBuffer *buffer, double *x)
+{
+	double	   *values;
+	Size		n;
+
+	buffer_list(walk, metric, buffer);
+	values = (double *) buffer->bin;
+	n = buffer->n / 2;
+	buffer->n = 0;
+	if (metric->shape == SHAPE_ENTROPY)
+		x[0] = gr_entropy(values, n);
+	else
+		x[0] = gr_distinct(values, n);
+	return !isnan(x[0]);
+}
+
 /* One unit's observation of one metric. */
 static void
 fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuffer *buffer)
@@ -225,20 +258,16 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuff
 	const Metric *metric = &walk->spec->metrics[m];
 	double		x[GR_MAX_DIM];
 
+	data->immature += gr_metric_is_immature(walk->spec, metric, e->slots);
+	if (!gr_metric_looks_at(walk->spec, metric, e->slots))
+		return;
 	if (metric->shape == SHAPE_EVENTS)
 	{
-		int			k = walk->spec->folds[metric->a].slot;
-
-		for (int i = 0; i < walk->nsources; i++)
-		{
-			const WalkSource *s = &walk->source[i];
-
-			if (s->here && s->lists)
-				buffer_bins(buffer, s->lists[k].bin + s->bin_at[k], s->lists[k].count[s->at]);
-		}
+		buffer_list(walk, metric, buffer);
 		return;
 	}
-	if (!gr_metric_observe(walk->spec, metric, e->slots, x))
+	if (gr_metric_has_values(metric) ? !observe_values(walk, metric, buffer, x) :
+		!gr_metric_observe(walk->spec, metric, e->slots, x))
 		return;
 	if (!gr_metric_has_histogram(metric))
 		fold_moments(walk->spec, metric, e, data, x);
@@ -261,6 +290,13 @@ empty_buffers(Collection *c, BinBuffer *buffers, int batch)
 			if (c->arms[a].metrics[m].batch)
 				empty_buffer(&buffers[a * c->nmetrics + m],
 							 &c->arms[a].metrics[m].batch[batch]);
+}
+
+/* Not every row that a unit has is an event. */
+static int64
+events_of(const CollectSpec *spec, const UnitEntry *e)
+{
+	return spec->events < 0 ? e->events : (int64) e->slots[spec->folds[spec->events].slot];
 }
 
 static void
@@ -287,7 +323,7 @@ fold_units(Walk *walk, Collection *c)
 		}
 		arm = &c->arms[e->arm];
 		arm->units++;
-		arm->events += e->events;
+		arm->events += events_of(walk->spec, e);
 		for (int m = 0; m < c->nmetrics; m++)
 			fold_unit(walk, m, e, &arm->metrics[m], &buffers[e->arm * c->nmetrics + m]);
 	}
@@ -314,6 +350,9 @@ events_can_be_counted(const Units *u)
 		int32		lowest,
 					highest;
 
+		/* values are looked at unit by unit */
+		if (gr_metric_has_values(&u->spec->metrics[m]))
+			return false;
 		if (u->spec->metrics[m].shape != SHAPE_EVENTS)
 			continue;
 		list = metric_events(u, m);
@@ -331,6 +370,7 @@ events_can_be_counted(const Units *u)
 static void
 count_events(const Units *u, Collection *c, int m)
 {
+	const Metric *metric = &u->spec->metrics[m];
 	const EventList *list = metric_events(u, m);
 	int32		lowest,
 				highest;
@@ -350,7 +390,7 @@ count_events(const Units *u, Collection *c, int m)
 	{
 		const UnitEntry *e = gr_table_entry(u, i);
 
-		place[i] = e->arm < 0 ? nowhere :
+		place[i] = e->arm < 0 || !gr_metric_looks_at(u->spec, metric, e->slots) ? nowhere :
 			count + (e->arm * GR_BATCHES + gr_batch_of(e->hash)) * range;
 	}
 	for (Size i = 0; i < list->n; i += COUNTED_AT_ONCE)

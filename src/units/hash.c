@@ -20,6 +20,9 @@
 PG_FUNCTION_INFO_V1(guardrail_batch);
 PG_FUNCTION_INFO_V1(guardrail_unit_hash);
 PG_FUNCTION_INFO_V1(guardrail_number);
+PG_FUNCTION_INFO_V1(guardrail_category);
+PG_FUNCTION_INFO_V1(guardrail_distinct);
+PG_FUNCTION_INFO_V1(guardrail_entropy);
 
 bool
 gr_is_number_type(Oid type)
@@ -106,7 +109,7 @@ gr_unit_hash_init(UnitHash *how, Oid type, Oid collation)
 	if (!OidIsValid(how->cache->hash_extended_proc))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("units of type %s cannot be hashed", format_type_be(type))));
+				 errmsg("values of type %s cannot be hashed", format_type_be(type))));
 }
 
 uint64
@@ -155,7 +158,7 @@ hash_argument(FunctionCallInfo fcinfo)
 		if (!OidIsValid(type))
 			ereport(ERROR,
 					(errcode(ERRCODE_INDETERMINATE_DATATYPE),
-					 errmsg("could not determine the type of the unit")));
+					 errmsg("could not determine the type of the value to hash")));
 		how = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(UnitHash));
 		gr_unit_hash_init(how, type, PG_GET_COLLATION());
 		fcinfo->flinfo->fn_extra = how;
@@ -189,4 +192,37 @@ Datum
 guardrail_number(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_FLOAT8(gr_number(PG_GETARG_DATUM(0), NUMERICOID));
+}
+
+/*
+ * guardrail_category(value "any"): a number that stands for the value, 53 bits of
+ * its hash: of n different values two share one with probability n^2/2^54.
+ */
+Datum
+guardrail_category(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8((double) (hash_argument(fcinfo) >> 11));
+}
+
+/* guardrail_distinct(categories), guardrail_entropy(categories): of one unit */
+Datum
+guardrail_distinct(PG_FUNCTION_ARGS)
+{
+	int			n;
+	double	   *values = gr_arg_float8_array(fcinfo, 0, "categories", &n);
+
+	PG_RETURN_FLOAT8(gr_distinct(values, n));
+}
+
+Datum
+guardrail_entropy(PG_FUNCTION_ARGS)
+{
+	int			n;
+	double	   *values = gr_arg_float8_array(fcinfo, 0, "categories", &n);
+
+	if (n == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(gr_entropy(values, n));
 }

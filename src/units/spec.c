@@ -29,11 +29,17 @@ gr_spec_print(const CollectSpec *spec)
 			appendStringInfo(&buf, "/%d", m->b);
 		if (m->covariate >= 0)
 			appendStringInfo(&buf, "@%d", m->covariate);
+		if (m->mature >= 0)
+			appendStringInfo(&buf, "?%d", m->mature);
+		if (!isnan(m->at_least))
+			appendStringInfo(&buf, ">%.17g", m->at_least);
 		if (m->cap_quantile > 0)
 			appendStringInfo(&buf, "^q%.17g", m->cap_quantile);
 		if (!isnan(m->cap_value))
 			appendStringInfo(&buf, "^v%.17g", m->cap_value);
 	}
+	if (spec->events >= 0)
+		appendStringInfo(&buf, " events=%d", spec->events);
 	return buf.data;
 }
 
@@ -91,7 +97,7 @@ gr_spec_number(CollectSpec *spec)
 {
 	spec->nslots = spec->nlists = 0;
 	for (int i = 0; i < spec->nfolds; i++)
-		spec->folds[i].slot = (spec->folds[i].kind == FOLD_EVENTS) ?
+		spec->folds[i].slot = gr_fold_is_list(spec->folds[i].kind) ?
 			spec->nlists++ : spec->nslots++;
 }
 
@@ -102,24 +108,67 @@ needs_two(MetricShape shape)
 		shape == SHAPE_UNITS_AVERAGE;
 }
 
+/* Is there such a fold, of one number? */
+static bool
+is_number(const CollectSpec *spec, int fold)
+{
+	return fold < spec->nfolds && !gr_fold_is_list(spec->folds[fold].kind);
+}
+
 /* Do the metric's folds exist and fit its shape? */
 static bool
 metric_fits(const CollectSpec *spec, const Metric *m)
 {
-	if (strchr("vpareuw", m->shape) == NULL || m->shape == '\0')
+	if (strchr("vpareuwdy", m->shape) == NULL || m->shape == '\0')
 		return false;
 	if (m->a >= spec->nfolds || m->b >= spec->nfolds)
 		return false;
 	if (needs_two(m->shape) != (m->b >= 0))
 		return false;
-	if ((spec->folds[m->a].kind == FOLD_EVENTS) != (m->shape == SHAPE_EVENTS))
+	if ((spec->folds[m->a].kind == FOLD_EVENTS) != (m->shape == SHAPE_EVENTS) ||
+		(spec->folds[m->a].kind == FOLD_VALUES) != gr_metric_has_values(m))
 		return false;
-	if (m->covariate >= 0 && (gr_metric_has_histogram(m) || m->covariate >= spec->nfolds ||
-							  spec->folds[m->covariate].kind == FOLD_EVENTS))
+	if (m->covariate >= 0 && (gr_metric_has_histogram(m) || !is_number(spec, m->covariate)))
 		return false;
-	if (gr_metric_is_capped(m) && (gr_metric_has_histogram(m) || m->cap_quantile >= 1))
+	if (m->mature >= 0 && !is_number(spec, m->mature))
 		return false;
-	return m->b < 0 || spec->folds[m->b].kind != FOLD_EVENTS;
+	if (!isnan(m->at_least) && m->shape != SHAPE_POSITIVE)
+		return false;
+	if (gr_metric_is_capped(m) &&
+		(gr_metric_has_histogram(m) || gr_metric_has_values(m) || m->cap_quantile >= 1))
+		return false;
+	return m->b < 0 || is_number(spec, m->b);
+}
+
+Metric
+gr_metric_make(MetricShape shape, int a, int b)
+{
+	return (Metric) {.shape = shape, .a = a, .b = b, .covariate = -1, .mature = -1,
+		.at_least = NAN, .cap_value = NAN};
+}
+
+static const char *
+scan_metric(const char *p, const CollectSpec *spec, Metric *m, const char *text)
+{
+	if (*p == '\0')
+		bad_spec(text);
+	*m = gr_metric_make((MetricShape) *p++, -1, -1);
+	p = scan_number(p, spec->nfolds, &m->a, text);
+	if (*p == '/')
+		p = scan_number(p + 1, spec->nfolds, &m->b, text);
+	if (*p == '@')
+		p = scan_number(p + 1, spec->nfolds, &m->covariate, text);
+	if (*p == '?')
+		p = scan_number(p + 1, spec->nfolds, &m->mature, text);
+	if (*p == '>')
+		p = scan_double(p + 1, &m->at_least, text);
+	if (p[0] == '^' && p[1] == 'q')
+		p = scan_double(p + 2, &m->cap_quantile, text);
+	else if (p[0] == '^' && p[1] == 'v')
+		p = scan_double(p + 2, &m->cap_value, text);
+	if (!metric_fits(spec, m))
+		bad_spec(text);
+	return p;
 }
 
 CollectSpec *
@@ -144,7 +193,7 @@ gr_spec_parse(const char *text)
 		Fold	   *fold = &spec->folds[spec->nfolds];
 
 		if (spec->nfolds++ >= GR_MAX_FOLDS || *p == '\0' ||
-			strchr("scxnh", *p) == NULL)
+			strchr("scxnhk", *p) == NULL)
 			bad_spec(text);
 		fold->kind = (FoldKind) *p++;
 		p = scan_number(p, spec->ncolumns, &fold->column, text);
@@ -153,30 +202,31 @@ gr_spec_parse(const char *text)
 	spec->metrics = palloc0(sizeof(Metric) * GR_MAX_METRICS);
 	do
 	{
-		Metric	   *m = &spec->metrics[spec->nmetrics];
-
-		if (spec->nmetrics++ >= GR_MAX_METRICS || *p == '\0')
+		if (spec->nmetrics++ >= GR_MAX_METRICS)
 			bad_spec(text);
-		m->shape = (MetricShape) *p++;
-		p = scan_number(p, spec->nfolds, &m->a, text);
-		m->b = m->covariate = -1;
-		m->cap_quantile = 0;
-		m->cap_value = NAN;
-		if (*p == '/')
-			p = scan_number(p + 1, spec->nfolds, &m->b, text);
-		if (*p == '@')
-			p = scan_number(p + 1, spec->nfolds, &m->covariate, text);
-		if (p[0] == '^' && p[1] == 'q')
-			p = scan_double(p + 2, &m->cap_quantile, text);
-		else if (p[0] == '^' && p[1] == 'v')
-			p = scan_double(p + 2, &m->cap_value, text);
-		if (!metric_fits(spec, m))
-			bad_spec(text);
+		p = scan_metric(p, spec, &spec->metrics[spec->nmetrics - 1], text);
 	} while (*p == ',' && p++);
+	spec->events = -1;
+	if (*p == ' ')
+		p = scan_number(expect(p, " events=", text), spec->nfolds, &spec->events, text);
+	if (spec->events >= 0 && spec->folds[spec->events].kind != FOLD_SUM)
+		bad_spec(text);
 	if (*p != '\0')
 		bad_spec(text);
 	gr_spec_number(spec);
 	return spec;
+}
+
+bool
+gr_fold_is_list(FoldKind kind)
+{
+	return kind == FOLD_EVENTS || kind == FOLD_VALUES;
+}
+
+bool
+gr_metric_has_values(const Metric *metric)
+{
+	return metric->shape == SHAPE_DISTINCT || metric->shape == SHAPE_ENTROPY;
 }
 
 bool
@@ -205,16 +255,30 @@ gr_metric_covariate(const CollectSpec *spec, const Metric *metric, const double 
 }
 
 bool
+gr_metric_is_immature(const CollectSpec *spec, const Metric *metric, const double *slots)
+{
+	return metric->mature >= 0 && slots[spec->folds[metric->mature].slot] == 0;
+}
+
+bool
+gr_metric_looks_at(const CollectSpec *spec, const Metric *metric, const double *slots)
+{
+	return metric->mature < 0 || slots[spec->folds[metric->mature].slot] > 0;
+}
+
+bool
 gr_metric_observe(const CollectSpec *spec, const Metric *metric,
 				  const double *slots, double *x)
 {
 	double		a = slots[spec->folds[metric->a].slot];
 	double		b = metric->b >= 0 ? slots[spec->folds[metric->b].slot] : 0;
 
+	if (!gr_metric_looks_at(spec, metric, slots))
+		return false;
 	switch (metric->shape)
 	{
 		case SHAPE_POSITIVE:
-			x[0] = a > 0 ? 1 : 0;
+			x[0] = (isnan(metric->at_least) ? a > 0 : a >= metric->at_least) ? 1 : 0;
 			return true;
 		case SHAPE_RATIO:
 			x[0] = a;
@@ -229,6 +293,8 @@ gr_metric_observe(const CollectSpec *spec, const Metric *metric,
 			x[0] = a;
 			return !isnan(a);
 		case SHAPE_EVENTS:
+		case SHAPE_DISTINCT:
+		case SHAPE_ENTROPY:
 			break;
 	}
 	return false;

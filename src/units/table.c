@@ -243,6 +243,20 @@ append_events(Units *u, EventList *list, const uint32 *unit, const double *x, in
 	}
 }
 
+static void
+append_values(Units *u, EventList *list, const uint32 *unit, const double *x, int n)
+{
+	reserve_events(u, list, 2 * n);
+	for (int i = 0; i < n; i++)
+	{
+		if (isnan(x[i]))
+			continue;
+		list->unit[list->n] = list->unit[list->n + 1] = unit[i];
+		memcpy(&list->bin[list->n], &x[i], sizeof(double));
+		list->n += 2;
+	}
+}
+
 /*
  * One fold of n rows.  A sum never is -0, so adding 0 for a missing value
  * changes nothing.
@@ -271,6 +285,7 @@ fold_rows(UnitEntry **e, FoldKind kind, int slot, const double *x, int n)
 					e[i]->slots[slot] = x[i];
 			break;
 		case FOLD_EVENTS:
+		case FOLD_VALUES:
 			break;
 	}
 }
@@ -303,6 +318,8 @@ add_rows(Units *u, RowBuffer *rows)
 
 		if (fold->kind == FOLD_EVENTS)
 			append_events(u, &u->lists[fold->slot], unit, x, n);
+		else if (fold->kind == FOLD_VALUES)
+			append_values(u, &u->lists[fold->slot], unit, x, n);
 		else
 			fold_rows(e, fold->kind, fold->slot, x, n);
 	}

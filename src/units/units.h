@@ -6,7 +6,7 @@
  * A unit is known by a 64-bit hash of its value (two of n units share one with
  * probability n^2/2^65: 3e-8 for a million).  Its entry:
  *	 hash · arm · events · one double per fold
- * and for FOLD_EVENTS its values as histogram bins.  A unit seen in two arms
+ * and for FOLD_EVENTS its values as histogram bins, for FOLD_VALUES as they are.  A unit seen in two arms
  * becomes ARM_CROSSOVER and stays so, whatever is merged with it.
  *
  * Memory is counted as it is allocated; what would pass the limit raises
@@ -33,7 +33,11 @@ typedef struct UnitEntry
 
 #define GR_ENTRY_SIZE(nslots) (offsetof(UnitEntry, slots) + sizeof(double) * (nslots))
 
-/* Values of one FOLD_EVENTS fold, in the order they came. */
+/*
+ * Values of one fold with a list, in the order they came; of FOLD_VALUES each is
+ * two neighbours, the halves of a double, which stay neighbours when they are
+ * grouped by unit or merged.
+ */
 typedef struct EventList
 {
 	Size		n;

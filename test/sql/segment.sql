@@ -10,7 +10,7 @@ CREATE TYPE tier AS ENUM ('free', 'paid');
 CREATE TABLE ev (experiment_id text, user_id bigint, variant text, device text, country text, tier tier, at timestamptz, ms float8, crashed boolean, bought boolean);
 -- fine on average, terrible on mid-range Android phones in one country
 INSERT INTO ev
-SELECT 'shop', u, CASE WHEN u % 2 = 0 THEN 'control' ELSE 'treatment' END, device, country, CASE WHEN u % 14 < 7 THEN 'free' ELSE 'paid' END::tier, '2026-01-01'::timestamptz + u * interval '1 second',
+SELECT 'shop', u, CASE WHEN u % 2 = 0 THEN 'control' ELSE 'treatment' END, device, country, CASE WHEN u % 14 < 7 THEN 'free' ELSE 'paid' END::tier, '2024-01-01'::timestamptz + u * interval '1 second',
   700 + 17 * ((u * 7919 + i * 104729) % 31) + CASE WHEN u % 2 = 1 AND device = 'android mid' AND country = 'BR' THEN 900 WHEN u % 2 = 1 THEN -8 ELSE 0 END,
   (u * 31 + i) % 97 = 0, (u * 13 + i) % 11 < 1 + u % 2
 FROM (SELECT u, (ARRAY['android mid', 'android top', 'ios'])[1 + (u / 2) % 3] AS device, (ARRAY['BR', 'DE', 'ES', 'FR', 'IN', 'JP', 'MX', 'US', 'ZA', NULL])[1 + (u / 6) % 10] AS country FROM generate_series(1, 12000) u) units, generate_series(1, 3) i;
@@ -58,12 +58,17 @@ BEGIN
     FROM found f FULL JOIN wanted w ON f.segment = w.segment AND f.value IS NOT DISTINCT FROM w.value AND f.metric = w.metric;
   DROP TABLE found, wanted;
 END $$;
-UPDATE guardrail_experiment SET time_column = 'at', ends_at = '2026-02-01', min_units = 250 WHERE experiment_id = 'shop';
+UPDATE guardrail_experiment SET time_column = 'at', ends_at = '2024-02-01', min_units = 250 WHERE experiment_id = 'shop';
 SELECT * FROM oracle('always_valid');
 SELECT * FROM oracle('fixed');
--- a CUPED covariate and a cap are of the segment's own units too
+-- a CUPED covariate and a cap are of the segment's own units too, and so are a window and different values
 UPDATE guardrail_rule SET kind = 'mean', covariate = 'user_id % 50', cap_value = 4000, limit_value = 0.3 WHERE metric = 'wait';
+UPDATE guardrail_rule SET window_length = '1 hour' WHERE metric = 'crash';
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('shop', 'waits', 'guardrail', 'distinct', 'ms > 1000', 'higher', 'relative', 0.5);
 SELECT * FROM oracle('always_valid');
+
+UPDATE guardrail_rule SET window_length = NULL WHERE metric = 'crash';
+DELETE FROM guardrail_rule WHERE metric = 'waits';
 
 -- ---- e-BH and BH from their definitions
 
@@ -147,9 +152,10 @@ SELECT s AS segments, message(format('UPDATE guardrail_experiment SET segments =
   $$ARRAY['random()']$$, $$ARRAY['count(*)']$$, $$ARRAY['(SELECT 1)']$$, $$ARRAY['device; DROP TABLE ev']$$]) s;
 SELECT s AS segments, message(format('UPDATE guardrail_experiment SET segments = %s WHERE experiment_id = ''shop''', s)) FROM unnest(ARRAY[
   $$ARRAY['device -- or its maker']$$, $$ARRAY['date_trunc(''day'', at)']$$, $$ARRAY['crashed']$$, $$ARRAY['ROW(device, country)']$$, $$ARRAY['''one''']$$, $$ARRAY['tier']$$]) s;
+CREATE TABLE assigned AS SELECT DISTINCT experiment_id, user_id, variant, at AS exposed_at FROM ev;
 ALTER TABLE ev ADD COLUMN event_id bigint GENERATED ALWAYS AS IDENTITY;
 UPDATE guardrail_experiment SET segments = '{tier}' WHERE experiment_id = 'shop';
-SELECT message($$UPDATE guardrail_experiment SET cursor_column = 'event_id' WHERE experiment_id = 'shop'$$);
+SELECT message($$UPDATE guardrail_experiment SET cursor_column = 'event_id' WHERE experiment_id = 'shop'$$), message($$UPDATE guardrail_experiment SET exposures = 'assigned' WHERE experiment_id = 'shop'$$);
 SELECT metric, message(format('UPDATE guardrail_rule SET segment_veto = true WHERE experiment_id = ''shop'' AND metric = %L', metric)) FROM guardrail_rule WHERE experiment_id = 'shop' ORDER BY 1;
 UPDATE guardrail_experiment SET segments = NULL WHERE experiment_id = 'shop';
 SELECT guardrail_launch('shop');
@@ -164,7 +170,7 @@ CALL guardrail_check('shop');
 SET client_min_messages = warning;
 SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'shop';
 SELECT segment, value, metric, status, reason FROM guardrail_segment_result WHERE metric = 'load' AND status <> 'SAFE' OR metric IS NULL ORDER BY 1, 2;
-SELECT count(*) AS rows, count(*) FILTER (WHERE to_jsonb(r) - '{checked_at,check_id}'::text[] = to_jsonb(l)) AS as_live FROM guardrail_segment_result r FULL JOIN guardrail_segment_evaluate('shop') l USING (segment, value, metric) WHERE value IS NOT NULL;
+SELECT count(*) AS rows, count(*) FILTER (WHERE to_jsonb(r) - '{checked_at,check_id,plan_version}'::text[] = to_jsonb(l)) AS as_live FROM guardrail_segment_result r FULL JOIN guardrail_segment_evaluate('shop') l USING (segment, value, metric) WHERE value IS NOT NULL;
 SELECT guardrail_amend('shop', 'no segment may suffer', '{"rules": {"load": {"segment_veto": true}}}');
 CALL guardrail_check('shop');
 SELECT verdict, status, reason FROM guardrail_verdict WHERE experiment_id = 'shop';

@@ -56,7 +56,7 @@ sub make_shop
 	return;
 }
 
-# contents NODE DATABASE [except => [TABLE...], schema => NAME]: each row of each of the extension's tables and views, the
+# contents NODE DATABASE [except => [TABLE...], columns => {TABLE => LIST}, schema => NAME]: each row of each of the extension's tables and views, the
 # sequence, and columns of its types; names instead of OIDs
 sub contents
 {
@@ -67,7 +67,8 @@ sub contents
 SELECT c.relname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_class c ON c.oid = d.objid
  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'guardrail' AND c.relkind IN ('r', 'v')
  ORDER BY 1});
-	my $sql = join '', map { "SELECT '$_', t::text FROM $_ t ORDER BY 2;\n" } @relations;
+	@relations = grep { $how{columns}{$_} } @relations if $how{columns};
+	my $sql = join '', map { my $row = $how{columns} ? "ROW($how{columns}{$_})" : 't'; "SELECT '$_', ${row}::text FROM $_ t ORDER BY 2;\n" } @relations;
 	return $node->safe_psql($db, "SET search_path = $schema;\n$sql SELECT 'sequence', last_value FROM guardrail_check_id;\n"
 		  . ($how{schema} ? '' : q{SELECT 'summary', id, s::text, h::text FROM shop.kept ORDER BY id;}));
 }

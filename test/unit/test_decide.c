@@ -12,7 +12,7 @@ sequential_plan(Plan *plan, int nlooks, const double *fraction, double now)
 {
 	plan_init(plan, GR_GROUP_SEQUENTIAL);
 	plan->test.planned_units = 1000000;
-	plan->test.total_units = (int64_t) (now * 1e6 + 0.5);
+	plan->test.total_units = plan->test.mature_units = (int64_t) (now * 1e6 + 0.5);
 	plan->nlooks = nlooks;
 	if (nlooks > 0)
 		memcpy(plan->fraction, fraction, sizeof(double) * nlooks);
@@ -393,7 +393,7 @@ expect(int line, GrVerdict verdict, GrStatus primary, GrStatus guard, GrSeverity
 	GrResult	results[2] = {{.rule = &rules[0],.arm = &arm,.status = primary},
 	{.rule = &rules[1],.arm = &arm,.status = guard}};
 	GrTestState test = {.srm_alpha = 0.001,.srm_p = NAN,.min_units = 100,.max_crossover = 0.01,
-	.over = over,.has_primary = true,.total_units = 2000};
+	.over = over,.has_primary = true,.total_units = 2000,.mature_units = 2000};
 	GrArmVerdict v;
 
 	rules[1].severity = severity;

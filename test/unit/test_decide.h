@@ -98,7 +98,7 @@ monitor_init(Plan *plan, GrMonitor *m, bool enough)
 	const GrTestState *test = &plan->test;
 	double		last = plan->nlooks > 0 ? plan->fraction[plan->nlooks - 1] : 0;
 	double		t = test->planned_units > 0 ?
-		(double) test->total_units / (double) test->planned_units : 0;
+		(double) test->mature_units / (double) test->planned_units : 0;
 
 	memset(m, 0, sizeof(*m));
 	m->kind = plan->monitoring;
@@ -170,6 +170,7 @@ evaluate(Plan *plan, Check *check)
 		enough = enough || (check->arms[a].units >= test->min_units &&
 							check->control.units >= test->min_units);
 	}
+	test->mature_units = test->total_units;
 	monitor_init(plan, &check->monitor, enough);
 	test->monitor = &check->monitor;
 	for (int k = 0; k < plan->nrules; k++)

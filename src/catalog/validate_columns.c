@@ -1,0 +1,110 @@
+/*
+ * validate_columns.c
+ *	  Do the events, and the assignment table, have the columns that an experiment
+ *	  names, and are they of types that can be worked with?
+ */
+#include "catalog/validate.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "parser/parse_oper.h"
+#include "query/query.h"
+
+static void
+check_relation(const Row *row, const char *column, Oid relation)
+{
+	char		kind = get_rel_relkind(relation);
+
+	if (strchr("rpvmf", kind) == NULL || kind == '\0')
+		gr_refuse(row, column, "It may hold a table, partitioned table, view, "
+				  "materialized view or foreign table.");
+}
+
+static Oid
+check_column(const Row *row, Oid relation, const char *column, bool required)
+{
+	char	   *name = gr_row_text(row, column);
+	AttrNumber	number;
+
+	if (name == NULL)
+	{
+		if (required)
+			gr_refuse(row, column, psprintf("It may hold a column of %s.", gr_relation_name(relation)));
+		return InvalidOid;
+	}
+	number = get_attnum(relation, name);
+	if (number <= 0)
+		gr_refuse(row, column, psprintf("It may hold a column of %s.", gr_relation_name(relation)));
+	return getBaseType(get_atttype(relation, number));
+}
+
+static void
+check_unit(const Row *row, Oid unit)
+{
+	if (!gr_type_is_hashable(unit))
+		gr_refuse(row, "unit_column", psprintf("It may hold a column of a type that can be hashed; %s cannot.",
+											   format_type_be(unit)));
+}
+
+static void
+check_variant(const Row *row, Oid variant)
+{
+	if (!(variant == TEXTOID || variant == VARCHAROID || variant == BPCHAROID ||
+		  variant == NAMEOID || variant == BOOLOID || variant == INT2OID ||
+		  variant == INT4OID || variant == INT8OID || type_is_enum(variant)))
+		gr_refuse(row, "variant_column",
+				  psprintf("It may hold a column of type text, enum, integer or boolean, not %s.",
+						   format_type_be(variant)));
+}
+
+static void
+check_time(const Row *row, const char *column, Oid time)
+{
+	if (OidIsValid(time) && time != TIMESTAMPTZOID && time != TIMESTAMPOID && time != DATEOID)
+		gr_refuse(row, column,
+				  psprintf("It may hold a column of type timestamptz, timestamp or date, not %s.",
+						   format_type_be(time)));
+}
+
+/* The assignment table, which units are joined to their events from. */
+static void
+check_exposures(const Row *row, Oid exposures, Oid unit_of_events)
+{
+	Oid			unit;
+
+	check_relation(row, "exposures", exposures);
+	unit = check_column(row, exposures, "unit_column", true);
+	check_unit(row, unit);
+	check_variant(row, check_column(row, exposures, "variant_column", true));
+	check_column(row, exposures, "experiment_column", false);
+	check_time(row, "exposed_at_column", check_column(row, exposures, "exposed_at_column", true));
+	if (!OidIsValid(compatible_oper_opid(list_make1(makeString("=")), unit_of_events, unit, true)))
+		gr_refuse(row, "unit_column",
+				  psprintf("It may hold a column that can be compared: it is of type %s in the events, %s in the exposures.",
+						   format_type_be(unit_of_events), format_type_be(unit)));
+	if (gr_row_text(row, "time_column") == NULL)
+		gr_refuse(row, "time_column", "With exposures only events at or after a unit's exposure count: "
+				  "give the column with the time of the event.");
+}
+
+void
+gr_check_columns(const Row *row, Oid events, Oid exposures)
+{
+	Oid			unit,
+				time;
+
+	check_relation(row, "events", events);
+	unit = check_column(row, events, "unit_column", true);
+	time = check_column(row, events, "time_column", false);
+	check_time(row, "time_column", time);
+	if (OidIsValid(exposures))
+	{
+		check_exposures(row, exposures, unit);
+		return;
+	}
+	check_unit(row, unit);
+	check_variant(row, check_column(row, events, "variant_column", true));
+	check_column(row, events, "experiment_column", false);
+	if ((gr_row_text(row, "starts_at") || gr_row_text(row, "ends_at")) && !OidIsValid(time))
+		gr_refuse(row, "time_column", "starts_at and ends_at need the time of the event.");
+}

@@ -1,0 +1,1 @@
+CALL guardrail_check(:'table');

@@ -1,0 +1,1 @@
+SELECT metric, status FROM guardrail_evaluate(:'table');
