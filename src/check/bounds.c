@@ -31,7 +31,7 @@ is_last_look(const Evaluation *v, const char *schema)
 						  " AND plan_version = $2::integer AND look_no = $3::integer LIMIT 1", schema),
 				 true, 3, args);
 	same = SPI_processed > 0 &&
-		gr_spi_float8(0, 1, -1) == (double) v->test.total_units / (double) v->e->planned_units;
+		gr_spi_float8(0, 1, -1) == (double) v->test.mature_units / (double) v->e->planned_units;
 	gr_owner_leave(&saved);
 	return same;
 }

@@ -189,21 +189,6 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 	return m;
 }
 
-static bool
-same_number(double a, double b)
-{
-	return a == b || (isnan(a) && isnan(b));
-}
-
-static bool
-same_metric(const Metric *a, const Metric *b)
-{
-	return a->shape == b->shape && a->a == b->a && a->b == b->b &&
-		a->covariate == b->covariate && a->mature == b->mature &&
-		same_number(a->at_least, b->at_least) && a->cap_quantile == b->cap_quantile &&
-		same_number(a->cap_value, b->cap_value);
-}
-
 ScanPlan *
 gr_plan_make(Experiment *e)
 {
@@ -234,7 +219,7 @@ gr_plan_make(Experiment *e)
 		int			k;
 
 		for (k = 0; k < spec->nmetrics; k++)
-			if (same_metric(&spec->metrics[k], &m))
+			if (gr_metric_same(&spec->metrics[k], &m))
 				break;
 		if (k == spec->nmetrics)
 			spec->metrics[spec->nmetrics++] = m;

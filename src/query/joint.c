@@ -34,9 +34,7 @@ add_metric(CollectSpec *spec, const Metric *m)
 	{
 		const Metric *x = &spec->metrics[i];
 
-		if (x->shape == m->shape && x->a == m->a && x->b == m->b && x->covariate == m->covariate &&
-			x->cap_quantile == m->cap_quantile &&
-			(x->cap_value == m->cap_value || (isnan(x->cap_value) && isnan(m->cap_value))))
+		if (gr_metric_same(x, m))
 			return i;
 	}
 	if (spec->nmetrics >= GR_MAX_METRICS)
@@ -49,10 +47,14 @@ add_metric(CollectSpec *spec, const Metric *m)
 	return spec->nmetrics++;
 }
 
+/* Over the units that the rule looks at. */
 static Metric
-plain(MetricShape shape, int fold)
+plain(const JointRule *r, MetricShape shape, int fold)
 {
-	return (Metric) {shape, fold, -1, -1, 0, NAN};
+	Metric		m = gr_metric_make(shape, fold, -1);
+
+	m.mature = r->mature;
+	return m;
 }
 
 /*
@@ -113,6 +115,8 @@ carry_over(CollectSpec *spec, const Fold *folds, const Metric *m)
 	out.a = add_fold(spec, folds[m->a].kind, folds[m->a].column);
 	if (m->b >= 0)
 		out.b = add_fold(spec, folds[m->b].kind, folds[m->b].column);
+	if (m->mature >= 0)
+		out.mature = add_fold(spec, folds[m->mature].kind, folds[m->mature].column);
 	out.covariate = -1;
 	return out;
 }
@@ -122,11 +126,11 @@ static void
 plan_rule(ScanPlan *plan, const Fold *folds, const Metric *metric, const char *schema, JointRule *r)
 {
 	CollectSpec *spec = plan->spec;
-	bool		capped = gr_metric_is_capped(metric);
+	bool		capped = gr_metric_is_capped(metric) || !isnan(metric->at_least);
 	Metric		own;
 
 	memset(r, 0, sizeof(*r));
-	r->negative = -1;
+	r->negative = r->mature = -1;
 	if (metric->shape != SHAPE_VALUE && metric->shape != SHAPE_POSITIVE &&
 		metric->shape != SHAPE_AVERAGE && metric->shape != SHAPE_RATIO)
 	{
@@ -135,6 +139,7 @@ plan_rule(ScanPlan *plan, const Fold *folds, const Metric *metric, const char *s
 		return;
 	}
 	own = carry_over(spec, folds, metric);
+	r->mature = own.mature;
 	/* the covariate of units that have no value would count */
 	if (metric->covariate >= 0 &&
 		(metric->shape == SHAPE_AVERAGE || spec->folds[own.a].kind == FOLD_MAX ||
@@ -145,8 +150,8 @@ plan_rule(ScanPlan *plan, const Fold *folds, const Metric *metric, const char *s
 	}
 	if (metric->shape == SHAPE_RATIO && !capped)
 	{
-		add_term(r, plain(SHAPE_VALUE, own.a), 0, own.a);
-		add_term(r, plain(SHAPE_VALUE, own.b), 0, own.b);
+		add_term(r, plain(r, SHAPE_VALUE, own.a), 0, own.a);
+		add_term(r, plain(r, SHAPE_VALUE, own.b), 0, own.b);
 	}
 	else if (metric->shape == SHAPE_RATIO)
 	{
@@ -157,7 +162,7 @@ plan_rule(ScanPlan *plan, const Fold *folds, const Metric *metric, const char *s
 		add_term(r, own, 0, own.a);
 	else if (metric->shape == SHAPE_POSITIVE && !capped)
 	{
-		Metric		negative = plain(SHAPE_POSITIVE,
+		Metric		negative = plain(r, SHAPE_POSITIVE,
 									 sign_fold(plan, folds[metric->a].column, false, schema));
 
 		add_term(r, own, 0, sign_fold(plan, folds[metric->a].column, true, schema));
@@ -170,7 +175,7 @@ plan_rule(ScanPlan *plan, const Fold *folds, const Metric *metric, const char *s
 		int			u = add_fold(spec, folds[metric->covariate].kind, folds[metric->covariate].column);
 
 		r->has_covariate = true;
-		add_term(r, plain(SHAPE_VALUE, u), 0, u);
+		add_term(r, plain(r, SHAPE_VALUE, u), 0, u);
 	}
 	r->is_right = true;
 	for (int t = 0; t < r->nterms; t++)
@@ -195,9 +200,14 @@ plan_pair(JointPlan *p, int i, int j)
 		pair->why_not = a->why_not ? a->why_not : b->why_not;
 		return;
 	}
+	if (a->mature != b->mature)
+	{
+		pair->why_not = "metrics with different windows have no joint covariance here";
+		return;
+	}
 	if (!a->is_right && !b->is_right)
 	{
-		pair->why_not = "two averages per unit, or capped values, have no joint covariance here";
+		pair->why_not = "two averages per unit, capped values or shares that reach something have no joint covariance here";
 		return;
 	}
 	/* a proportion on the left needs no condition */
@@ -234,6 +244,8 @@ gr_joint_plan(Experiment *e, const char *schema, const bool *wanted)
 	spec->folds = palloc0(sizeof(Fold) * GR_MAX_FOLDS);
 	spec->metrics = palloc0(sizeof(Metric) * GR_MAX_METRICS);
 	spec->nfolds = spec->nmetrics = 0;
+	if (spec->events >= 0)
+		spec->events = add_fold(spec, folds[spec->events].kind, folds[spec->events].column);
 	for (int i = 0; i < e->nrules; i++)
 	{
 		bool		any = false;

@@ -7,7 +7,9 @@
  * as metrics of the one (the left) with the numbers behind the other (the right)
  * as covariates.  A right side is built of folds alone: sums, counts, extremes,
  * the two sums of a ratio; a proportion is one when no unit has values of both
- * signs, which the scan finds out.  Averages per unit and capped values have none.
+ * signs, which the scan finds out.  Averages per unit, capped values and shares of
+ * units that reach something have none.  Of two rules with windows the products are
+ * those of mature units, which must be the same for both.
  */
 #ifndef GR_QUERY_JOINT_H
 #define GR_QUERY_JOINT_H
@@ -31,6 +33,7 @@ typedef struct JointRule
 	JointTerm	term[GR_JOINT_TERMS];
 	bool		has_covariate;	/* it is the last term */
 	bool		is_right;		/* every term has a fold */
+	int			mature;			/* fold of its metrics' windows; -1: none */
 	int			negative;		/* metric of units with negative values, which make
 								 * the right side of a proportion wrong; -1: none */
 	const char *why_not;		/* no joint moments at all; NULL */

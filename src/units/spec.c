@@ -229,6 +229,21 @@ gr_metric_has_values(const Metric *metric)
 	return metric->shape == SHAPE_DISTINCT || metric->shape == SHAPE_ENTROPY;
 }
 
+static bool
+same_number(double a, double b)
+{
+	return a == b || (isnan(a) && isnan(b));
+}
+
+bool
+gr_metric_same(const Metric *a, const Metric *b)
+{
+	return a->shape == b->shape && a->a == b->a && a->b == b->b &&
+		a->covariate == b->covariate && a->mature == b->mature &&
+		same_number(a->at_least, b->at_least) && a->cap_quantile == b->cap_quantile &&
+		same_number(a->cap_value, b->cap_value);
+}
+
 bool
 gr_metric_has_histogram(const Metric *metric)
 {

@@ -82,6 +82,9 @@ typedef struct CollectSpec
 extern char *gr_spec_print(const CollectSpec *spec);
 extern CollectSpec *gr_spec_parse(const char *text);
 
+/* Do two metrics of one spec observe the same? */
+extern bool gr_metric_same(const Metric *a, const Metric *b);
+
 /* Does a fold keep a list, and does a metric look at the values of one? */
 extern bool gr_fold_is_list(FoldKind kind);
 extern bool gr_metric_has_values(const Metric *metric);

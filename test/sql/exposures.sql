@@ -140,6 +140,14 @@ SELECT count(*) AS results, count(*) FILTER (WHERE (f.status, f.reason, f.units_
   FROM result f JOIN result s USING (experiment, variant, metric) WHERE f.shape = 'one scan' AND s.shape = 'two levels';
 SELECT count(*) AS verdicts, count(*) FILTER (WHERE (f.verdict, f.reason, f.crossover_units, f.null_unit_rows, f.unknown_arm_rows) = (s.verdict, s.reason, s.crossover_units, s.null_unit_rows, s.unknown_arm_rows)) AS same
   FROM verdict f JOIN verdict s USING (experiment, variant) WHERE f.shape = 'one scan' AND s.shape = 'two levels';
+-- joint covariances of effects: over all units, or over those that are mature for both
+CREATE TABLE joint AS SELECT x.experiment_id AS experiment, c.* FROM guardrail_experiment x, guardrail_covariance(x.experiment_id) c WHERE variant = 'treatment';
+SELECT j.metric, j.other, count(*) AS experiments, count(*) FILTER (WHERE near(j.covariance, e.covariance)) AS same
+  FROM joint j JOIN (SELECT experiment_id, metric, other, sum(c) AS covariance FROM (
+         SELECT a.experiment_id, a.metric, b.metric AS other, covar_samp(a.a, b.a) / count(*) AS c FROM observed a JOIN observed b USING (experiment_id, arm, user_id)
+          WHERE arm IN ('control', 'treatment') AND a.mature AND b.mature AND a.metric IN ('sum', 'count', 'share', 'at least 5', 'guarded', 'sum 3d', 'at least 3d') AND b.metric IN ('sum', 'count', 'share', 'at least 5', 'guarded', 'sum 3d', 'at least 3d') GROUP BY 1, 2, 3, arm) AS per_arm GROUP BY 1, 2, 3) AS e
+    ON (j.experiment, j.metric, j.other) = (e.experiment_id, e.metric, e.other) WHERE j.covariance IS NOT NULL GROUP BY 1, 2 ORDER BY j.metric COLLATE "C", j.other COLLATE "C";
+SELECT reason, count(*) > 0 AS given FROM joint WHERE covariance IS NULL GROUP BY reason ORDER BY reason COLLATE "C";
 
 -- ---- what a person meets
 
