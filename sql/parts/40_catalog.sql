@@ -37,7 +37,8 @@ CREATE TABLE guardrail_experiment (
   plan_version integer,
   plan_hash text,
   description text,
-  parameter jsonb
+  parameter jsonb,
+  segments text[]
 );
 COMMENT ON TABLE guardrail_experiment IS 'where the events of an experiment are, and how it is decided; one row per experiment';
 COMMENT ON COLUMN guardrail_experiment.experiment_id IS 'as it stands in the events';
@@ -63,6 +64,7 @@ COMMENT ON COLUMN guardrail_experiment.max_crossover IS 'share of units seen in 
 COMMENT ON COLUMN guardrail_experiment.min_units IS 'units per arm below which nothing is decided';
 COMMENT ON COLUMN guardrail_experiment.owner IS 'whose rights the event query runs with';
 COMMENT ON COLUMN guardrail_experiment.parameter IS 'arms that are settings of one number, such as {"control": 0, "low": 0.5, "high": 1}; guardrail_optimize() needs three';
+COMMENT ON COLUMN guardrail_experiment.segments IS 'SQL expressions over one event, constant per unit, such as {device,country}: every guardrail is also judged for each of their values';
 COMMENT ON COLUMN guardrail_experiment.state IS 'draft, running or stopped; changed by functions only';
 
 CREATE TABLE guardrail_rule (
@@ -92,6 +94,7 @@ CREATE TABLE guardrail_rule (
   display_unit text CHECK (length(display_unit) <= 20),
   note text,
   retention_time_zone text,
+  segment_veto boolean,
   PRIMARY KEY (experiment_id, metric)
 );
 CREATE UNIQUE INDEX guardrail_rule_north_star ON guardrail_rule (experiment_id) WHERE north_star;
@@ -120,6 +123,7 @@ COMMENT ON COLUMN guardrail_rule.limit_value IS 'in the metric''s unit; a size w
 COMMENT ON COLUMN guardrail_rule.evidence IS 'point: the estimate decides; breach: vetoes when harm beyond the limit is proven; safe: SHIP needs proof of no harm beyond it';
 COMMENT ON COLUMN guardrail_rule.alpha IS 'one-sided for guardrails (default 0.10), two-sided for others (0.05)';
 COMMENT ON COLUMN guardrail_rule.display_unit IS 'ms, EUR, ... in reasons; % shows a fraction in per cent and percentage points';
+COMMENT ON COLUMN guardrail_rule.segment_veto IS 'true: an alarm in a segment BLOCKs as the guardrail itself does; NULL or false: it is shown only';
 
 CREATE TRIGGER guardrail_experiment_check BEFORE INSERT OR UPDATE ON guardrail_experiment
   FOR EACH ROW EXECUTE FUNCTION guardrail_experiment_check();

@@ -8,7 +8,7 @@ COMMENT ON FUNCTION guardrail_unit_hash("any") IS
 
 CREATE FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", VARIADIC "any") RETURNS internal
   AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", "any") IS 'transition of guardrail_collect_units';
+COMMENT ON FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", "any") IS 'transition of guardrail_collect_units, whose units must fit';
 
 CREATE AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", VARIADIC "any") (
   SFUNC = guardrail_collect_units_add, STYPE = internal, SSPACE = 1048576,

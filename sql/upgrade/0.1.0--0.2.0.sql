@@ -55,3 +55,10 @@ COMMENT ON COLUMN guardrail_rule.at_least IS 'of a proportion: a unit counts whe
 COMMENT ON COLUMN guardrail_rule.retention_day IS 'of retention: active on this day after exposure; only units whose day has wholly passed count';
 COMMENT ON COLUMN guardrail_rule.retention_time_zone IS 'of retention: days of the calendar in this time zone; NULL: of 24 hours from the exposure on';
 COMMENT ON COLUMN guardrail_rule.window_length IS 'only events this long after exposure count, and only units whose window has closed';
+
+-- ---- segments: sql/parts/85_segment.sql has the rest ------------------------
+
+ALTER TABLE guardrail_experiment ADD COLUMN segments text[];
+ALTER TABLE guardrail_rule ADD COLUMN segment_veto boolean;
+COMMENT ON COLUMN guardrail_experiment.segments IS 'SQL expressions over one event, constant per unit, such as {device,country}: every guardrail is also judged for each of their values';
+COMMENT ON COLUMN guardrail_rule.segment_veto IS 'true: an alarm in a segment BLOCKs as the guardrail itself does; NULL or false: it is shown only';

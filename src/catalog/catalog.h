@@ -30,6 +30,7 @@ typedef struct Rule
 	char	   *window_length;	/* interval as text; NULL: none */
 	int64		fingerprint;	/* of all that its result depends on */
 	int			metric;			/* in the collection's spec */
+	bool		segment_veto;	/* an alarm in a segment BLOCKs */
 } Rule;
 
 /* A row of guardrail_experiment. */
@@ -66,6 +67,8 @@ typedef struct Experiment
 	int			plan_version;
 	Oid			function;		/* of the extension that reads it */
 	const char *range;			/* a further condition on the events; NULL: none */
+	int			nsegments;
+	char	  **segments;		/* expressions, constant per unit */
 	int			nrules;
 	Rule	   *rules;			/* by role, then name */
 } Experiment;

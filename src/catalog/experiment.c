@@ -124,6 +124,7 @@ read_experiment(void)
 	e->exposures = (Oid) gr_spi_int8(0, 26, 0);
 	e->exposed_at_column = gr_spi_text(0, 27);
 	e->as_of = gr_spi_text(0, 28);
+	e->segments = text_array(0, 29, &e->nsegments);
 	return e;
 }
 
@@ -194,6 +195,7 @@ read_rule(Rule *r, int row)
 	r->retention_day = (int) gr_spi_int8(row, 22, -1);
 	r->retention_time_zone = gr_spi_text(row, 23);
 	r->window_length = interval_text(row, 24);
+	r->segment_veto = gr_spi_bool(row, 25);
 	r->rule.is_proportion = gr_rule_is_share(r) ||
 		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
 }
@@ -241,13 +243,13 @@ static const char *const experiment_columns =
 	" correction, srm_alpha, max_crossover, min_units, owner::oid::bigint, state,"
 	" plan_version::bigint, monitoring, spending, spending_phi,"
 	" pg_catalog.to_jsonb(launched_at) #>> '{}', cursor_column, exposures::oid::bigint, exposed_at_column,"
-	" pg_catalog.to_jsonb(LEAST(pg_catalog.now(), ends_at)) #>> '{}'";
+	" pg_catalog.to_jsonb(LEAST(pg_catalog.now(), ends_at)) #>> '{}', segments";
 
 static const char *const rule_columns =
 	"metric, role, north_star, severity, kind, value, denominator, filter,"
 	" unit_aggregate, quantile, quantile_over, worse, limit_kind, limit_value,"
 	" evidence, alpha, display_unit, covariate, cap_quantile, cap_value, at_least,"
-	" retention_day::bigint, retention_time_zone, window_length";
+	" retention_day::bigint, retention_time_zone, window_length, segment_veto";
 
 static const char *const rule_order =
 	" ORDER BY CASE role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END,"

@@ -5,6 +5,7 @@
  */
 #include "check/past.h"
 #include "check/plan.h"
+#include "check/segment.h"
 
 #include <math.h>
 
@@ -18,8 +19,8 @@ compare_names(const void *a, const void *b)
 	return strcmp(((const GrArm *) a)->name, ((const GrArm *) b)->name);
 }
 
-static void
-fill_arm(GrArm *arm, const Collection *c, const char *name)
+void
+gr_fill_arm(GrArm *arm, const Collection *c, const char *name)
 {
 	const ArmData *data = gr_collection_arm((Collection *) c, name);
 
@@ -35,14 +36,14 @@ find_arms(Evaluation *v)
 	const Experiment *e = v->e;
 	int			n = e->narms > 0 ? e->narms : v->c->narms;
 
-	fill_arm(&v->control, v->c, e->control);
+	gr_fill_arm(&v->control, v->c, e->control);
 	v->arms = palloc0(sizeof(GrArm) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
 		const char *name = e->narms > 0 ? e->arms[i] : v->c->arms[i].name;
 
 		if (strcmp(name, e->control) != 0)
-			fill_arm(&v->arms[v->narms++], v->c, name);
+			gr_fill_arm(&v->arms[v->narms++], v->c, name);
 	}
 	qsort(v->arms, v->narms, sizeof(GrArm), compare_names);
 }
@@ -141,8 +142,22 @@ enough_to_look(const Evaluation *v)
 	return false;
 }
 
-static void
-decide(Evaluation *v)
+void
+gr_scratch_make(GrScratch *s, int n)
+{
+	n = Max(n, 1);
+	s->p = palloc(sizeof(double) * n);
+	s->alpha = palloc(sizeof(double) * n);
+	s->adjusted = palloc(sizeof(double) * n);
+	s->divisor = palloc(sizeof(double) * n);
+	s->order = palloc(sizeof(int) * n);
+	s->member = palloc(sizeof(int) * n);
+	s->of_result = palloc(sizeof(double) * n);
+	s->testable = palloc(sizeof(bool) * n);
+}
+
+void
+gr_evaluation_results(Evaluation *v)
 {
 	const Experiment *e = v->e;
 	int			n = v->narms * e->nrules;
@@ -150,7 +165,6 @@ decide(Evaluation *v)
 
 	v->results = palloc_extended(sizeof(GrResult) * Max(n, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	v->counts = palloc0(sizeof(CellCounts) * Max(n, 1));
-	v->verdicts = palloc0(sizeof(GrArmVerdict) * Max(v->narms, 1));
 	for (int a = 0; a < v->narms; a++)
 		for (int k = 0; k < e->nrules; k++)
 		{
@@ -178,18 +192,8 @@ decide(Evaluation *v)
 			gr_inspect_column(v, &e->rules[k], r);
 			recall(v->past, &e->rules[k], r);
 		}
-	s.p = palloc(sizeof(double) * Max(n, 1));
-	s.alpha = palloc(sizeof(double) * Max(n, 1));
-	s.adjusted = palloc(sizeof(double) * Max(n, 1));
-	s.divisor = palloc(sizeof(double) * Max(n, 1));
-	s.order = palloc(sizeof(int) * Max(n, 1));
-	s.member = palloc(sizeof(int) * Max(n, 1));
-	s.of_result = palloc(sizeof(double) * Max(n, 1));
-	s.testable = palloc(sizeof(bool) * Max(n, 1));
+	gr_scratch_make(&s, n);
 	gr_decide_results(v->results, v->narms, e->nrules, &v->control, &v->test, &s);
-	for (int a = 0; a < v->narms; a++)
-		gr_decide_verdict(v->results + a * e->nrules, e->nrules, &v->arms[a],
-						  &v->control, &v->test, &v->verdicts[a]);
 }
 
 void
@@ -198,7 +202,13 @@ gr_evaluation_decide(Evaluation *v, const char *schema)
 	find_arms(v);
 	fill_test(v);
 	gr_monitor_setup(&v->monitor, schema, v->e, v->past, &v->test, enough_to_look(v), v->narms);
-	decide(v);
+	gr_evaluation_results(v);
+	if (v->segments)
+		gr_segments_decide(v);
+	v->verdicts = palloc0(sizeof(GrArmVerdict) * Max(v->narms, 1));
+	for (int a = 0; a < v->narms; a++)
+		gr_decide_verdict(v->results + a * v->e->nrules, v->e->nrules, &v->arms[a],
+						  &v->control, &v->test, &v->verdicts[a]);
 }
 
 static void
@@ -258,6 +268,8 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 		v->c = shared->c;
 		v->snapshot = shared->snapshot;
 	}
+	else if (e->nsegments > 0)
+		gr_segments_collect(v, schema, context);
 	else
 		v->c = gr_collect_stored(e, v->plan, function, purpose == GR_FOR_LOG, context);
 	v->past = gr_past_load(schema, e, context);

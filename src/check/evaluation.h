@@ -32,6 +32,7 @@ typedef struct Evaluation
 	GrResult   *results;		/* [narms][nrules] */
 	CellCounts *counts;			/* [narms][nrules] */
 	GrArmVerdict *verdicts;		/* [narms] */
+	struct Segments *segments;	/* segment.h; NULL: it has none */
 } Evaluation;
 
 /* What for: a reader must have the right to read the events, the others not. */
@@ -55,6 +56,15 @@ extern Evaluation *gr_evaluate(Oid function, const char *id, GrPurpose purpose,
  * NULL: without the bounds of looks that are stored.
  */
 extern void gr_evaluation_decide(Evaluation *v, const char *schema);
+
+/* The units and events of an arm. */
+extern void gr_fill_arm(GrArm *arm, const Collection *c, const char *name);
+
+/* Room for a family of n tests. */
+extern void gr_scratch_make(GrScratch *s, int n);
+
+/* From arms, test, monitor and past to results and counts, without verdicts. */
+extern void gr_evaluation_results(Evaluation *v);
 
 /* ---- estimates of one arm (estimate.c) ------------------------------------ */
 

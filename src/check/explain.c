@@ -2,7 +2,7 @@
  * explain.c
  *	  guardrail_explain: how a verdict came about, for whoever doubts it.
  */
-#include "check/evaluation.h"
+#include "check/segment.h"
 
 #include <math.h>
 
@@ -203,6 +203,7 @@ gr_explain(const Evaluation *v, const char *schema)
 					 gr_words_correction[v->e->correction]);
 	appendStringInfo(&buf, "\nThe statement, run as %s\n%s\n",
 					 GetUserNameFromId(v->e->owner, true),
+					 gr_fast_shape_fits(v->plan) && v->e->nsegments > 0 ? gr_sql_segments(v->e, v->plan, schema) :
 					 gr_fast_shape_fits(v->plan) ? gr_sql_fast(v->e, v->plan, schema) :
 					 gr_sql_two_level(v->e, v->plan, schema));
 	if (v->e->cursor_column && guardrail_use_slices && gr_fast_shape_fits(v->plan))
@@ -216,5 +217,6 @@ gr_explain(const Evaluation *v, const char *schema)
 		for (int k = 0; k < v->e->nrules; k++)
 			explain_result(&buf, v, a, k);
 	}
+	gr_segments_explain(&buf, v);
 	return buf.data;
 }

@@ -163,12 +163,8 @@ reduce_bins(const BinList *list, const double *value, int n)
 	return out;
 }
 
-/*
- * The collection with the batches of its histograms reduced to what the rules'
- * quantiles ask of them: less than a tenth, and the same decision.
- */
-static Collection *
-reduce_collection(const Evaluation *v)
+bytea *
+gr_input_collection(const Evaluation *v)
 {
 	const Experiment *e = v->e;
 	Collection *c = palloc(sizeof(Collection));
@@ -198,7 +194,7 @@ reduce_collection(const Evaluation *v)
 			data->reduced = true;
 		}
 	}
-	return c;
+	return gr_collection_encode(c);
 }
 
 void
@@ -228,7 +224,7 @@ gr_input_store(const Evaluation *v, const char *schema, int64 check_id, Timestam
 	values[8] = PointerGetDatum(construct_array(metrics, e->nrules, INT4OID, 4, true, TYPALIGN_INT));
 	values[9] = PointerGetDatum(construct_array(fingerprints, e->nrules, INT8OID, 8,
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[10] = PointerGetDatum(gr_collection_encode(reduce_collection(v)));
+	values[10] = PointerGetDatum(gr_input_collection(v));
 	values[11] = PointerGetDatum(gr_past_encode(v->past));
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s.guardrail_check_input (check_id, experiment_id, plan_version,"
 									   " checked_at, state, ended, snapshot, spec, metrics, fingerprints, collection, past,"

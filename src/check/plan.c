@@ -84,6 +84,13 @@ gr_plan_require_whole(Experiment *e, const char *schema)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("experiment \"%s\" has %d rules of role primary", e->id, primaries),
 				 errhint("A plan has exactly one primary metric: the one the change is made for.")));
+	for (int i = 0; i < e->nrules; i++)
+		if (e->rules[i].segment_veto && e->nsegments == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("rule \"%s\" has segment_veto, and experiment \"%s\" has no segments",
+							e->rules[i].rule.metric, e->id),
+					 errhint("Set guardrail_experiment.segments, or leave segment_veto NULL.")));
 	/* every expression still fits the events, with the owner's rights */
 	gr_owner_enter(&saved, e->owner);
 	plan = gr_plan_make(e);
@@ -226,6 +233,8 @@ find_functions(void *arg)
 			if (texts[k])
 				w->functions = gr_expression_functions(w->e->events, texts[k], w->functions);
 	}
+	for (int i = 0; i < w->e->nsegments; i++)
+		w->functions = gr_expression_functions(w->e->events, w->e->segments[i], w->functions);
 	gr_owner_leave(&saved);
 }
 

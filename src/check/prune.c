@@ -5,7 +5,8 @@
  * Kept, however old: the first and the last check of each arm and the two around
  * each change of its verdict, so that its history can still be read; and what the
  * next check of the present plan rests on: its looks, each metric's last result,
- * the checks that set its least p-values, and the last test of the split.
+ * the checks that set its least p-values, the last test of the split, and the last
+ * check with segments.
  */
 #include "check/plan.h"
 #include "query/query.h"
@@ -31,13 +32,17 @@ prune_statement(const char *s)
 					"  UNION SELECT pg_catalog.unnest(ARRAY[check_id, breach_check, safe_check, goal_check]) FROM present"
 					"  UNION SELECT l.check_id FROM %s.guardrail_check_log l JOIN %s.guardrail_experiment e USING (experiment_id)"
 					"  WHERE l.look_no IS NOT NULL AND l.plan_version = e.plan_version"
-					"  UNION SELECT max(check_id) FROM %s.guardrail_check_log WHERE srm_p IS NOT NULL GROUP BY experiment_id, plan_version),"
+					"  UNION SELECT max(check_id) FROM %s.guardrail_check_log WHERE srm_p IS NOT NULL GROUP BY experiment_id, plan_version"
+					"  UNION SELECT max(l.check_id) FROM %s.guardrail_segment_log l JOIN %s.guardrail_experiment e USING (experiment_id)"
+					"  WHERE l.plan_version = e.plan_version GROUP BY l.experiment_id),"
 					" doomed AS MATERIALIZED (SELECT DISTINCT check_id FROM %s.guardrail_check_log l"
 					"  WHERE NOT EXISTS (SELECT FROM kept WHERE kept.check_id = l.check_id)),"
 					" checks AS (DELETE FROM %s.guardrail_check_log l USING doomed WHERE l.check_id = doomed.check_id),"
 					" results AS (DELETE FROM %s.guardrail_result_log l USING doomed WHERE l.check_id = doomed.check_id),"
-					" inputs AS (DELETE FROM %s.guardrail_check_input l USING doomed WHERE l.check_id = doomed.check_id)"
-					" SELECT count(*) FROM doomed", s, s, s, s, s, s, s, s, s, s);
+					" inputs AS (DELETE FROM %s.guardrail_check_input l USING doomed WHERE l.check_id = doomed.check_id),"
+					" segments AS (DELETE FROM %s.guardrail_segment_log l USING doomed WHERE l.check_id = doomed.check_id),"
+					" segment_inputs AS (DELETE FROM %s.guardrail_segment_input l USING doomed WHERE l.check_id = doomed.check_id)"
+					" SELECT count(*) FROM doomed", s, s, s, s, s, s, s, s, s, s, s, s, s, s);
 }
 
 /* guardrail_prune(keep): the number of checks removed */

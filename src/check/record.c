@@ -5,9 +5,11 @@
 #include "check/choice.h"
 #include "check/input.h"
 #include "check/record.h"
+#include "check/segment.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 /* One check of one experiment on its way into the log. */
@@ -100,6 +102,31 @@ insert_result(const Check *check, const Evaluation *v, const Rule *rule, const G
 			   " breach_check, safe_check, goal_check",
 			   types, fixed, fixed_nulls, lengthof(types),
 			   gr_result_columns, values, nulls, gr_result_ncolumns);
+}
+
+static void
+insert_segments(const Check *check, const Evaluation *v)
+{
+	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID};
+	Datum		fixed[] = {Int64GetDatum(check->check_id), 0, TimestampTzGetDatum(check->checked_at),
+	Int32GetDatum(check->plan_version), 0};
+	const bool	fixed_nulls[lengthof(types)] = {false};
+	Datum		values[GR_MAX_ROW];
+	bool		nulls[GR_MAX_ROW];
+	int			ncolumns;
+	const RowColumn *columns = gr_segment_columns(&ncolumns);
+
+	for (int i = 0; i < gr_segment_nrows(v); i++)
+	{
+		int64		fingerprint;
+
+		CHECK_FOR_INTERRUPTS();
+		(void) gr_segment_row(v, i, values, nulls, &fingerprint);
+		fixed[1] = Int32GetDatum(i + 1);
+		fixed[4] = Int64GetDatum(fingerprint);
+		insert_row(check, "guardrail_segment_log", "check_id, row_no, checked_at, plan_version, fingerprint",
+				   types, fixed, fixed_nulls, lengthof(types), columns, values, nulls, ncolumns);
+	}
 }
 
 /*
@@ -218,6 +245,7 @@ record_evaluation(const Check *check, const Evaluation *v)
 			insert_result(check, v, &v->e->rules[k], &v->results[a * v->e->nrules + k], values, nulls);
 		}
 	}
+	insert_segments(check, v);
 }
 
 /*
@@ -279,11 +307,14 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	{
 		record_evaluation(&check, v);
 		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
+		gr_segments_store(v, schema, check.check_id);
 	}
 	if (check.look_no > 0)
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);
+	if (v)
+		gr_segments_notice(v);
 	if (check.look_no > 0 && v->test.mature_units > v->e->planned_units)
 		ereport(NOTICE,
 				(errmsg("experiment \"%s\" has more units than planned: " INT64_FORMAT " of " INT64_FORMAT,

@@ -7,9 +7,11 @@
  */
 #include "check/input.h"
 #include "check/plan.h"
+#include "check/segment.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 
 PG_FUNCTION_INFO_V1(guardrail_replay);
@@ -114,6 +116,7 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 	v->past = gr_past_decode(past);
 	gr_plan_note(schema, v->e, CurrentMemoryContext, &note);
 	v->test.plan_note = note;
+	gr_segments_restore(v, schema, check_id);
 	gr_evaluation_decide(v, NULL);
 	return v;
 }
@@ -188,6 +191,29 @@ compare_arm(const Evaluation *v, const char *schema, int64 check_id, int arm, St
 	}
 }
 
+/* The rows of one arm's segments. */
+static void
+compare_segments(const Evaluation *v, const char *schema, int64 check_id, int arm, StringInfo out)
+{
+	int			n;
+	const RowColumn *columns = gr_segment_columns(&n);
+	Datum		values[GR_MAX_ROW];
+	bool		nulls[GR_MAX_ROW];
+
+	for (int i = 0; i < gr_segment_nrows(v); i++)
+	{
+		const char *args[] = {psprintf(INT64_FORMAT, check_id), psprintf("%d", i + 1)};
+		int64		fingerprint;
+
+		CHECK_FOR_INTERRUPTS();
+		if (gr_segment_row(v, i, values, nulls, &fingerprint) != arm)
+			continue;
+		gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_segment_log WHERE check_id = $1::bigint"
+							  " AND row_no = $2::integer", column_list(columns, n), schema), true, 2, args);
+		compare_row(out, psprintf("row %d of the segments", i + 1), columns, n, values, nulls);
+	}
+}
+
 /* guardrail_replay(check_id) */
 Datum
 guardrail_replay(PG_FUNCTION_ARGS)
@@ -212,6 +238,7 @@ guardrail_replay(PG_FUNCTION_ARGS)
 
 		initStringInfo(&differences);
 		compare_arm(v, schema, check_id, a, &differences);
+		compare_segments(v, schema, check_id, a, &differences);
 		gr_verdict_row(v, a, values, nulls);
 		values[gr_verdict_ncolumns] = BoolGetDatum(differences.len == 0);
 		nulls[gr_verdict_ncolumns] = false;

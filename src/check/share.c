@@ -43,7 +43,8 @@ prepare_one(void *arg)
 	gr_writer_enter(&saved, w->function);
 	w->e = gr_experiment_load(w->schema, w->id, w->context);
 	gr_owner_leave(&saved);
-	if (w->e->cursor_column || w->e->experiment_column == NULL || !gr_rows_are_events(w->e))
+	if (w->e->cursor_column || w->e->experiment_column == NULL || w->e->nsegments > 0 ||
+		!gr_rows_are_events(w->e))
 		return;
 	gr_owner_enter(&saved, w->e->owner);
 	w->plan = gr_plan_make(w->e);

@@ -147,6 +147,10 @@ typedef struct GrResult
 	double		left_out;		/* non-finite values, for the reason */
 	double		null_share_p;	/* p of "the share of NULLs is the same"; NaN */
 	double		null_share_alpha;
+	const char *segments;		/* in which the rule is breached: "load where country
+								 * is 'BR'"; NULL: in none */
+	const char *segments_reason;
+	bool		segments_veto;	/* those BLOCK */
 
 	/* out */
 	double		effect;
@@ -230,6 +234,30 @@ extern int64_t gr_mature_control(const GrResult *r, const GrArm *control);
 
 /* Is the test invalid?  Writes why. */
 extern bool gr_test_invalid(const GrTestState *test, char *why, size_t size);
+
+/* segment.c: the guardrails of parts of the units */
+
+/*
+ * ln of the e-value of a result's breach test at its rule's limit, one-sided; NaN
+ * where there is none.
+ */
+extern double gr_segment_log_e(const GrResult *r, const GrMonitor *m);
+
+/*
+ * The results of all segments, arms and guardrails as one family: after
+ * gr_decide_results without a correction sets p_breach_adjusted and status.  log_e: of
+ * each, used under always_valid.  Returns the number of tests.
+ */
+extern int	gr_decide_segments(GrResult *const *results, const double *log_e, int n,
+							   const GrTestState *test, GrScratch *scratch);
+
+/* "load where country is 'BR'" */
+extern void gr_segment_title(const GrRule *rule, const char *expression, const char *value,
+							 char *buf, size_t size);
+
+/* The reason of a result of a segment (value NULL: of NULL), decided in ntests tests. */
+extern void gr_reason_of_segment(GrResult *r, const char *expression, const char *value,
+								 int ntests, const GrArm *control, const GrTestState *test);
 
 /* reason.c: words */
 extern const char *gr_status_word(GrStatus status);

@@ -69,6 +69,8 @@ count_guardrails(const GrResult *results, int nrules, GrArmVerdict *out,
 			out->primary = r;
 		if (r->rule->role != GR_GUARDRAIL)
 			continue;
+		if (r->segments)
+			add_clause(r->segments_veto ? blocking : others, size, ", ", "%s", r->segments);
 		out->guardrails++;
 		out->no_data += (r->status == GR_NO_DATA);
 		out->undecided += (r->status == GR_UNDECIDED);
@@ -185,6 +187,16 @@ add_plan_note(const char *note, GrArmVerdict *out)
 	strcat(out->reason, note);
 }
 
+/* What is breached in segments, with a veto or without. */
+static void
+list_segments(const GrResult *results, int nrules, bool veto, GrArmVerdict *out)
+{
+	for (int i = 0; i < nrules; i++)
+		if (results[i].segments && results[i].segments_veto == veto)
+			add_clause(out->reason, sizeof(out->reason), "; ", veto ? "%s" : "alarm without a veto: %s",
+					   results[i].segments_reason);
+}
+
 static void
 decide_arm(const GrResult *results, int nrules, const GrArm *arm,
 		   const GrArm *control, const GrTestState *test, GrArmVerdict *out)
@@ -212,16 +224,19 @@ decide_arm(const GrResult *results, int nrules, const GrArm *arm,
 				results[i].rule->severity == GR_BLOCK &&
 				results[i].status == GR_BREACHED)
 				add_clause(out->reason, sizeof(out->reason), "; ", "%s", results[i].reason);
+		list_segments(results, nrules, true, out);
 		return;
 	}
 	list_missing(results, nrules, arm, control, test, out);
 	out->verdict = out->reason[0] ? GR_VERDICT_HOLD : GR_VERDICT_SHIP;
-	if (out->verdict != GR_VERDICT_SHIP)
-		return;
-	snprintf(out->reason, sizeof(out->reason), "%s", out->primary->reason);
-	add_clause(out->reason, sizeof(out->reason), "; ",
-			   "guardrails: %d safe, %d undecided, %d breached",
-			   out->safe, out->undecided, out->breached);
+	if (out->verdict == GR_VERDICT_SHIP)
+	{
+		snprintf(out->reason, sizeof(out->reason), "%s", out->primary->reason);
+		add_clause(out->reason, sizeof(out->reason), "; ",
+				   "guardrails: %d safe, %d undecided, %d breached",
+				   out->safe, out->undecided, out->breached);
+	}
+	list_segments(results, nrules, false, out);
 }
 
 void

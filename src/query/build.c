@@ -229,6 +229,8 @@ gr_plan_make(Experiment *e)
 	if (is_event)
 		spec->events = plan_fold(spec, FOLD_SUM, plan_condition(plan, e, is_event));
 	gr_spec_number(spec);
+	for (int i = 0; i < e->nsegments; i++)
+		(void) gr_segment_type(e->events, e->segments[i]);
 	return plan;
 }
 
@@ -325,4 +327,27 @@ gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n, const char *sc
 		appendStringInfo(&buf, "%s%s", i ? ", " : "", quote_literal_cstr(e[i]->id));
 	appendStringInfoChar(&buf, ')');
 	return buf.data;
+}
+
+char *
+gr_sql_segments(const Experiment *e, const ScanPlan *plan, const char *schema)
+{
+	/* each has its share of the memory; all values of one expression are about as many units as the whole has */
+	int			memory = Max(64, guardrail_unit_memory / (e->nsegments + 1));
+	StringInfoData values,
+				sets;
+
+	initStringInfo(&values);
+	initStringInfo(&sets);
+	for (int i = 0; i < e->nsegments; i++)
+	{
+		char	   *value = psprintf("(%s.guardrail_segment_value(%s::text, %d) COLLATE pg_catalog.\"C\")",
+									 schema, parenthesise(e->segments[i]), GR_MAX_SEGMENT_VALUES);
+
+		appendStringInfo(&values, "%s%s", i ? ", " : "", value);
+		appendStringInfo(&sets, ", (%s)", value);
+	}
+	return psprintf("SELECT GROUPING(%s), %s,\n%s\n%s\nGROUP BY GROUPING SETS (()%s)", values.data, values.data,
+					sql_collect(e, plan, schema, "guardrail_collect_segment", memory), gr_sql_from(e),
+					sets.data);
 }

@@ -202,9 +202,10 @@ fits(Oid type, ExpressionKind kind)
 	return gr_type_is_hashable(type);
 }
 
-void
-gr_expression_check(Oid events, const char *text, const char *column,
-					const char *metric, ExpressionKind kind)
+/* The type of what a column of the catalog ("column \"value\" of rule \"load\"") holds. */
+static Oid
+checked_type(Oid events, const char *text, const char *column, const char *kind,
+			 const char *name)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			type = InvalidOid;
@@ -225,14 +226,23 @@ gr_expression_check(Oid events, const char *text, const char *column,
 		FlushErrorState();
 		ereport(ERROR,
 				(errcode(error->sqlerrcode),
-				 errmsg("column \"%s\" of rule \"%s\" holds \"%s\": %s",
-						column, metric, text, error->message),
+				 errmsg("column \"%s\" of %s \"%s\" holds \"%s\": %s",
+						column, kind, name, text, error->message),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
 				 errhint("%s", error->hint ? error->hint :
 						 "It may hold one SQL expression over the columns of the events; "
 						 "functions outside pg_catalog must be schema-qualified.")));
 	}
 	PG_END_TRY();
+	return type;
+}
+
+void
+gr_expression_check(Oid events, const char *text, const char *column,
+					const char *metric, ExpressionKind kind)
+{
+	Oid			type = checked_type(events, text, column, "rule", metric);
+
 	if (fits(type, kind))
 		return;
 	ereport(ERROR,
@@ -243,4 +253,20 @@ gr_expression_check(Oid events, const char *text, const char *column,
 			 kind == EXPRESSION_CATEGORY ? errhint("It may hold an expression of a type that can be hashed.") :
 			 errhint("It may hold a number or a boolean, which counts as 0 or 1; "
 					 "an interval becomes seconds by extract(epoch from ...).")));
+}
+
+Oid
+gr_segment_type(Oid events, const char *text)
+{
+	/* the text by itself first: a cast must not be what makes it one expression */
+	(void) gr_expression_type(events, text);
+	return gr_expression_type(events, psprintf("(\n%s\n)::text", text));
+}
+
+void
+gr_segment_check(Oid events, const char *text, const char *experiment)
+{
+	(void) checked_type(events, text, "segments", "experiment", experiment);
+	(void) checked_type(events, psprintf("(\n%s\n)::text", text), "segments", "experiment",
+						experiment);
 }

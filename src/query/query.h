@@ -61,6 +61,12 @@ extern bool gr_type_is_hashable(Oid type);
 extern void gr_expression_check(Oid events, const char *text, const char *column,
 								const char *metric, ExpressionKind kind);
 
+/* A segment is an expression of any type; its text is what counts. */
+extern Oid	gr_segment_type(Oid events, const char *text);
+
+/* The same with errors that name the experiment. */
+extern void gr_segment_check(Oid events, const char *text, const char *experiment);
+
 /* Is the value of an expression another at another time? */
 extern bool gr_expression_reads_clock(Oid events, const char *text);
 
@@ -96,6 +102,12 @@ extern char *gr_sql_category(const ScanPlan *plan, int k, const char *schema);
 /* The fast shape for several experiments with a column of one relation. */
 extern char *gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n,
 						   const char *schema);
+
+/*
+ * One scan for the experiment and for each value of each of its segments: the number
+ * that GROUPING() gives the row's expression, the values, the collection.
+ */
+extern char *gr_sql_segments(const Experiment *e, const ScanPlan *plan, const char *schema);
 
 /* Can the fast shape be tried?  The function call must not be too wide. */
 extern bool gr_fast_shape_fits(const ScanPlan *plan);
@@ -157,6 +169,31 @@ extern void gr_require_own_functions(const char *schema);
  */
 extern Collection *gr_collect(const Experiment *e, const ScanPlan *plan,
 							  const char *schema, MemoryContext context);
+
+/* ---- segments (segment.c) ------------------------------------------------ */
+
+#define GR_MAX_SEGMENTS 8
+#define GR_MAX_SEGMENT_VALUES 50
+
+/* What was collected of the units with one value of one expression. */
+typedef struct SegmentData
+{
+	int			expression;		/* in the experiment's segments */
+	char	   *value;			/* NULL: of NULL */
+	Collection *c;				/* NULL: the expression could not be judged, */
+	const char *why;			/* for this reason */
+} SegmentData;
+
+typedef struct SegmentScan
+{
+	Collection *whole;
+	int			n;
+	SegmentData *segment;		/* in no order */
+} SegmentScan;
+
+/* As gr_collect, of an experiment that has segments. */
+extern SegmentScan *gr_collect_segments(const Experiment *e, const ScanPlan *plan,
+										const char *schema, MemoryContext context);
 
 /* The same as the two-level shape's rows (two_level.c). */
 extern Collection *gr_collect_two_level(const Experiment *e, const ScanPlan *plan,

@@ -181,3 +181,41 @@ gr_p_adjust_divisor(const double *p, const double *alpha, int n,
 	}
 	return GR_OK;
 }
+
+GrCode
+gr_bh(const double *p, const double *alpha, int n, double *scaled,
+	  double *adjusted, int *order)
+{
+	double		greatest = 0.0;
+	GrCode		code;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!(alpha[i] > 0.0 && alpha[i] < 1.0))
+			return GR_BAD_ARGUMENT;
+		greatest = fmax(greatest, alpha[i]);
+	}
+	/* a NaN stays one, and is refused */
+	for (int i = 0; i < n; i++)
+		scaled[i] = p[i] > alpha[i] / greatest && p[i] <= 1.0 ? 1.0 :
+			p[i] * (greatest / alpha[i]);
+	code = gr_p_adjust(scaled, n, GR_ADJUST_BH, adjusted, order);
+	for (int i = 0; code == GR_OK && i < n; i++)
+	{
+		double		own = adjusted[i] * (alpha[i] / greatest);
+
+		/* not decided by the last bit of a product */
+		adjusted[i] = adjusted[i] <= greatest ? fmin(own, alpha[i]) :
+			fmax(own, nextafter(alpha[i], 1.0));
+	}
+	return code;
+}
+
+GrCode
+gr_e_bh(const double *log_e, const double *alpha, int n, double *scaled,
+		double *adjusted, int *order)
+{
+	for (int i = 0; i < n; i++)
+		scaled[i] = log_e[i] > 0.0 ? exp(-log_e[i]) : isnan(log_e[i]) ? NAN : 1.0;
+	return gr_bh(scaled, alpha, n, scaled, adjusted, order);
+}

@@ -338,6 +338,25 @@ extern GrCode gr_p_adjust_divisor(const double *p, const double *alpha, int n,
 								  GrAdjust method, double *divisor,
 								  double *adjusted, int *order);
 
+/*
+ * Benjamini and Hochberg (1995) over tests that have levels of their own:
+ * p[i] times (greatest alpha / alpha[i]) is a p-value again, and those are held to
+ * the greatest alpha.  With one level for all it is the plain procedure.  Test i is
+ * rejected if and only if adjusted[i] <= alpha[i].  scaled: room for n, or p itself.
+ * Every alpha in (0, 1).
+ */
+extern GrCode gr_bh(const double *p, const double *alpha, int n, double *scaled,
+					double *adjusted, int *order);
+
+/*
+ * e-BH (Wang and Ramdas 2022): of the e-values in descending order the first k are
+ * rejected, k = max{i: e_(i) >= n / (i alpha)}; the false discovery rate is at most
+ * alpha whatever the dependence, and at any stopping time when each e-value is an
+ * e-process.  It is gr_bh of the numbers 1/e.  log_e may be infinite, not NaN.
+ */
+extern GrCode gr_e_bh(const double *log_e, const double *alpha, int n, double *scaled,
+					  double *adjusted, int *order);
+
 /* ---- sample ratio mismatch (srm.c) ------------------------------------ */
 
 /*

@@ -133,7 +133,7 @@ close_files(Datum arg)
 	gr_spill_close((Units *) DatumGetPointer(arg));
 }
 
-/* keeps: the units themselves are the result, and must fit. */
+/* keeps: all units must fit, as they are the result, or those of one group of many. */
 static State *
 make_state(FunctionCallInfo fcinfo, MemoryContext context, bool keeps)
 {
@@ -301,7 +301,7 @@ guardrail_collect_add(PG_FUNCTION_ARGS)
 	return collect_add(fcinfo, false);
 }
 
-/* guardrail_collect_units_add: the same, of the aggregate whose result are the units */
+/* guardrail_collect_units_add: the same, of aggregates whose units must fit */
 Datum
 guardrail_collect_units_add(PG_FUNCTION_ARGS)
 {

@@ -21,6 +21,7 @@ make_shop($node, 'original');
 my $files = $PostgreSQL::Test::Utils::tmp_check;
 my @dumped = (except => ['guardrail_look_state']);
 my $before = contents($node, 'original', @dumped);
+like($before, qr/^guardrail_$_\|/m, "there are rows of $_") for qw(segment_log segment_input segment_result);
 my $plans = intact($node, 'original');
 my $replays = replayed($node, 'original');
 like($before, qr/guardrail_experiment\|\(ships,shop\.ev,.*running/, 'there are running experiments to dump');
@@ -90,7 +91,7 @@ $node->safe_psql($_, $more) for 'original', 'plain';
 is($node->safe_psql('plain', $looks), $node->safe_psql('original', $looks), 'the next look has the same number and bounds');
 like($node->safe_psql('plain', $looks), qr/^3\|/, 'the third');
 is($node->safe_psql('plain', q{SELECT tgrelid::regclass, tgenabled FROM pg_trigger WHERE tgname IN ('guardrail_append_only', 'guardrail_frozen') ORDER BY tgrelid::regclass::text}),
-	join("\n", map { "guard.guardrail_$_|O" } qw(check_input check_log experiment plan result_log rule)), 'the triggers are on');
+	join("\n", map { "guard.guardrail_$_|O" } qw(check_input check_log experiment plan result_log rule segment_input segment_log)), 'the triggers are on');
 for my $frozen (
 	q{UPDATE guard.guardrail_experiment SET state = 'draft' WHERE experiment_id = 'ships'}, q{UPDATE guard.guardrail_experiment SET min_units = 2 WHERE experiment_id = 'ships'},
 	q{DELETE FROM guard.guardrail_experiment WHERE experiment_id = 'ships'}, q{UPDATE guard.guardrail_rule SET limit_value = 99 WHERE experiment_id = 'ships'},

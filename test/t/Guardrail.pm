@@ -42,7 +42,7 @@ SELECT guard.guardrail_launch(experiment_id) FROM guard.guardrail_experiment WHE
 CALL guard.guardrail_check();
 SELECT guard.guardrail_stop('stopped');
 CALL guard.guardrail_check('stopped');
-SELECT guard.guardrail_amend('amended', E'the limit was\ntoo tight', '{"experiment": {"min_units": 50}, "rules": {"load": {"limit_value": 12.5}, "p95": null}}');
+SELECT guard.guardrail_amend('amended', E'the limit was\ntoo tight', '{"experiment": {"min_units": 50, "segments": ["user_id % 6 < 2", "user_id"]}, "rules": {"load": {"limit_value": 12.5, "segment_veto": true}, "p95": null}}');
 INSERT INTO shop.ev SELECT experiment_id, user_id + 1000, variant, at, x, goal, doomed FROM shop.ev WHERE experiment_id = 'looks';
 CALL guard.guardrail_check();
 };

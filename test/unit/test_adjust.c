@@ -182,6 +182,104 @@ test_edges(void)
 							  order) == GR_BAD_ARGUMENT);
 }
 
+/*
+ * e-BH by its definition, in numpy: k = max{i: e_(i) >= n / (i alpha)}, and the
+ * smallest level of each; the last case has levels of its own, each log e plus
+ * ln(alpha / greatest alpha) held to the greatest.
+ */
+static void
+test_e_bh(void)
+{
+	static const struct
+	{
+		int			n;
+		double		log_e[12];
+		double		alpha[12];
+		double		adjusted[12];
+		const char *rejected;
+	}			cases[] = {
+		{6, {1.0, 1.6, 0.45, -0.78, 0.09, -0.98}, {0}, {1, 1, 1, 1, 1, 1}, "000000"},
+		{10, {3.15, 6.35, 1.77, 1.45, 4.22, 3.89, 3.26, 0.67, 2.93, 4.74}, {0},
+			{0.07142021144506697, 0.017467471362611196, 0.2129162360317618, 0.260633653437553, 0.04899548168300595,
+			0.05111336509484413, 0.07142021144506697, 0.5117085777865424, 0.07628148306456725, 0.043693230927366454},
+		"1100111011"},
+		{12, {800, 0.63, -3.7, 1.29, -3.53, 1.29, -1.8, 2.81, 2.47, 1.44, -5.55, 0.38}, {0},
+			{0, 0.9130145160118237, 1, 0.5505415661795047, 1, 0.5505415661795047, 1, 0.33833943600625876,
+			0.33833943600625876, 0.5505415661795047, 1, 1}, "100000000000"},
+		{6, {4.2, 3.1, 2.9, 5.0, 0.3, -2.0}, {0.1, 0.05, 0.2, 0.01, 0.1, 0.1},
+			{0.08253483008461085, 0.0675738035903367, 0.1650696601692217, 0.013475893998170932, 0.5, 0.5}, "101000"},
+	};
+	double		scaled[12];
+	double		adjusted[12];
+	double		alpha[12];
+	int			order[12];
+
+	for (int c = 0; c < 4; c++)
+	{
+		for (int i = 0; i < cases[c].n; i++)
+			alpha[i] = cases[c].alpha[0] > 0 ? cases[c].alpha[i] : 0.1;
+		CHECK(gr_e_bh(cases[c].log_e, alpha, cases[c].n, scaled, adjusted, order) == GR_OK);
+		for (int i = 0; i < cases[c].n; i++)
+		{
+			CHECK_CLOSE("e-BH", adjusted[i], cases[c].adjusted[i], 1e-13, 0);
+			CHECK((adjusted[i] <= alpha[i]) == (cases[c].rejected[i] == '1'));
+		}
+	}
+	alpha[0] = alpha[1] = 0.1;
+	scaled[0] = INFINITY;
+	scaled[1] = -INFINITY;
+	CHECK(gr_e_bh(scaled, alpha, 2, scaled, adjusted, order) == GR_OK && adjusted[0] == 0 && adjusted[1] == 1);
+	scaled[0] = NAN;
+	CHECK(gr_e_bh(scaled, alpha, 1, scaled, adjusted, order) == GR_BAD_ARGUMENT);
+	scaled[0] = 1.5;
+	CHECK(gr_bh(scaled, alpha, 1, scaled, adjusted, order) == GR_BAD_ARGUMENT);
+	scaled[0] = 0.5;
+	alpha[0] = 0;
+	CHECK(gr_bh(scaled, alpha, 1, scaled, adjusted, order) == GR_BAD_ARGUMENT);
+	CHECK(gr_e_bh(scaled, alpha, 0, scaled, adjusted, order) == GR_OK);
+}
+
+/* With one level for all it is p.adjust's BH; with several, adjusted <= alpha decides as the definition does. */
+static void
+test_bh_levels(void)
+{
+	Random		r = 77;
+	int			broken = 0;
+
+	for (int run = 0; run < 20000; run++)
+	{
+		double		p[MAX_TESTS],
+					alpha[MAX_TESTS],
+					scaled[MAX_TESTS],
+					adjusted[MAX_TESTS];
+		int			order[MAX_TESTS];
+		int			n = 1 + random_below(&r, 20);
+		double		greatest = 0;
+		int			k = 0;
+
+		for (int i = 0; i < n; i++)
+		{
+			alpha[i] = 0.01 * (1 + random_below(&r, 20));
+			p[i] = pow(random_uniform(&r), 3);
+			greatest = fmax(greatest, alpha[i]);
+		}
+		/* the most that can be rejected together: k of them with p_i <= k alpha_i / n */
+		for (int j = 1; j <= n; j++)
+		{
+			int			below = 0;
+
+			for (int i = 0; i < n; i++)
+				below += p[i] <= j * alpha[i] / n;
+			if (below >= j)
+				k = j;
+		}
+		CHECK(gr_bh(p, alpha, n, scaled, adjusted, order) == GR_OK);
+		for (int i = 0; i < n; i++)
+			broken += (adjusted[i] <= alpha[i]) != (k > 0 && p[i] <= k * alpha[i] / n);
+	}
+	CHECK(broken == 0);
+}
+
 int
 main(void)
 {
@@ -190,5 +288,7 @@ main(void)
 	test_divisor();
 	test_holm_by_hand();
 	test_edges();
+	test_e_bh();
+	test_bh_levels();
 	return unit_report();
 }

@@ -1,0 +1,155 @@
+
+-- ---- segments -------------------------------------------------------------
+
+CREATE FUNCTION guardrail_segment_value(value text, most integer) RETURNS text
+  AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION guardrail_segment_value(text, integer) IS
+  '"v" and the value, as long as no more than so many different ones have been seen, then "o"; used in the statements that guardrail writes';
+
+-- units of many groups at once must fit: one that spilled would leave the others room to outgrow what they share
+CREATE AGGREGATE guardrail_collect_segment(text, text[], integer, "any", "any", VARIADIC "any") (
+  SFUNC = guardrail_collect_units_add, STYPE = internal, SSPACE = 65536,
+  FINALFUNC = guardrail_collect_final, FINALFUNC_MODIFY = READ_WRITE,
+  COMBINEFUNC = guardrail_collect_combine, SERIALFUNC = guardrail_collect_serialize,
+  DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);
+COMMENT ON AGGREGATE guardrail_collect_segment(text, text[], integer, "any", "any", "any") IS
+  'guardrail_collect for many groups, each with a part of the units; called by guardrail_evaluate';
+
+CREATE FUNCTION guardrail_segment_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION guardrail_segment_check() IS 'refuses segments that cannot be judged';
+CREATE TRIGGER guardrail_segment_check BEFORE INSERT OR UPDATE ON guardrail_experiment
+  FOR EACH ROW EXECUTE FUNCTION guardrail_segment_check();
+CREATE TRIGGER guardrail_segment_check BEFORE INSERT OR UPDATE ON guardrail_rule
+  FOR EACH ROW EXECUTE FUNCTION guardrail_segment_check();
+
+CREATE FUNCTION guardrail_segment_evaluate(experiment text) RETURNS TABLE (
+    experiment_id text,
+    variant text,
+    metric text,
+    segment text,
+    value text,
+    segment_veto boolean,
+    log_e double precision,
+    tests integer,
+    role text,
+    severity text,
+    kind text,
+    north_star boolean,
+    control_value double precision,
+    treatment_value double precision,
+    control_se double precision,
+    treatment_se double precision,
+    effect double precision,
+    effect_lower double precision,
+    effect_upper double precision,
+    limit_kind text,
+    limit_value double precision,
+    evidence text,
+    alpha double precision,
+    p_breach double precision,
+    p_breach_adjusted double precision,
+    p_safe double precision,
+    p_value double precision,
+    p_value_adjusted double precision,
+    status text,
+    reason text,
+    units_control bigint,
+    units_treatment bigint,
+    events_control bigint,
+    events_treatment bigint,
+    units_needed bigint,
+    display_unit text)
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 50;
+COMMENT ON FUNCTION guardrail_segment_evaluate(text) IS
+  'evaluate the segments of an experiment now: one row per segment, value, treatment arm and guardrail; records nothing';
+
+CREATE TABLE guardrail_segment_log (
+    check_id bigint NOT NULL,
+    row_no integer NOT NULL,
+    checked_at timestamptz NOT NULL,
+    plan_version integer,
+    fingerprint bigint,
+    experiment_id text NOT NULL,
+    variant text,
+    metric text,
+    segment text NOT NULL,
+    value text,
+    segment_veto boolean,
+    log_e double precision,
+    tests integer,
+    role text,
+    severity text,
+    kind text,
+    north_star boolean,
+    control_value double precision,
+    treatment_value double precision,
+    control_se double precision,
+    treatment_se double precision,
+    effect double precision,
+    effect_lower double precision,
+    effect_upper double precision,
+    limit_kind text,
+    limit_value double precision,
+    evidence text,
+    alpha double precision,
+    p_breach double precision,
+    p_breach_adjusted double precision,
+    p_safe double precision,
+    p_value double precision,
+    p_value_adjusted double precision,
+    status text,
+    reason text,
+    units_control bigint,
+    units_treatment bigint,
+    events_control bigint,
+    events_treatment bigint,
+    units_needed bigint,
+    display_unit text,
+    PRIMARY KEY (check_id, row_no)
+);
+CREATE INDEX guardrail_segment_log_experiment ON guardrail_segment_log (experiment_id, check_id);
+COMMENT ON TABLE guardrail_segment_log IS
+  'the segments of every check ever recorded, one row per segment, value, treatment arm and guardrail; append-only';
+COMMENT ON COLUMN guardrail_segment_log.segment IS 'the expression, as in guardrail_experiment.segments';
+COMMENT ON COLUMN guardrail_segment_log.value IS 'its value as text; NULL: of the units whose value is NULL';
+COMMENT ON COLUMN guardrail_segment_log.log_e IS 'ln of the e-value against "no harm beyond the limit", under always_valid';
+COMMENT ON COLUMN guardrail_segment_log.tests IS 'tests that were adjusted together';
+COMMENT ON COLUMN guardrail_segment_log.p_breach_adjusted IS 'after e-BH or BH over all of them; at most alpha: an alarm';
+CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_segment_log
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+
+CREATE TABLE guardrail_segment_input (
+    check_id bigint NOT NULL,
+    segment_no integer NOT NULL,
+    expression integer NOT NULL,
+    value text,
+    why text,
+    collection bytea,
+    past bytea NOT NULL,
+    PRIMARY KEY (check_id, segment_no)
+);
+COMMENT ON TABLE guardrail_segment_input IS
+  'what the segments of a check were decided from, when one raised an alarm or a rule has segment_veto; see guardrail_check_input; append-only';
+COMMENT ON COLUMN guardrail_segment_input.expression IS 'its place in guardrail_experiment.segments, from 0';
+COMMENT ON COLUMN guardrail_segment_input.why IS 'why it was not judged';
+COMMENT ON COLUMN guardrail_segment_input.past IS 'alarms of earlier checks';
+CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_segment_input
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+
+CREATE VIEW guardrail_segment_result AS
+  SELECT l.experiment_id, l.variant, l.metric, l.segment, l.value, l.segment_veto, l.log_e, l.tests, l.role, l.severity,
+    l.kind, l.north_star, l.control_value, l.treatment_value, l.control_se, l.treatment_se, l.effect, l.effect_lower,
+    l.effect_upper, l.limit_kind, l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe,
+    l.p_value, l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
+    l.events_treatment, l.units_needed, l.display_unit, l.checked_at, l.check_id, l.plan_version
+  FROM guardrail_experiment e
+  CROSS JOIN LATERAL (
+    SELECT m.check_id FROM guardrail_check_log m
+    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
+    ORDER BY m.check_id DESC LIMIT 1) last
+  JOIN guardrail_segment_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+COMMENT ON VIEW guardrail_segment_result IS
+  'the last recorded check: one row per experiment, segment, value, treatment arm and guardrail';
+
+SELECT pg_catalog.pg_extension_config_dump('guardrail_segment_log', '');
+SELECT pg_catalog.pg_extension_config_dump('guardrail_segment_input', '');
