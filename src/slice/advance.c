@@ -16,7 +16,7 @@
 static void *
 read_units(const bytea *bytes, const ScanPlan *plan)
 {
-	Units	   *u = bytes ? gr_units_deserialize(CurrentMemoryContext, bytes) : NULL;
+	Units	   *u = bytes ? gr_units_deserialize(CurrentMemoryContext, bytes, NULL) : NULL;
 
 	if (u)
 		gr_units_flatten(u);

@@ -15,8 +15,10 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "executor/execParallel.h"
 #include "nodes/execnodes.h"
 #include "utils/array.h"
+#include "utils/dsa.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -232,7 +234,7 @@ read_row(FunctionCallInfo fcinfo, State *state, RowCounts *counts, int batch,
 	const CollectSpec *spec = state->units->spec;
 	int			arg = FIRST_COLUMN;
 
-	for (int k = 0; k < spec->ncolumns; k++, value += GR_BUFFERED_ROWS)
+	for (int k = 0; k < spec->ncolumns; k++, value++)
 	{
 		bool		null = PG_ARGISNULL(arg);
 		Datum		datum = PG_GETARG_DATUM(arg);
@@ -268,7 +270,7 @@ collect_add(FunctionCallInfo fcinfo, bool keeps)
 	Units	   *u;
 	int			arm;
 	uint64		hash;
-	double	   *value;
+	BufferedRow *row;
 
 	if (PG_NARGS() < FIRST_COLUMN)
 		elog(ERROR, "guardrail_collect has too few arguments");
@@ -287,11 +289,12 @@ collect_add(FunctionCallInfo fcinfo, bool keeps)
 		PG_RETURN_POINTER(state);
 	}
 	hash = gr_unit_hash(&state->input->unit, PG_GETARG_DATUM(5));
-	value = gr_units_row(u);
-	read_row(fcinfo, state, &u->counts[arm], gr_batch_of(hash), value);
-	if (u->spec->events < 0 || value[u->spec->folds[u->spec->events].column * GR_BUFFERED_ROWS] > 0)
+	row = gr_units_row(u, hash);
+	row->arm = arm;
+	read_row(fcinfo, state, &u->counts[arm], gr_batch_of(hash), row->value);
+	if (u->spec->events < 0 || row->value[u->spec->folds[u->spec->events].column] > 0)
 		u->counts[arm].rows[gr_batch_of(hash)]++;
-	gr_units_add(u, hash, arm);
+	gr_units_add(u, row);
 	PG_RETURN_POINTER(state);
 }
 
@@ -328,11 +331,40 @@ guardrail_collect_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(a);
 }
 
+/*
+ * Where a process below a Gather leaves its units for the leader: the memory that
+ * the processes of a query share.  NULL: there is none.
+ */
+static dsa_area *
+area_of_sender(FunctionCallInfo fcinfo)
+{
+	AggState   *agg = castNode(AggState, fcinfo->context);
+
+	/* the final function of guardrail_collect_units is the same one */
+	return DO_AGGSPLIT_SERIALIZE(agg->aggsplit) ? agg->ss.ps.state->es_query_dsa : NULL;
+}
+
+static dsa_area *
+area_of_receiver(FunctionCallInfo fcinfo)
+{
+	PlanState  *node = outerPlanState(castNode(AggState, fcinfo->context));
+
+	while (node && !IsA(node, GatherState) && !IsA(node, GatherMergeState))
+		node = outerPlanState(node);
+	if (node && IsA(node, GatherState))
+		return castNode(GatherState, node)->pei ? castNode(GatherState, node)->pei->area : NULL;
+	if (node)
+		return castNode(GatherMergeState, node)->pei ? castNode(GatherMergeState, node)->pei->area : NULL;
+	return NULL;
+}
+
+/* also the final function of guardrail_collect_units */
 Datum
 guardrail_collect_serialize(PG_FUNCTION_ARGS)
 {
 	(void) aggregate_context(fcinfo);
-	PG_RETURN_BYTEA_P(gr_units_serialize(((State *) PG_GETARG_POINTER(0))->units));
+	PG_RETURN_BYTEA_P(gr_units_serialize(((State *) PG_GETARG_POINTER(0))->units,
+										 area_of_sender(fcinfo)));
 }
 
 Datum
@@ -341,7 +373,7 @@ guardrail_collect_deserialize(PG_FUNCTION_ARGS)
 	MemoryContext context = aggregate_context(fcinfo);
 	State	   *state = MemoryContextAllocZero(context, sizeof(State));
 
-	state->units = gr_units_deserialize(context, PG_GETARG_BYTEA_PP(0));
+	state->units = gr_units_deserialize(context, PG_GETARG_BYTEA_PP(0), area_of_receiver(fcinfo));
 	PG_RETURN_POINTER(state);
 }
 

@@ -17,13 +17,6 @@
 #include "units/bins.h"
 #include "utils/float.h"
 
-/* Places of the table that events are counted in. */
-#define MIN_COUNTS ((Size) 1024 * 1024)
-#define MAX_COUNTS ((Size) 8 * 1024 * 1024)
-
-/* Events whose places in it are prefetched together. */
-#define COUNTED_AT_ONCE 64
-
 /* A unit's observation, capped, into the summary with or without covariate. */
 static void
 fold_moments(const CollectSpec *spec, const Metric *metric, const UnitEntry *e,
@@ -71,12 +64,13 @@ gr_pooled_cap(const Metric *metric, double *values, Size n)
 static double
 pooled_quantile(Walk *walk, const Metric *metric, int variable)
 {
-	double	   *values = palloc_extended(sizeof(double) * Max(gr_walk_start(walk), 1),
+	double	   *values = palloc_extended(sizeof(double) * Max(gr_walk_count(walk), 1),
 										 MCXT_ALLOC_HUGE);
 	Size		n = 0;
 	double		cap;
 	const UnitEntry *e;
 
+	gr_walk_start(walk, false);
 	while ((e = gr_walk_next(walk)) != NULL)
 	{
 		double		x[GR_MAX_DIM];
@@ -206,7 +200,7 @@ fold_units(Walk *walk, FoldState *f)
 	Collection *c = f->c;
 	const UnitEntry *e;
 
-	gr_walk_start(walk);
+	gr_walk_start(walk, true);
 	while ((e = gr_walk_next(walk)) != NULL)
 	{
 		ArmData    *arm;
@@ -229,129 +223,21 @@ fold_units(Walk *walk, FoldState *f)
 	}
 }
 
-/* The list of events of a metric of the table's. */
-static const EventList *
-metric_events(const Units *u, int m)
-{
-	return &u->lists[u->spec->folds[u->spec->metrics[m].a].slot];
-}
-
-/* The batches that the units of a part are in. */
-static int
-first_batch(const Units *u)
-{
-	return gr_batch_of(u->hash_prefix);
-}
-
-static int
-count_batches(const Units *u)
-{
-	return GR_BATCHES >> Min(u->hash_bits, GR_BATCH_BITS);
-}
-
-/* Places of a table for counting, which is a part of the memory that units may use. */
-static Size
-most_counts(const Units *u)
-{
-	return Min(Max(u->limit / 4 / sizeof(uint32), MIN_COUNTS), MAX_COUNTS);
-}
-
-/*
- * Can the events be counted as they came, in one table of all arms and batches,
- * or would that be too large?
- */
+/* Is there no room for putting the events of some table into the order of its units? */
 static bool
-events_can_be_counted(const Units *u, int narms)
+grouping_outgrows(const Units *u)
 {
-	for (int m = 0; m < u->spec->nmetrics; m++)
+	Size		most = 0;
+
+	for (int i = 0; !u->spill && !u->flat && i < 1 << u->table_bits; i++)
 	{
-		const EventList *list;
-		int32		lowest,
-					highest;
+		Size		events = 0;
 
-		/* values are looked at unit by unit */
-		if (gr_metric_has_values(&u->spec->metrics[m]))
-			return false;
-		if (u->spec->metrics[m].shape != SHAPE_EVENTS)
-			continue;
-		list = metric_events(u, m);
-		if (list->n == 0)
-			continue;
-		gr_bins_range(list->bin, list->n, &lowest, &highest);
-		if (((Size) highest - lowest + 1) * (1 + narms * count_batches(u)) > most_counts(u) ||
-			list->n > PG_UINT32_MAX)
-			return false;
+		for (int k = 0; k < u->spec->nlists; k++)
+			events += u->tables[i].lists[k].n;
+		most = Max(most, events);
 	}
-	return true;
-}
-
-/* A metric of events whose bins are still as they came. */
-static void
-count_events(const Units *u, Collection *c, int m)
-{
-	const Metric *metric = &u->spec->metrics[m];
-	const EventList *list = metric_events(u, m);
-	int			nbatches = count_batches(u);
-	int32		lowest,
-				highest;
-	Size		range;
-	uint32	   *count;
-	uint32	  **place;			/* of a unit: where its arm and batch are counted */
-	uint32	   *nowhere;		/* what is left out */
-
-	if (list->n == 0)
-		return;
-	gr_bins_range(list->bin, list->n, &lowest, &highest);
-	range = (Size) highest - lowest + 1;
-	nowhere = palloc0(sizeof(uint32) * range * (1 + c->narms * nbatches));
-	count = nowhere + range;
-	place = palloc_extended(sizeof(uint32 *) * (Size) u->n, MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < u->n; i++)
-	{
-		const UnitEntry *e = gr_table_entry(u, i);
-
-		place[i] = e->arm < 0 || !gr_metric_looks_at(u->spec, metric, e->slots) ? nowhere :
-			count + (e->arm * nbatches + gr_batch_of(e->hash) - first_batch(u)) * range;
-	}
-	for (Size i = 0; i < list->n; i += COUNTED_AT_ONCE)
-	{
-		Size		n = Min(list->n - i, COUNTED_AT_ONCE);
-		uint32	   *at[COUNTED_AT_ONCE];
-
-		if ((i & 0xfffff) == 0)
-			CHECK_FOR_INTERRUPTS();
-		for (Size k = 0; k < n; k++)
-		{
-			at[k] = place[list->unit[i + k]] + (list->bin[i + k] - lowest);
-			gr_prefetch(at[k]);
-		}
-		for (Size k = 0; k < n; k++)
-			(*at[k])++;
-	}
-	for (int a = 0; a < c->narms; a++)
-		for (int b = 0; b < nbatches; b++)
-		{
-			BinList		bins = {0};
-
-			gr_bins_of_counts(count + (a * nbatches + b) * range, lowest, (int32) range, &bins);
-			gr_bins_merge(&c->arms[a].metrics[m].batch[first_batch(u) + b], &bins);
-		}
-	pfree(place);
-	pfree(nowhere);
-}
-
-/* Is there no room for putting the events into the order of the units? */
-static bool
-grouping_outgrows(Units *u)
-{
-	Size		events = 0;
-
-	if (!u->may_spill || u->spill)
-		return false;
-	for (int k = 0; k < u->spec->nlists; k++)
-		events = Max(events, u->lists[k].n);
-	return u->used + events * 2 * sizeof(uint32) > u->limit &&
-		!events_can_be_counted(u, u->narms);
+	return u->used + most * sizeof(int32) > u->limit;
 }
 
 /* Units that are wholly in memory. */
@@ -361,18 +247,12 @@ fold_part(Units *u, void *arg)
 	FoldState  *f = arg;
 	Walk		walk;
 	MemoryContext old;
-	bool		counted;
 
-	gr_units_free_index(u);
-	counted = !u->flat && !u->packed && events_can_be_counted(u, f->c->narms);
-	for (int m = 0; counted && m < f->c->nmetrics; m++)
-		if (u->spec->metrics[m].shape == SHAPE_EVENTS)
-			count_events(u, f->c, m);
 	/* what is needed of a part goes with it */
 	old = MemoryContextSwitchTo(u->context);
-	gr_walk_init(&walk, u, !counted);
-	MemoryContextSwitchTo(old);
+	gr_walk_init(&walk, u);
 	set_caps(&walk, f->c, f->caps);
+	MemoryContextSwitchTo(old);
 	fold_units(&walk, f);
 }
 
@@ -391,7 +271,7 @@ gr_units_fold(Units *u)
 		f.c->arms[a].counts = u->counts[a];
 	}
 	gr_units_flush(u);
-	if (grouping_outgrows(u))
+	if (u->may_spill && grouping_outgrows(u))
 		gr_spill_start(u);
 	gr_units_each(u, fold_part, &f);
 	empty_buffers(&f);

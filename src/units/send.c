@@ -2,10 +2,10 @@
  * send.c
  *	  Units of one process for another: merge, send, receive.
  *
- * They are sent unit by unit, ascending by hash, in few bytes (number.h): hash 8 ·
- * arm 1 (255: seen in several) · events · the unit's numbers · for each list the
- * count of its bins and the bins.  Whoever receives them keeps them so, and merges
- * them with others' while they are walked (walk.c).
+ * They are sent flat: entries ascending by hash, and for each list the count of each
+ * unit's bins and the bins.  Processes of a parallel query have memory in common:
+ * there the leader reads them where they were written, and merges them while they
+ * are walked (walk.c).
  */
 #include "units/walk.h"
 
@@ -13,10 +13,10 @@
 
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
-#include "units/number.h"
+#include "utils/dsa.h"
 #include "utils/memutils.h"
 
-#define UNITS_VERSION 2
+#define UNITS_VERSION 3
 
 /* A datum ends at 1 GB. */
 #define MOST_BYTES ((Size) MaxAllocSize - 1024)
@@ -70,11 +70,10 @@ merge_counts(Units *a, const Units *b, int *map)
 void
 gr_units_combine(Units *a, Units *b)
 {
-	Size		bytes = b->packed_end - b->packed;
 	UnitsPart  *part;
 
-	Assert(b->packed && b->nparts == 0);
-	if (!gr_units_charge(a, bytes))
+	Assert(b->flat && b->nparts == 0);
+	if (!gr_units_charge(a, b->used))
 		gr_units_too_many(a);
 	if (a->parts == NULL)
 		a->parts = MemoryContextAlloc(a->context, sizeof(UnitsPart));
@@ -89,7 +88,7 @@ gr_units_combine(Units *a, Units *b)
 
 /* The bins of a list of the unit at hand to the end of a flat's. */
 static void
-append_bins(const Walk *walk, int k, uint32 unit, FlatList *to, Size *capacity)
+append_bins(const Walk *walk, int k, uint32 unit, FlatList *to)
 {
 	Size		before = to->n;
 
@@ -99,119 +98,90 @@ append_bins(const Walk *walk, int k, uint32 unit, FlatList *to, Size *capacity)
 
 		if (!walk->source[i].here || from->n == 0)
 			continue;
-		if (to->n + from->n > *capacity)
-		{
-			*capacity = 2 * *capacity + from->n;
-			to->bin = repalloc_huge(to->bin, sizeof(int32) * *capacity);
-		}
 		memcpy(to->bin + to->n, from->bin, sizeof(int32) * from->n);
 		to->n += from->n;
 	}
 	to->count[unit] = (uint32) (to->n - before);
 }
 
+/* Where in one chunk of memory the arrays of a flat are, which has so many at most. */
+static Size
+lay_out(const CollectSpec *spec, char *at, Size units, const uint64 *bins, Flat *flat)
+{
+	Size		size = MAXALIGN(GR_ENTRY_SIZE(spec->nslots) * units);
+
+	flat->entries = at;
+	for (int k = 0; k < spec->nlists; k++)
+	{
+		flat->lists[k].count = (uint32 *) (at + size);
+		size += MAXALIGN(sizeof(uint32) * units);
+		flat->lists[k].bin = (int32 *) (at + size);
+		size += MAXALIGN(sizeof(int32) * bins[k]);
+	}
+	return size;
+}
+
+static Flat *
+make_flat(const CollectSpec *spec)
+{
+	Flat	   *flat = palloc0(sizeof(Flat));
+
+	flat->lists = palloc0(sizeof(FlatList) * Max(spec->nlists, 1));
+	return flat;
+}
+
+/* All units into a flat that is laid out. */
+static void
+write_flat(Walk *walk, Flat *flat)
+{
+	const UnitEntry *e;
+
+	gr_walk_start(walk, true);
+	while ((e = gr_walk_next(walk)) != NULL)
+	{
+		if ((flat->n & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		memcpy(gr_entry(flat->entries, walk->entry_size, flat->n), e, walk->entry_size);
+		for (int k = 0; k < walk->spec->nlists; k++)
+			append_bins(walk, k, flat->n, &flat->lists[k]);
+		flat->n++;
+	}
+}
+
+/* The most that a flat of all units may have. */
+static Size
+count_all(const Walk *walk, uint64 *bins)
+{
+	Size		n = gr_walk_count(walk);
+
+	for (int k = 0; k < walk->spec->nlists; k++)
+		bins[k] = gr_walk_count_bins(walk, k);
+	if (n > PG_UINT32_MAX)
+		elog(ERROR, "too many units");
+	return n;
+}
+
 void
 gr_units_flatten(Units *u)
 {
 	MemoryContext old = MemoryContextSwitchTo(u->context);
-	Flat	   *flat = palloc0(sizeof(Flat));
-	Size	   *capacity = palloc0(sizeof(Size) * Max(u->spec->nlists, 1));
+	Flat	   *flat = make_flat(u->spec);
+	uint64	   *bins = palloc(sizeof(uint64) * Max(u->spec->nlists, 1));
 	Walk		walk;
 	Size		n;
-	const UnitEntry *e;
 
-	gr_walk_init(&walk, u, true);
-	n = Max(gr_walk_start(&walk), 1);
-	flat->entries = palloc_extended(u->entry_size * n, MCXT_ALLOC_HUGE);
-	flat->lists = palloc0(sizeof(FlatList) * Max(u->spec->nlists, 1));
-	for (int k = 0; k < u->spec->nlists; k++)
-	{
-		capacity[k] = n;
-		flat->lists[k].count = palloc_extended(sizeof(uint32) * n, MCXT_ALLOC_HUGE);
-		flat->lists[k].bin = palloc_extended(sizeof(int32) * n, MCXT_ALLOC_HUGE);
-	}
-	while ((e = gr_walk_next(&walk)) != NULL)
-	{
-		if ((flat->n & 0xffff) == 0)
-			CHECK_FOR_INTERRUPTS();
-		memcpy(gr_entry(flat->entries, u->entry_size, flat->n), e, u->entry_size);
-		for (int k = 0; k < u->spec->nlists; k++)
-			append_bins(&walk, k, flat->n, &flat->lists[k], &capacity[k]);
-		flat->n++;
-	}
-	pfree(capacity);
+	gr_walk_init(&walk, u);
+	n = count_all(&walk, bins);
+	(void) lay_out(u->spec, palloc_extended(lay_out(u->spec, NULL, n, bins, flat) + 1, MCXT_ALLOC_HUGE),
+				   n, bins, flat);
+	write_flat(&walk, flat);
+	pfree(bins);
 	u->nparts = 0;
-	u->packed = u->packed_end = NULL;
 	u->flat = flat;
 	MemoryContextSwitchTo(old);
 }
 
 /* ---- bytes ---------------------------------------------------------------------- */
-
-/* The bytes that the unit at hand takes at most. */
-static Size
-most_bytes(const Walk *walk)
-{
-	Size		n = sizeof(uint64) + 1 +
-		GR_NUMBER_SIZE * (Size) (1 + walk->spec->nslots + walk->spec->nlists);
-
-	for (int i = 0; i < walk->nsources; i++)
-		for (int k = 0; walk->source[i].here && k < walk->spec->nlists; k++)
-			n += GR_NUMBER_SIZE * (Size) walk->source[i].bins[k].n;
-	return n;
-}
-
-static char *
-pack_bins(char *p, const Walk *walk, int k)
-{
-	uint64		n = 0;
-
-	for (int i = 0; i < walk->nsources; i++)
-		if (walk->source[i].here)
-			n += walk->source[i].bins[k].n;
-	gr_put_number(&p, n);
-	for (int i = 0; i < walk->nsources; i++)
-		for (uint32 j = 0; walk->source[i].here && j < walk->source[i].bins[k].n; j++)
-			gr_put_number(&p, gr_zigzag(walk->source[i].bins[k].bin[j]));
-	return p;
-}
-
-/* All units, behind their number. */
-static void
-send_units(StringInfo buf, Units *u)
-{
-	int			at_number = buf->len;
-	uint32		n = 0;
-	Walk		walk;
-	const UnitEntry *e;
-
-	pq_sendint32(buf, 0);
-	gr_walk_init(&walk, u, true);
-	gr_walk_start(&walk);
-	while ((e = gr_walk_next(&walk)) != NULL)
-	{
-		Size		need = most_bytes(&walk);
-		char	   *p;
-
-		if ((n++ & 0xffff) == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (buf->len + need > MOST_BYTES)
-			gr_units_too_many(u);
-		if ((Size) (buf->maxlen - buf->len) <= need)
-			enlargeStringInfo(buf, (int) need);
-		p = buf->data + buf->len;
-		gr_put_bytes(&p, e->hash, sizeof(uint64));
-		*p++ = (char) e->arm;
-		gr_put_number(&p, e->events);
-		for (int k = 0; k < u->spec->nslots; k++)
-			gr_put_double(&p, e->slots[k]);
-		for (int k = 0; k < u->spec->nlists; k++)
-			p = pack_bins(p, &walk, k);
-		buf->len = (int) (p - buf->data);
-	}
-	n = pg_hton32(n);
-	memcpy(buf->data + at_number, &n, sizeof(n));
-}
 
 static void
 send_text(StringInfo buf, const char *text)
@@ -252,8 +222,53 @@ receive_counts(StringInfo buf, RowCounts *counts, int ncolumns)
 	}
 }
 
+/* Units and their bins: how many, then either where they are, or they themselves. */
+static void
+send_units(StringInfo buf, Units *u, dsa_area *area)
+{
+	Flat	   *flat = make_flat(u->spec);
+	uint64	   *bins = palloc(sizeof(uint64) * Max(u->spec->nlists, 1));
+	Walk		walk;
+	Size		n,
+				size;
+	int			at_number;
+	uint32		number;
+
+	gr_walk_init(&walk, u);
+	n = count_all(&walk, bins);
+	size = lay_out(u->spec, NULL, n, bins, flat);
+	pq_sendint64(buf, n);
+	for (int k = 0; k < u->spec->nlists; k++)
+		pq_sendint64(buf, bins[k]);
+	at_number = buf->len;
+	pq_sendint32(buf, 0);
+	if (area && size > 0)
+	{
+		dsa_pointer chunk = dsa_allocate_extended(area, size, DSA_ALLOC_HUGE);
+
+		pq_sendint64(buf, chunk);
+		(void) lay_out(u->spec, dsa_get_address(area, chunk), n, bins, flat);
+		write_flat(&walk, flat);
+	}
+	else
+	{
+		Size		start = MAXALIGN(buf->len + sizeof(uint64));
+
+		if (start + size > MOST_BYTES)
+			gr_units_too_many(u);
+		pq_sendint64(buf, InvalidDsaPointer);
+		enlargeStringInfo(buf, (int) (start + size) - buf->len);
+		memset(buf->data + buf->len, 0, start - buf->len);
+		(void) lay_out(u->spec, buf->data + start, n, bins, flat);
+		write_flat(&walk, flat);
+		buf->len = (int) (start + size);
+	}
+	number = pg_hton32(flat->n);
+	memcpy(buf->data + at_number, &number, sizeof(number));
+}
+
 bytea *
-gr_units_serialize(Units *u)
+gr_units_serialize(Units *u, dsa_area *area)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "units to send",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -274,24 +289,60 @@ gr_units_serialize(Units *u)
 		send_counts(&buf, &u->counts[a], u->spec->ncolumns);
 	}
 	old = MemoryContextSwitchTo(work);
-	send_units(&buf, u);
+	send_units(&buf, u, area);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
-	if (!u->packed)
-		gr_units_free_table(u);
+	gr_units_free_tables(u);
 	return pq_endtypsend(&buf);
 }
 
+static void
+receive_units(StringInfo buf, Units *u, dsa_area *area)
+{
+	Flat	   *flat = make_flat(u->spec);
+	uint64	   *bins = palloc(sizeof(uint64) * Max(u->spec->nlists, 1));
+	Size		n,
+				size;
+	dsa_pointer chunk;
+
+	n = (Size) pq_getmsgint64(buf);
+	for (int k = 0; k < u->spec->nlists; k++)
+		bins[k] = (uint64) pq_getmsgint64(buf);
+	flat->n = pq_getmsgint(buf, 4);
+	chunk = (dsa_pointer) pq_getmsgint64(buf);
+	size = lay_out(u->spec, NULL, n, bins, flat);
+	if (DsaPointerIsValid(chunk))
+	{
+		if (area == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("units of parallel workers are only merged directly above their Gather"),
+					 errhint("Set enable_partitionwise_aggregate to off.")));
+		(void) lay_out(u->spec, dsa_get_address(area, chunk), n, bins, flat);
+	}
+	else
+	{
+		char	   *copy = palloc_extended(size + 1, MCXT_ALLOC_HUGE);
+
+		(void) pq_getmsgbytes(buf, (int) (MAXALIGN(buf->cursor + VARHDRSZ) - VARHDRSZ) - buf->cursor);
+		memcpy(copy, pq_getmsgbytes(buf, (int) size), size);
+		(void) lay_out(u->spec, copy, n, bins, flat);
+	}
+	for (int k = 0; k < u->spec->nlists; k++)
+		flat->lists[k].n = bins[k];
+	pfree(bins);
+	u->flat = flat;
+	(void) gr_units_charge(u, size);
+}
+
 Units *
-gr_units_deserialize(MemoryContext context, const bytea *bytes)
+gr_units_deserialize(MemoryContext context, const bytea *bytes, dsa_area *area)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 	StringInfoData buf;
 	CollectSpec *spec;
 	Units	   *u;
 	int			narms;
-	Size		size,
-				slack;
 
 	buf.data = (char *) VARDATA_ANY(bytes);
 	buf.len = VARSIZE_ANY_EXHDR(bytes);
@@ -301,7 +352,7 @@ gr_units_deserialize(MemoryContext context, const bytea *bytes)
 		elog(ERROR, "unsupported version of a units state");
 	spec = gr_spec_parse(receive_text(&buf));
 	u = gr_units_make(context, spec, (Size) pq_getmsgint64(&buf));
-	gr_units_free_table(u);
+	gr_units_free_tables(u);
 	u->null_unit_rows = pq_getmsgint64(&buf);
 	u->unknown_arm_rows = pq_getmsgint64(&buf);
 	narms = (int) pq_getmsgint(&buf, 4);
@@ -312,15 +363,7 @@ gr_units_deserialize(MemoryContext context, const bytea *bytes)
 		gr_units_add_arm(u, name, strlen(name));
 		receive_counts(&buf, &u->counts[a], spec->ncolumns);
 	}
-	u->n = pq_getmsgint(&buf, 4);
-	size = buf.len - buf.cursor;
-	/* what is read of a unit before the end is looked for */
-	slack = sizeof(uint64) + 1 + GR_NUMBER_SIZE * (Size) (2 + spec->nslots + spec->nlists);
-	u->packed = palloc_extended(size + slack, MCXT_ALLOC_HUGE);
-	memcpy(u->packed, pq_getmsgbytes(&buf, (int) size), size);
-	memset(u->packed + size, 0, slack);
-	u->packed_end = u->packed + size;
-	(void) gr_units_charge(u, size);
+	receive_units(&buf, u, area);
 	MemoryContextSwitchTo(old);
 	return u;
 }

@@ -82,13 +82,14 @@ gr_spill_rows(Units *u, const RowBuffer *rows)
 {
 	for (int i = 0; i < rows->n; i++)
 	{
+		const BufferedRow *row = gr_row(u, rows, i);
 		char	   *p = u->spill->record;
 
-		*p++ = (char) rows->arm[i];
-		gr_put_bytes(&p, rows->hash[i], sizeof(uint64));
+		*p++ = (char) row->arm;
+		gr_put_bytes(&p, row->hash, sizeof(uint64));
 		for (int k = 0; k < u->spec->ncolumns; k++)
-			gr_put_double(&p, rows->value[k * GR_BUFFERED_ROWS + i]);
-		write_record(u, rows->hash[i], p);
+			gr_put_double(&p, row->value[k]);
+		write_record(u, row->hash, p);
 	}
 	CHECK_FOR_INTERRUPTS();
 }
@@ -108,27 +109,33 @@ make_spill(const Units *u)
 	return s;
 }
 
+static void
+write_table(Units *u, const UnitTable *t)
+{
+	for (uint32 i = 0; i < t->n; i++)
+		write_entry(u, gr_table_entry(u, t, i));
+	CHECK_FOR_INTERRUPTS();
+	for (int k = 0; k < u->spec->nlists; k++)
+		for (Size i = 0; i < t->lists[k].n; i++)
+		{
+			const EventPiece *piece = t->lists[k].piece[i / GR_PIECE_EVENTS];
+			uint32		unit = piece->unit[i % GR_PIECE_EVENTS];
+
+			if ((i & 0xffff) == 0)
+				CHECK_FOR_INTERRUPTS();
+			write_event(u, k, gr_table_entry(u, t, unit)->hash, piece->bin[i % GR_PIECE_EVENTS]);
+		}
+}
+
 void
 gr_spill_start(Units *u)
 {
 	if (!u->may_spill || u->hash_bits >= MOST_BITS)
 		gr_units_too_many(u);
 	u->spill = make_spill(u);
-	for (uint32 i = 0; i < u->n; i++)
-	{
-		if ((i & 0xffff) == 0)
-			CHECK_FOR_INTERRUPTS();
-		write_entry(u, gr_table_entry(u, i));
-	}
-	for (int k = 0; k < u->spec->nlists; k++)
-		for (Size i = 0; i < u->lists[k].n; i++)
-		{
-			if ((i & 0xffff) == 0)
-				CHECK_FOR_INTERRUPTS();
-			write_event(u, k, gr_table_entry(u, u->lists[k].unit[i])->hash,
-						u->lists[k].bin[i]);
-		}
-	gr_units_free_table(u);
+	for (int i = 0; i < 1 << u->table_bits; i++)
+		write_table(u, &u->tables[i]);
+	gr_units_free_tables(u);
 }
 
 void
@@ -144,22 +151,31 @@ gr_spill_close(Units *u)
 
 /* ---- reading ------------------------------------------------------------------ */
 
+/* The table that a unit goes to, with room for it and an event; NULL: to a file. */
+static UnitTable *
+table_for(Units *u, uint64 hash)
+{
+	if (!u->spill && !gr_table_make_room(u, &u->tables[gr_table_of(u, hash)], 1, GR_BINS_OF_VALUE))
+		gr_spill_start(u);
+	return u->spill ? NULL : &u->tables[gr_table_of(u, hash)];
+}
+
 static void
 load_entry(Units *u, const char **p)
 {
 	uint64		hash;
+	UnitTable  *t;
 
 	memcpy(&hash, *p + offsetof(UnitEntry, hash), sizeof(hash));
-	if (!u->spill && !gr_units_make_room(u, 1))
-		gr_spill_start(u);
-	if (u->spill)
+	t = table_for(u, hash);
+	if (t)
+		memcpy(gr_table_entry(u, t, gr_table_find(u, t, hash, 0)), *p, u->entry_size);
+	else
 	{
 		u->spill->record[0] = (char) RECORD_ENTRY;
 		memcpy(u->spill->record + 1, *p, u->entry_size);
 		write_record(u, hash, u->spill->record + 1 + u->entry_size);
 	}
-	else
-		memcpy(gr_table_entry(u, gr_units_find(u, hash, 0)), *p, u->entry_size);
 	*p += u->entry_size;
 }
 
@@ -169,29 +185,23 @@ load_event(Units *u, const char **p)
 	int			list = (int) gr_get_bytes(p, sizeof(uint16));
 	uint64		hash = gr_get_bytes(p, sizeof(uint64));
 	int32		bin = (int32) gr_get_bytes(p, sizeof(uint32));
+	UnitTable  *t = table_for(u, hash);
 
-	if (!u->spill && !gr_units_make_room(u, 1))
-		gr_spill_start(u);
-	if (u->spill)
-		write_event(u, list, hash, bin);
+	if (t)
+		gr_push_event(&t->lists[list], gr_table_find(u, t, hash, 0), bin);
 	else
-	{
-		EventList  *to = &u->lists[list];
-
-		to->unit[to->n] = gr_units_find(u, hash, 0);
-		to->bin[to->n++] = bin;
-	}
+		write_event(u, list, hash, bin);
 }
 
 static void
 load_row(Units *u, int arm, const char **p)
 {
-	uint64		hash = gr_get_bytes(p, sizeof(uint64));
-	double	   *value = gr_units_row(u);
+	BufferedRow *row = gr_units_row(u, gr_get_bytes(p, sizeof(uint64)));
 
+	row->arm = arm;
 	for (int k = 0; k < u->spec->ncolumns; k++)
-		value[k * GR_BUFFERED_ROWS] = gr_get_double(p);
-	gr_units_add(u, hash, arm);
+		row->value[k] = gr_get_double(p);
+	gr_units_add(u, row);
 }
 
 /* What is in a file, into a table. */

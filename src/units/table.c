@@ -1,12 +1,9 @@
 /*
  * table.c
- *	  The hash table of units that a scan fills.
+ *	  The hash tables of units that a scan fills.
  *
- * Entries lie densely in the order of first sight; an open-addressing index of
- * (tag, entry) finds them.  No row waits for memory: its index slot is
- * prefetched when it is buffered, its entry when the buffer is full, and it is
- * added when the next buffer is full.  By then the buffer is added fold by
- * fold, in loops without branches that data decides.
+ * Entries lie in the order of first sight, in pieces that never move; an
+ * open-addressing index of (tag, entry) finds them.
  */
 #include "units/units.h"
 
@@ -15,8 +12,12 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define FIRST_UNITS 256
 #define ARM_UNKNOWN (-2)
+#define FIRST_SLOTS 256
+
+/* Pieces are cut from blocks, which grow with what there is already. */
+#define MIN_BLOCK ((Size) 16 * 1024)
+#define MAX_BLOCK ((Size) 1024 * 1024)
 
 bool
 gr_units_charge(Units *u, Size bytes)
@@ -37,23 +38,65 @@ gr_units_too_many(const Units *u)
 			 errhint("Raise guardrail.unit_memory.")));
 }
 
-/* Entries start at a line of the cache, wherever the chunk that holds them lies. */
-static void
-resize_entries(Units *u, uint32 capacity)
+/* Memory that starts a line of the cache and stays until all tables go; NULL: no room. */
+static char *
+take_piece(Units *u, Size size)
 {
-	Size		size = u->stride * capacity + GR_CACHE_LINE;
-	Size		before = u->entries - (char *) u->entries_chunk;
-	char	   *chunk;
+	size = TYPEALIGN(GR_CACHE_LINE, size);
+	if ((Size) (u->room_end - u->room) < size)
+	{
+		Size		block = Max(size, Min(Max(u->used, MIN_BLOCK), MAX_BLOCK));
+		char	   *chunk;
 
-	if (u->entries_chunk == NULL)
-		chunk = MemoryContextAllocHuge(u->context, size);
-	else
-		chunk = repalloc_huge(u->entries_chunk, size);
-	u->entries_chunk = chunk;
-	u->entries = (char *) TYPEALIGN(GR_CACHE_LINE, chunk);
-	if (u->n > 0 && u->entries != chunk + before)
-		memmove(u->entries, chunk + before, u->stride * u->n);
-	u->capacity = capacity;
+		if (!gr_units_charge(u, block))
+		{
+			block = size;
+			if (!gr_units_charge(u, block))
+				return NULL;
+		}
+		chunk = MemoryContextAllocHuge(u->tables_context, block + GR_CACHE_LINE);
+		u->room = (char *) TYPEALIGN(GR_CACHE_LINE, chunk);
+		u->room_end = u->room + block;
+	}
+	u->room += size;
+	return u->room - size;
+}
+
+/* Room for one more pointer in an array of them. */
+static void *
+grow_pointers(Units *u, void *array, Size n, Size *capacity)
+{
+	if (n < *capacity)
+		return array;
+	*capacity = Max(2 * *capacity, 8);
+	if (array == NULL)
+		return MemoryContextAlloc(u->tables_context, sizeof(char *) * *capacity);
+	return repalloc_huge(array, sizeof(char *) * *capacity);
+}
+
+static UnitTable *
+make_tables(Units *u, int n)
+{
+	UnitTable  *t = MemoryContextAllocZero(u->tables_context, sizeof(UnitTable) * n);
+
+	for (int i = 0; i < n; i++)
+	{
+		t[i].index_mask = FIRST_SLOTS - 1;
+		t[i].index = MemoryContextAllocZero(u->tables_context, sizeof(UnitSlot) * FIRST_SLOTS);
+		t[i].lists = MemoryContextAllocZero(u->tables_context,
+											sizeof(EventList) * Max(u->spec->nlists, 1));
+		u->used += sizeof(UnitSlot) * FIRST_SLOTS;
+	}
+	return t;
+}
+
+static void
+make_tables_context(Units *u)
+{
+	u->tables_context = AllocSetContextCreate(u->context, "tables of units",
+											  ALLOCSET_DEFAULT_SIZES);
+	u->room = u->room_end = NULL;
+	u->used = 0;
 }
 
 static UnitEntry *
@@ -79,16 +122,10 @@ gr_units_make(MemoryContext context, CollectSpec *spec, Size limit)
 	u->entry_size = GR_ENTRY_SIZE(spec->nslots);
 	u->stride = u->entry_size > GR_CACHE_LINE ? u->entry_size :
 		u->entry_size > GR_CACHE_LINE / 2 ? GR_CACHE_LINE : GR_CACHE_LINE / 2;
-	resize_entries(u, FIRST_UNITS);
-	u->index_mask = 2 * FIRST_UNITS - 1;
-	u->index = palloc0(sizeof(UnitSlot) * (u->index_mask + 1));
-	u->lists = palloc0(sizeof(EventList) * Max(spec->nlists, 1));
 	u->blank = make_blank(spec, u->entry_size);
-	for (int i = 0; i < GR_BUFFERS; i++)
-		u->rows[i].value = palloc(sizeof(double) * GR_BUFFERED_ROWS *
-								  Max(spec->ncolumns, 1));
-	u->used = u->stride * u->capacity +
-		sizeof(UnitSlot) * (u->index_mask + 1);
+	make_tables_context(u);
+	u->tables = make_tables(u, 1);
+	gr_units_make_buffers(u);
 	MemoryContextSwitchTo(old);
 	return u;
 }
@@ -124,283 +161,188 @@ gr_units_arm(Units *u, const char *name, int len)
 	return u->narms - 1;
 }
 
-static inline uint32
-first_slot(const Units *u, uint64 hash)
+/* ---- room ------------------------------------------------------------------------ */
+
+static void
+put_slot(UnitSlot *index, uint32 mask, UnitSlot slot)
 {
-	return (uint32) (hash >> 20) & u->index_mask;
+	uint32		s = slot.tag & mask;
+
+	while (index[s].unit != 0)
+		s = (s + 1) & mask;
+	index[s] = slot;
 }
 
-/* Twice the room for entries, and an index to match. */
 static bool
-grow(Units *u)
+grow_index(Units *u, UnitTable *t)
 {
-	uint32		slots = 2 * (u->index_mask + 1);
+	Size		slots = 2 * ((Size) t->index_mask + 1);
 	UnitSlot   *index;
 
-	if (u->capacity > UINT32_MAX / 8 ||
-		!gr_units_charge(u, u->stride * u->capacity + sizeof(UnitSlot) * slots / 2))
+	if (slots > PG_UINT32_MAX / 2 || !gr_units_charge(u, sizeof(UnitSlot) * slots / 2))
 		return false;
-	resize_entries(u, u->capacity * 2);
-	pfree(u->index);
-	index = MemoryContextAllocExtended(u->context, sizeof(UnitSlot) * slots,
+	index = MemoryContextAllocExtended(u->tables_context, sizeof(UnitSlot) * slots,
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	u->index = index;
-	u->index_mask = slots - 1;
-	for (uint32 i = 0; i < u->n; i++)
+	for (Size s = 0; s < slots / 2; s++)
 	{
-		uint64		hash = gr_table_entry(u, i)->hash;
-		uint32		s = first_slot(u, hash);
-
-		if ((i & 0xffff) == 0)
+		if ((s & 0xfffff) == 0)
 			CHECK_FOR_INTERRUPTS();
-		while (index[s].unit != 0)
-			s = (s + 1) & u->index_mask;
-		index[s].tag = (uint32) hash;
-		index[s].unit = i + 1;
+		if (t->index[s].unit != 0)
+			put_slot(index, (uint32) slots - 1, t->index[s]);
 	}
+	pfree(t->index);
+	t->index = index;
+	t->index_mask = (uint32) slots - 1;
 	return true;
 }
 
-uint32
-gr_units_find(Units *u, uint64 hash, int arm)
-{
-	uint32		s = first_slot(u, hash);
-	UnitEntry  *e;
-
-	while (u->index[s].unit != 0)
-	{
-		if (u->index[s].tag == (uint32) hash)
-		{
-			uint32		unit = u->index[s].unit - 1;
-
-			if (gr_table_entry(u, unit)->hash == hash)
-				return unit;
-		}
-		s = (s + 1) & u->index_mask;
-	}
-	u->index[s].tag = (uint32) hash;
-	u->index[s].unit = u->n + 1;
-	e = gr_table_entry(u, u->n);
-	memcpy(e, u->blank, u->entry_size);
-	e->hash = hash;
-	e->arm = arm;
-	return u->n++;
-}
-
-/* Look the buffer's units up by their tags, and prefetch the entries. */
-static void
-expect_units(Units *u, RowBuffer *rows)
-{
-	for (int i = 0; i < rows->n; i++)
-	{
-		uint32		s = first_slot(u, rows->hash[i]);
-
-		while (u->index[s].unit != 0 && u->index[s].tag != (uint32) rows->hash[i])
-			s = (s + 1) & u->index_mask;
-		rows->unit[i] = u->index[s].unit;
-		if (rows->unit[i] != 0)
-			gr_prefetch_entry(u, rows->unit[i] - 1);
-	}
-}
-
-void
-gr_events_free(EventList *list)
-{
-	if (list->capacity > 0)
-	{
-		pfree(list->unit);
-		pfree(list->bin);
-	}
-	*list = (EventList) {0};
-}
-
-/* Room for n more events. */
 static bool
-reserve_events(Units *u, EventList *list, int n)
+grow_entries(Units *u, UnitTable *t)
 {
-	Size		capacity = list->capacity ? 2 * list->capacity : 1024;
+	char	   *piece = take_piece(u, u->stride * GR_PIECE_UNITS);
+	Size		pieces = t->pieces;
 
-	if (list->n + n <= list->capacity)
-		return true;
-	if (!gr_units_charge(u, (capacity - list->capacity) * 2 * sizeof(uint32)))
+	if (piece == NULL)
 		return false;
-	if (list->capacity == 0)
-	{
-		list->unit = MemoryContextAlloc(u->context, capacity * sizeof(uint32));
-		list->bin = MemoryContextAlloc(u->context, capacity * sizeof(int32));
-	}
-	else
-	{
-		list->unit = repalloc_huge(list->unit, capacity * sizeof(uint32));
-		list->bin = repalloc_huge(list->bin, capacity * sizeof(int32));
-	}
-	list->capacity = capacity;
+	t->piece = grow_pointers(u, t->piece, t->capacity / GR_PIECE_UNITS, &pieces);
+	t->pieces = (uint32) pieces;
+	t->piece[t->capacity / GR_PIECE_UNITS] = piece;
+	t->capacity += GR_PIECE_UNITS;
+	return true;
+}
+
+static bool
+grow_events(Units *u, EventList *list)
+{
+	EventPiece *piece = NULL;
+
+	if (list->capacity <= PG_UINT32_MAX - GR_PIECE_EVENTS)
+		piece = (EventPiece *) take_piece(u, sizeof(EventPiece));
+	if (piece == NULL)
+		return false;
+	list->piece = grow_pointers(u, list->piece, list->capacity / GR_PIECE_EVENTS, &list->pieces);
+	list->piece[list->capacity / GR_PIECE_EVENTS] = piece;
+	list->capacity += GR_PIECE_EVENTS;
 	return true;
 }
 
 bool
-gr_units_make_room(Units *u, int n)
+gr_table_make_room(Units *u, UnitTable *t, uint32 units, Size events)
 {
-	while (u->n + n > u->capacity)
-		if (!grow(u))
+	/* an index of which at most five eighths are taken */
+	while (t->n + units > (t->index_mask / 8 + 1) * 5)
+		if (!grow_index(u, t))
+			return false;
+	while (t->n + units > t->capacity)
+		if (!grow_entries(u, t))
 			return false;
 	for (int k = 0; k < u->spec->nlists; k++)
-		if (!reserve_events(u, &u->lists[k], n * GR_BINS_OF_VALUE))
-			return false;
+		while (t->lists[k].n + events > t->lists[k].capacity)
+			if (!grow_events(u, &t->lists[k]))
+				return false;
 	return true;
 }
 
-void
-gr_units_free_index(Units *u)
+uint32
+gr_table_find(Units *u, UnitTable *t, uint64 hash, int arm)
 {
-	if (u->index)
-		pfree(u->index);
-	u->index = NULL;
+	uint32		s = (uint32) hash & t->index_mask;
+	UnitEntry  *e;
+
+	for (; t->index[s].unit != 0; s = (s + 1) & t->index_mask)
+		if (t->index[s].tag == (uint32) hash &&
+			gr_table_entry(u, t, t->index[s].unit - 1)->hash == hash)
+			return t->index[s].unit - 1;
+	t->index[s].tag = (uint32) hash;
+	t->index[s].unit = t->n + 1;
+	e = gr_table_entry(u, t, t->n);
+	memcpy(e, u->blank, u->entry_size);
+	e->hash = hash;
+	e->arm = arm;
+	return t->n++;
 }
 
-void
-gr_units_free_table(Units *u)
+/* ---- all tables ------------------------------------------------------------------ */
+
+/* Move the only table's entries and events to those of their ranges. */
+static void
+move_units(Units *u, const UnitTable *from)
 {
-	gr_units_free_index(u);
-	pfree(u->entries_chunk);
-	u->entries = u->entries_chunk = NULL;
+	uint32	   *unit = MemoryContextAllocHuge(u->context, sizeof(uint32) * (Size) Max(from->n, 1));
+
+	for (uint32 i = 0; i < from->n; i++)
+	{
+		const UnitEntry *e = gr_table_entry(u, from, i);
+		UnitTable  *t = &u->tables[gr_table_of(u, e->hash)];
+
+		(void) gr_table_make_room(u, t, 1, 0);
+		unit[i] = gr_table_find(u, t, e->hash, e->arm);
+		memcpy(gr_table_entry(u, t, unit[i]), e, u->entry_size);
+	}
 	for (int k = 0; k < u->spec->nlists; k++)
-		gr_events_free(&u->lists[k]);
-	u->n = u->capacity = 0;
-	u->used = 0;
-}
+		for (Size i = 0; i < from->lists[k].n; i++)
+		{
+			const EventPiece *piece = from->lists[k].piece[i / GR_PIECE_EVENTS];
+			uint32		of = piece->unit[i % GR_PIECE_EVENTS];
+			UnitTable  *t = &u->tables[gr_table_of(u, gr_table_entry(u, from, of)->hash)];
+			EventList  *list = &t->lists[k];
 
-static void
-append_events(EventList *list, const uint32 *unit, const double *x, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		list->unit[list->n] = unit[i];
-		list->bin[list->n] = gr_bin(x[i]);
-		list->n += !isnan(x[i]);
-	}
-}
-
-static void
-append_values(EventList *list, const uint32 *unit, const double *x, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (isnan(x[i]))
-			continue;
-		list->unit[list->n] = list->unit[list->n + 1] = unit[i];
-		memcpy(&list->bin[list->n], &x[i], sizeof(double));
-		list->n += 2;
-	}
-}
-
-/*
- * One fold of n rows.  A sum never is -0, so adding 0 for a missing value
- * changes nothing.
- */
-static void
-fold_rows(UnitEntry **e, FoldKind kind, int slot, const double *x, int n)
-{
-	switch (kind)
-	{
-		case FOLD_SUM:
-			for (int i = 0; i < n; i++)
-				e[i]->slots[slot] += isnan(x[i]) ? 0 : x[i];
-			break;
-		case FOLD_COUNT:
-			for (int i = 0; i < n; i++)
-				e[i]->slots[slot] += !isnan(x[i]);
-			break;
-		case FOLD_MAX:
-			for (int i = 0; i < n; i++)
-				if (x[i] > e[i]->slots[slot] || isnan(e[i]->slots[slot]))
-					e[i]->slots[slot] = x[i];
-			break;
-		case FOLD_MIN:
-			for (int i = 0; i < n; i++)
-				if (x[i] < e[i]->slots[slot] || isnan(e[i]->slots[slot]))
-					e[i]->slots[slot] = x[i];
-			break;
-		case FOLD_EVENTS:
-		case FOLD_VALUES:
-			break;
-	}
-}
-
-/* Empty a buffer into the table. */
-static void
-add_rows(Units *u, RowBuffer *rows)
-{
-	int			n = rows->n;
-	uint32		unit[GR_BUFFERED_ROWS];
-	UnitEntry  *e[GR_BUFFERED_ROWS];
-
-	if (n == 0)
-		return;
-	/* room for all of them, so that nothing moves below */
-	if (!u->spill && !gr_units_make_room(u, n))
-		gr_spill_start(u);
-	if (u->spill)
-	{
-		gr_spill_rows(u, rows);
-		rows->n = 0;
-		return;
-	}
-	for (int i = 0; i < n; i++)
-	{
-		unit[i] = rows->unit[i] - 1;
-		if (rows->unit[i] == 0 ||
-			gr_table_entry(u, unit[i])->hash != rows->hash[i])
-			unit[i] = gr_units_find(u, rows->hash[i], rows->arm[i]);
-		e[i] = gr_table_entry(u, unit[i]);
-		e[i]->events++;
-		e[i]->arm = e[i]->arm == rows->arm[i] ? e[i]->arm : ARM_CROSSOVER;
-	}
-	for (int f = 0; f < u->spec->nfolds; f++)
-	{
-		const Fold *fold = &u->spec->folds[f];
-		const double *x = rows->value + fold->column * GR_BUFFERED_ROWS;
-
-		if (fold->kind == FOLD_EVENTS)
-			append_events(&u->lists[fold->slot], unit, x, n);
-		else if (fold->kind == FOLD_VALUES)
-			append_values(&u->lists[fold->slot], unit, x, n);
-		else
-			fold_rows(e, fold->kind, fold->slot, x, n);
-	}
-	rows->n = 0;
-}
-
-/* Empty the oldest buffer, and fill it next. */
-static void
-turn_buffers(Units *u)
-{
-	const RowBuffer *full = &u->rows[u->filling];
-
-	if (!u->spill)
-	{
-		for (int i = 0; i < full->n; i++)
-			gr_prefetch(&u->index[first_slot(u, full->hash[i])]);
-		expect_units(u, &u->rows[(u->filling + GR_BUFFERS - 1) % GR_BUFFERS]);
-	}
-	u->filling = (u->filling + 1) % GR_BUFFERS;
-	add_rows(u, &u->rows[u->filling]);
+			if ((i & 0xfffff) == 0)
+				CHECK_FOR_INTERRUPTS();
+			if (list->n == list->capacity)
+				(void) grow_events(u, list);
+			gr_push_event(list, unit[of], piece->bin[i % GR_PIECE_EVENTS]);
+		}
+	pfree(unit);
 }
 
 void
-gr_units_add(Units *u, uint64 hash, int arm)
+gr_units_divide(Units *u)
 {
-	RowBuffer  *rows = &u->rows[u->filling];
+	UnitTable  *from = u->tables;
+	MemoryContext before = u->tables_context;
+	Size		n = (Size) 1 << GR_TABLE_BITS;
+	Size		limit = u->limit;
+	Size		need = u->used + n * (u->stride * GR_PIECE_UNITS + sizeof(UnitSlot) * FIRST_SLOTS +
+									  sizeof(EventPiece) * u->spec->nlists) + MAX_BLOCK;
 
-	rows->hash[rows->n] = hash;
-	rows->arm[rows->n] = arm;
-	if (++rows->n == GR_BUFFERED_ROWS)
-		turn_buffers(u);
+	/* both are there for a moment */
+	if (!gr_units_charge(u, need))
+		return;
+	make_tables_context(u);
+	u->limit = SIZE_MAX;
+	u->table_bits = GR_TABLE_BITS;
+	u->tables = make_tables(u, (int) n);
+	move_units(u, from);
+	u->limit = limit;
+	MemoryContextDelete(before);
+	gr_units_make_buffers(u);
 }
 
 void
-gr_units_flush(Units *u)
+gr_units_free_tables(Units *u)
 {
-	for (int i = 0; i < GR_BUFFERS; i++)
-		turn_buffers(u);
+	MemoryContextDelete(u->tables_context);
+	make_tables_context(u);
+	u->tables = NULL;
+}
+
+Size
+gr_units_count(const Units *u)
+{
+	Size		n = 0;
+
+	for (int i = 0; u->tables && i < 1 << u->table_bits; i++)
+		n += u->tables[i].n;
+	return u->flat ? u->flat->n : n;
+}
+
+Size
+gr_units_count_bins(const Units *u, int list)
+{
+	Size		n = 0;
+
+	for (int i = 0; u->tables && i < 1 << u->table_bits; i++)
+		n += u->tables[i].lists[list].n;
+	return u->flat ? u->flat->lists[list].n : n;
 }

@@ -1,7 +1,7 @@
 /*
  * units.h
- *	  The units of one scan: a hash table while rows come in, bytes ascending by
- *	  hash when they are sent, a flat array for those who change them.
+ *	  The units of one scan: hash tables while rows come in, a flat array ascending
+ *	  by hash when they are sent to another process.
  *
  * A unit is known by a 64-bit hash of its value (two of n units share one with
  * probability n^2/2^65: 3e-8 for a million).  Its entry:
@@ -9,6 +9,10 @@
  * and for FOLD_EVENTS its values as histogram bins, for FOLD_VALUES as they are.
  * A unit seen in two arms becomes ARM_CROSSOVER and stays so, whatever is merged
  * with it.
+ *
+ * There is one table at first, and one for each range of hashes when they are many:
+ * rows are buffered for each, so that what goes to memory at random goes to little of
+ * it, and the order of the hashes is made range by range.
  *
  * Memory is counted as it is allocated.  What would pass the limit is spilled to
  * temporary files by the process that folds; in any other it raises
@@ -42,15 +46,23 @@ typedef struct UnitEntry
  */
 #define GR_BINS_OF_VALUE ((int) (sizeof(double) / sizeof(int32)))	/* of a row, at most */
 
+#define GR_PIECE_EVENTS 1024
+
+typedef struct EventPiece
+{
+	uint32		unit[GR_PIECE_EVENTS];	/* number of the entry */
+	int32		bin[GR_PIECE_EVENTS];
+} EventPiece;
+
 typedef struct EventList
 {
 	Size		n;
 	Size		capacity;
-	uint32	   *unit;			/* number of the entry */
-	int32	   *bin;
+	EventPiece **piece;
+	Size		pieces;			/* room for so many pointers */
 } EventList;
 
-/* The same in a flat: grouped by unit, in the units' order. */
+/* The same grouped by unit, in the units' order. */
 typedef struct FlatList
 {
 	uint32	   *count;			/* per unit */
@@ -65,24 +77,45 @@ typedef struct Flat
 	FlatList   *lists;
 } Flat;
 
-/* Rows on their way into the table, by column; NaN is no observation. */
-#define GR_BUFFERED_ROWS 64
-#define GR_BUFFERS 3
+/* A row on its way into a table; NaN is no observation. */
+typedef struct BufferedRow
+{
+	uint64		hash;
+	int32		arm;
+	double		value[FLEXIBLE_ARRAY_MEMBER];	/* [ncolumns] */
+} BufferedRow;
 
 typedef struct RowBuffer
 {
 	int			n;
-	uint64		hash[GR_BUFFERED_ROWS];
-	int32		arm[GR_BUFFERED_ROWS];
-	uint32		unit[GR_BUFFERED_ROWS]; /* likely number of the entry + 1; 0: none */
-	double	   *value;			/* [ncolumns][GR_BUFFERED_ROWS] */
+	char	   *rows;
 } RowBuffer;
+
+#define GR_BUFFERED_ROWS 128	/* at most */
 
 typedef struct UnitSlot
 {
-	uint32		tag;			/* low bits of the hash */
+	uint32		tag;			/* bits of the hash */
 	uint32		unit;			/* number of the entry + 1; 0: free */
 } UnitSlot;
+
+/* Entries lie in pieces that never move. */
+#define GR_PIECE_BITS 7
+#define GR_PIECE_UNITS (1 << GR_PIECE_BITS)
+
+typedef struct UnitTable
+{
+	uint32		n;
+	uint32		capacity;
+	char	  **piece;
+	uint32		pieces;			/* room for so many pointers */
+	UnitSlot   *index;
+	uint32		index_mask;
+	EventList  *lists;			/* [nlists] */
+} UnitTable;
+
+/* Tables by ranges of the hash, when there are several: as many as batches. */
+#define GR_TABLE_BITS GR_BATCH_BITS
 
 typedef struct Spill Spill;
 
@@ -106,17 +139,16 @@ typedef struct Units
 	int64		unknown_arm_rows;
 
 	/* while rows come in */
-	uint32		n;
-	uint32		capacity;
+	MemoryContext tables_context;	/* pieces and indexes */
+	char	   *room;			/* what is free of the newest block of pieces */
+	char	   *room_end;
 	Size		stride;			/* of the entries */
-	char	   *entries;		/* starts a line of the cache */
-	void	   *entries_chunk;	/* where it was allocated */
-	UnitSlot   *index;
-	uint32		index_mask;
-	EventList  *lists;
+	int			table_bits;
+	UnitTable  *tables;			/* [1 << table_bits] */
 	UnitEntry  *blank;			/* what a new entry starts as */
-	RowBuffer	rows[GR_BUFFERS];
-	int			filling;		/* number of the buffer that rows go to */
+	int			buffered;		/* rows that a buffer holds */
+	Size		row_size;
+	RowBuffer  *rows;			/* [1 << table_bits] */
 
 	/* rows of units that did not fit; NULL: all did */
 	Spill	   *spill;
@@ -125,15 +157,12 @@ typedef struct Units
 	int			hash_bits;
 	uint64		hash_prefix;
 
-	/* afterwards one of these; NULL before */
-	Flat	   *flat;
-	char	   *packed;			/* as they were sent (send.c) */
-	char	   *packed_end;
+	Flat	   *flat;			/* afterwards; NULL before */
 
 	/* [nmetrics], when these are not all units that the caps come from */
 	double		(*caps)[2];
 
-	/* those of other processes, packed */
+	/* those of other processes, flat */
 	int			nparts;
 	struct UnitsPart *parts;
 } Units;
@@ -151,30 +180,87 @@ extern Units *gr_units_make(MemoryContext context, CollectSpec *spec,
 extern int	gr_units_arm(Units *u, const char *name, int len);
 extern void gr_units_add_arm(Units *u, const char *name, int len);
 
-/*
- * Where one more row's values go, GR_BUFFERED_ROWS from one column to the next;
- * then gr_units_add.
- */
-static inline double *
-gr_units_row(Units *u)
+static inline int
+gr_table_of(const Units *u, uint64 hash)
 {
-	return u->rows[u->filling].value + u->rows[u->filling].n;
+	/* in two steps, as there may be no bit */
+	return (int) ((hash << u->hash_bits) >> 1 >> (63 - u->table_bits));
 }
 
-extern void gr_units_add(Units *u, uint64 hash, int arm);
+static inline BufferedRow *
+gr_row(const Units *u, const RowBuffer *rows, int i)
+{
+	return (BufferedRow *) (rows->rows + u->row_size * i);
+}
+
+/* ---- rows.c ----------------------------------------------------------------- */
+
+/* Where one more row of a unit goes; to be filled, then gr_units_add. */
+static inline BufferedRow *
+gr_units_row(Units *u, uint64 hash)
+{
+	const RowBuffer *rows = &u->rows[gr_table_of(u, hash)];
+	BufferedRow *row = gr_row(u, rows, rows->n);
+
+	row->hash = hash;
+	return row;
+}
+
+extern void gr_units_empty(Units *u, int table);
+
+/* The row that was filled is there. */
+static inline void
+gr_units_add(Units *u, const BufferedRow *row)
+{
+	int			table = gr_table_of(u, row->hash);
+
+	if (++u->rows[table].n == u->buffered)
+		gr_units_empty(u, table);
+}
 
 /* Add the rows that are buffered. */
 extern void gr_units_flush(Units *u);
 
-/*
- * The entries' numbers, each in the lower half of a uint64, in the order of
- * their hashes.  Nothing can be added to the table afterwards.
- */
-extern uint64 *gr_units_order(Units *u);
+extern void gr_units_make_buffers(Units *u);
 
-/* The table's events by unit, in that order; they are moved, not copied. */
-extern FlatList *gr_units_group(Units *u, const uint64 *order);
-extern void gr_events_free(EventList *list);
+/* ---- table.c ---------------------------------------------------------------- */
+
+/* Count bytes that are to be allocated; false when they are too many. */
+extern bool gr_units_charge(Units *u, Size bytes);
+extern void gr_units_too_many(const Units *u) GR_NORETURN;
+
+/* Room for more units and events in a table; false when memory does not hold it. */
+extern bool gr_table_make_room(Units *u, UnitTable *t, uint32 units, Size events);
+
+/* The number of the unit's entry, made if it is new; there must be room. */
+extern uint32 gr_table_find(Units *u, UnitTable *t, uint64 hash, int arm);
+
+/* One table becomes many, if there is memory for it. */
+extern void gr_units_divide(Units *u);
+extern void gr_units_free_tables(Units *u);
+
+/* The number of units, and of the bins of a list. */
+extern Size gr_units_count(const Units *u);
+extern Size gr_units_count_bins(const Units *u, int list);
+
+/* ---- sort.c ----------------------------------------------------------------- */
+
+/* Room for one table's units in order, used by one table after the other. */
+typedef struct TableOrder
+{
+	MemoryContext context;		/* of the rest */
+	uint64	   *order;			/* numbers of the entries, each in the lower half */
+	uint64	   *other;
+	uint32	   *rank;			/* of the entries in the order */
+	uint32		capacity;
+	FlatList   *lists;			/* [nlists] */
+	Size	   *bins;			/* room for so many */
+} TableOrder;
+
+extern void gr_order_init(TableOrder *o, const Units *u);
+
+/* Put a table's units into the order of their hashes, with "lists" their events too. */
+extern void gr_order_table(TableOrder *o, const Units *u, int table, bool lists);
 
 /* ---- send.c ----------------------------------------------------------------- */
 
@@ -191,9 +277,13 @@ extern void gr_units_combine(Units *a, Units *b);
 extern void gr_entry_add(const CollectSpec *spec, UnitEntry *to,
 						 const UnitEntry *from, int from_arm);
 
-/* Uses the table up. */
-extern bytea *gr_units_serialize(Units *u);
-extern Units *gr_units_deserialize(MemoryContext context, const bytea *bytes);
+/*
+ * As bytes; with an area, which sender and receiver share, the units go there.
+ * Uses the tables up.
+ */
+extern bytea *gr_units_serialize(Units *u, struct dsa_area *area);
+extern Units *gr_units_deserialize(MemoryContext context, const bytea *bytes,
+								   struct dsa_area *area);
 
 /*
  * The cap that the observations of all units in arms, any order, give one of a
@@ -204,21 +294,9 @@ extern double gr_pooled_cap(const Metric *metric, double *values, Size n);
 /* Fold the units of a flat into a collection. */
 extern Collection *gr_units_fold(Units *u);
 
-/* Count bytes that are to be allocated; false when they are too many. */
-extern bool gr_units_charge(Units *u, Size bytes);
-extern void gr_units_too_many(const Units *u) GR_NORETURN;
-
-/* Room for n more rows in the table; false when memory does not hold it. */
-extern bool gr_units_make_room(Units *u, int n);
-
-/* The number of the unit's entry, made if it is new; there must be room. */
-extern uint32 gr_units_find(Units *u, uint64 hash, int arm);
-extern void gr_units_free_index(Units *u);
-extern void gr_units_free_table(Units *u);
-
 /* ---- spill.c ---------------------------------------------------------------- */
 
-/* The table goes to files, or an error when it may not; rows then do. */
+/* The tables go to files, or an error when they may not; rows then do. */
 extern void gr_spill_start(Units *u);
 extern void gr_spill_rows(Units *u, const RowBuffer *rows);
 extern void gr_spill_close(Units *u);
@@ -248,23 +326,33 @@ gr_entry(const char *entries, Size size, uint32 i)
 #define gr_prefetch(p) ((void) 0)
 #endif
 
-/* An entry of the table; those of usual size lie in one line of the cache. */
+/* Entries of a table start there, and those of usual size lie in one line of the cache. */
 #define GR_CACHE_LINE 64
 
 static inline UnitEntry *
-gr_table_entry(const Units *u, uint32 i)
+gr_table_entry(const Units *u, const UnitTable *t, uint32 i)
 {
-	return gr_entry(u->entries, u->stride, i);
+	return gr_entry(t->piece[i >> GR_PIECE_BITS], u->stride, i & (GR_PIECE_UNITS - 1));
 }
 
 static inline void
-gr_prefetch_entry(const Units *u, uint32 i)
+gr_prefetch_entry(const Units *u, const UnitTable *t, uint32 i)
 {
-	const char *e = (const char *) gr_table_entry(u, i);
+	const char *e = (const char *) gr_table_entry(u, t, i);
 
 	gr_prefetch(e);
 	if (u->stride > GR_CACHE_LINE)
 		gr_prefetch(e + GR_CACHE_LINE);
+}
+
+static inline void
+gr_push_event(EventList *list, uint32 unit, int32 bin)
+{
+	EventPiece *piece = list->piece[list->n / GR_PIECE_EVENTS];
+
+	piece->unit[list->n % GR_PIECE_EVENTS] = unit;
+	piece->bin[list->n % GR_PIECE_EVENTS] = bin;
+	list->n++;
 }
 
 #endif							/* GR_UNITS_H */

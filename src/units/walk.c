@@ -2,149 +2,128 @@
  * walk.c
  *	  All units of one scan in the order of their hashes.
  *
- * What several processes sent is unpacked and merged unit by unit while it is
- * walked, so that the leader of a parallel scan holds it only packed.
+ * Tables are ordered one after the other as the walk comes to them.  What several
+ * processes sent is merged unit by unit.
  */
 #include "units/walk.h"
-
-#include "units/number.h"
 
 #define AHEAD 16
 
 static void
-add_source(Walk *walk, Units *u, const int *arm, bool bins)
+add_source(Walk *walk, const Units *u, const int *arm)
 {
 	WalkSource *s = &walk->source[walk->nsources++];
 
 	s->units = u;
 	s->arm = arm;
-	s->n = u->flat ? u->flat->n : u->n;
 	s->bins = palloc0(sizeof(WalkBins) * Max(u->spec->nlists, 1));
-	if (u->packed)
-		s->unpacked = palloc0(u->entry_size);
-	else if (u->flat)
-		s->lists = u->flat->lists;
-	else
-	{
-		s->order = gr_units_order(u);
-		s->lists = bins ? gr_units_group(u, s->order) : NULL;
-	}
+	gr_order_init(&s->order, u);
 }
 
 void
-gr_walk_init(Walk *walk, Units *u, bool bins)
+gr_walk_init(Walk *walk, const Units *u)
 {
-	walk->spec = u->spec;
-	walk->entry_size = u->entry_size;
-	walk->nsources = 0;
+	*walk = (Walk) {.spec = u->spec, .entry_size = u->entry_size};
 	walk->source = palloc0(sizeof(WalkSource) * (1 + u->nparts));
 	walk->merged = palloc0(u->entry_size);
-	add_source(walk, u, NULL, bins);
+	add_source(walk, u, NULL);
 	for (int i = 0; i < u->nparts; i++)
-		add_source(walk, u->parts[i].units, u->parts[i].arm, bins);
-}
-
-static void
-truncated(void)
-{
-	elog(ERROR, "units of another process are truncated");
-}
-
-static void
-unpack_bins(WalkSource *s, WalkBins *bins)
-{
-	uint64		n = gr_get_number(&s->next);
-
-	if (s->next > s->units->packed_end || n > (uint64) (s->units->packed_end - s->next))
-		truncated();
-	if (n > bins->capacity)
-	{
-		bins->capacity = (uint32) Min(2 * n, PG_UINT32_MAX);
-		if (bins->unpacked)
-			pfree(bins->unpacked);
-		bins->unpacked = palloc_extended(sizeof(int32) * (Size) bins->capacity, MCXT_ALLOC_HUGE);
-	}
-	for (uint64 i = 0; i < n && s->next < s->units->packed_end; i++)
-		bins->unpacked[i] = (int32) gr_unzigzag(gr_get_number(&s->next));
-	bins->bin = bins->unpacked;
-	bins->n = (uint32) n;
-}
-
-static void
-unpack_unit(const Walk *walk, WalkSource *s)
-{
-	UnitEntry  *e = s->unpacked;
-	uint8		arm;
-
-	if (s->next >= s->units->packed_end)
-		truncated();
-	e->hash = gr_get_bytes(&s->next, sizeof(uint64));
-	arm = (uint8) *s->next++;
-	e->arm = arm < GR_MAX_ARMS ? arm : ARM_CROSSOVER;
-	e->events = (uint32) gr_get_number(&s->next);
-	for (int k = 0; k < walk->spec->nslots; k++)
-		e->slots[k] = gr_get_double(&s->next);
-	for (int k = 0; k < walk->spec->nlists; k++)
-		unpack_bins(s, &s->bins[k]);
-}
-
-/* The unit at "at" is the source's next. */
-static void
-reach_unit(const Walk *walk, WalkSource *s)
-{
-	if (s->at >= s->n)
-		return;
-	if (s->unpacked)
-		unpack_unit(walk, s);
-	else if (s->lists)
-		for (int k = 0; k < walk->spec->nlists; k++)
-			s->bins[k].n = s->lists[k].count[s->at];
+		add_source(walk, u->parts[i].units, u->parts[i].arm);
 }
 
 Size
-gr_walk_start(Walk *walk)
+gr_walk_count(const Walk *walk)
 {
 	Size		n = 0;
 
 	for (int i = 0; i < walk->nsources; i++)
-	{
-		WalkSource *s = &walk->source[i];
-
-		s->at = 0;
-		s->here = false;
-		s->next = s->units->packed;
-		if (s->lists)
-			for (int k = 0; k < walk->spec->nlists; k++)
-				s->bins[k].bin = s->lists[k].bin;
-		reach_unit(walk, s);
-		n += s->n;
-	}
+		n += gr_units_count(walk->source[i].units);
 	return n;
+}
+
+Size
+gr_walk_count_bins(const Walk *walk, int list)
+{
+	Size		n = 0;
+
+	for (int i = 0; i < walk->nsources; i++)
+		n += gr_units_count_bins(walk->source[i].units, list);
+	return n;
+}
+
+/* The units of a source that come next, a table or all of a flat. */
+static void
+reach_units(const Walk *walk, WalkSource *s)
+{
+	const Units *u = s->units;
+	int			ntables = u->flat == NULL && u->tables ? 1 << u->table_bits : 0;
+
+	s->at = s->n = 0;
+	if (u->flat)
+	{
+		if (++s->table > 0)
+			return;
+		s->n = u->flat->n;
+		s->lists = u->flat->lists;
+	}
+	else
+	{
+		while (s->n == 0 && ++s->table < ntables)
+			s->n = u->tables[s->table].n;
+		if (s->n == 0)
+			return;
+		gr_order_table(&s->order, u, s->table, walk->with_bins);
+		s->lists = s->order.lists;
+	}
+	for (int k = 0; walk->with_bins && k < walk->spec->nlists; k++)
+	{
+		s->bins[k].bin = s->lists[k].bin;
+		s->bins[k].n = s->n > 0 ? s->lists[k].count[0] : 0;
+	}
+}
+
+void
+gr_walk_start(Walk *walk, bool bins)
+{
+	walk->with_bins = bins;
+	for (int i = 0; i < walk->nsources; i++)
+	{
+		walk->source[i].table = -1;
+		walk->source[i].here = false;
+		reach_units(walk, &walk->source[i]);
+	}
 }
 
 static const UnitEntry *
 entry_of(const Walk *walk, const WalkSource *s)
 {
-	if (s->unpacked)
-		return s->unpacked;
-	if (s->order == NULL)
+	const UnitTable *t;
+
+	if (s->units->flat)
 		return gr_entry(s->units->flat->entries, walk->entry_size, s->at);
+	t = &s->units->tables[s->table];
 	if (s->at + AHEAD < s->n)
-		gr_prefetch_entry(s->units, (uint32) s->order[s->at + AHEAD]);
-	return gr_table_entry(s->units, (uint32) s->order[s->at]);
+		gr_prefetch_entry(s->units, t, (uint32) s->order.order[s->at + AHEAD]);
+	return gr_table_entry(s->units, t, (uint32) s->order.order[s->at]);
 }
 
 /* Step over the unit at hand. */
 static void
 leave_unit(const Walk *walk, WalkSource *s)
 {
-	if (s->lists)
-		for (int k = 0; k < walk->spec->nlists; k++)
-			if (s->bins[k].n > 0)
-				s->bins[k].bin += s->bins[k].n;
-	s->at++;
 	s->here = false;
-	reach_unit(walk, s);
+	if (++s->at == s->n)
+	{
+		reach_units(walk, s);
+		return;
+	}
+	for (int k = 0; walk->with_bins && k < walk->spec->nlists; k++)
+	{
+		/* where there are none, there may be no array */
+		if (s->bins[k].n > 0)
+			s->bins[k].bin += s->bins[k].n;
+		s->bins[k].n = s->lists[k].count[s->at];
+	}
 }
 
 static const UnitEntry *

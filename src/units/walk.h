@@ -1,7 +1,7 @@
 /*
  * walk.h
  *	  All units of one scan in the order of their hashes, wherever they are: in
- *	  the table still, in a flat, packed as several processes sent them.
+ *	  the tables still, or flat, as other processes sent them.
  */
 #ifndef GR_WALK_H
 #define GR_WALK_H
@@ -13,19 +13,16 @@ typedef struct WalkBins
 {
 	const int32 *bin;
 	uint32		n;
-	int32	   *unpacked;
-	uint32		capacity;
 } WalkBins;
 
 typedef struct WalkSource
 {
 	const Units *units;
-	uint32		n;
+	int			table;			/* at hand; flat: none */
+	TableOrder	order;
+	uint32		n;				/* of the table or the flat */
 	uint32		at;
-	const uint64 *order;		/* of a table's entries; NULL: no table */
-	const FlatList *lists;		/* of a table or flat; NULL: not grouped by unit */
-	const char *next;			/* packed: what follows the unit at hand */
-	UnitEntry  *unpacked;		/* packed: the unit at hand */
+	const FlatList *lists;		/* of the table or the flat */
 	WalkBins   *bins;			/* [nlists] */
 	const int  *arm;			/* number of each of its arms in the result */
 	bool		here;			/* has the walk's unit at hand */
@@ -35,21 +32,22 @@ typedef struct Walk
 {
 	const CollectSpec *spec;
 	Size		entry_size;
+	bool		with_bins;
 	int			nsources;
 	WalkSource *source;
 	UnitEntry  *merged;			/* the unit at hand, when sources are several */
 } Walk;
 
-/*
- * A table takes no more rows; with "bins" its events go into the order of the
- * units, else they stay as they came and the walk has none.
- */
-extern void gr_walk_init(Walk *walk, Units *u, bool bins);
+extern void gr_walk_init(Walk *walk, const Units *u);
 
-/* To the start; returns the greatest number of units there may be. */
-extern Size gr_walk_start(Walk *walk);
+/* To the start; with or without the units' bins. */
+extern void gr_walk_start(Walk *walk, bool bins);
 
 /* The next unit, or NULL. */
 extern const UnitEntry *gr_walk_next(Walk *walk);
+
+/* The greatest number there may be of units, and of bins of a list. */
+extern Size gr_walk_count(const Walk *walk);
+extern Size gr_walk_count_bins(const Walk *walk, int list);
 
 #endif							/* GR_WALK_H */
