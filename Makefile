@@ -32,7 +32,8 @@ PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-declaration-afte
 ifdef WERROR
 PG_CFLAGS += -Werror
 endif
-SHLIB_LINK = -lgsl -lgslcblas -lm
+# calls of our own functions go straight to them
+SHLIB_LINK = -Wl,-Bsymbolic-functions -lgsl -lgslcblas -lm
 
 # the bitcode of the inliner would need clang and gains nothing here
 override with_llvm = no

@@ -2,9 +2,7 @@
  * histogram.c
  *	  Log-linear histograms of doubles: sparse, signed, merged exactly.
  *
- * The upper 22 bits of a positive double (exponent and ten bits of mantissa)
- * grow with the number, so they are its bin, one up to leave 0 for zero.
- * Negative numbers mirror that.
+ * What a bin is: stats.h.
  */
 #include "stats.h"
 
@@ -12,31 +10,11 @@
 #include <math.h>
 #include <string.h>
 
-#define DROPPED_BITS 42
-#define SIGN_BIT (UINT64_C(1) << 63)
-#define LARGEST UINT64_C(0x7fefffffffffffff)	/* DBL_MAX */
-
-int32_t
-gr_bin(double x)
-{
-	uint64_t	bits;
-	int32_t		bin;
-
-	if (x == 0.0 || isnan(x))
-		return 0;
-	memcpy(&bits, &x, sizeof(bits));
-	bits &= ~SIGN_BIT;
-	if (bits > LARGEST)
-		bits = LARGEST;
-	bin = (int32_t) (bits >> DROPPED_BITS) + 1;
-	return x < 0.0 ? -bin : bin;
-}
-
 /* The edge between bins "index" and "index" + 1 of the positive numbers. */
 static double
 edge(int32_t index)
 {
-	uint64_t	bits = (uint64_t) index << DROPPED_BITS;
+	uint64_t	bits = (uint64_t) index << GR_BIN_DROPPED_BITS;
 	double		x;
 
 	if (index >= GR_BIN_MAX)

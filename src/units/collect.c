@@ -32,6 +32,20 @@ PG_FUNCTION_INFO_V1(guardrail_collect_final);
 
 #define FIRST_COLUMN 6			/* argument number of the first column */
 
+/* A name in words: all of it up to 16 bytes, else its ends. */
+typedef struct NameKey
+{
+	uint64		low;
+	uint64		high;
+	int			len;
+} NameKey;
+
+typedef struct LikelyArm
+{
+	NameKey		key;
+	int			arm;			/* -1: none yet */
+} LikelyArm;
+
 /* What the transition knows about its arguments. */
 typedef struct Input
 {
@@ -40,7 +54,7 @@ typedef struct Input
 	bool		arm_is_text;
 	Datum		last_arm_datum; /* by-value variants: the last one seen */
 	int			last_arm;		/* -1: none yet */
-	int16		likely_arm[256];	/* of names like this; -1: none yet */
+	LikelyArm	likely_arm[256];	/* of names like this */
 	UnitHash	unit;
 	Oid		   *column_type;	/* base types */
 } Input;
@@ -86,7 +100,8 @@ make_input(FunctionCallInfo fcinfo, const CollectSpec *spec)
 	input->arm_type = argument_type(fcinfo, 4);
 	input->arm_is_text = input->arm_type == TEXTOID || input->arm_type == VARCHAROID;
 	input->last_arm = -1;
-	memset(input->likely_arm, -1, sizeof(input->likely_arm));
+	for (Size i = 0; i < lengthof(input->likely_arm); i++)
+		input->likely_arm[i].arm = -1;
 	if (!input->arm_is_text && !get_typbyval(input->arm_type))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -179,6 +194,31 @@ make_state(FunctionCallInfo fcinfo, MemoryContext context, bool keeps)
 	return state;
 }
 
+static inline uint32
+word_at(const char *p)
+{
+	uint32		word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* Four words that overlap where the name is short, so that its length decides no branch. */
+static inline NameKey
+name_key(const char *name, int len)
+{
+	NameKey		key = {.len = len};
+
+	if (len >= 4)
+	{
+		key.low = word_at(name) | (uint64) word_at(name + Min(4, len - 4)) << 32;
+		key.high = word_at(name + Max(len - 8, 0)) | (uint64) word_at(name + len - 4) << 32;
+	}
+	else
+		memcpy(&key.low, name, len);
+	return key;
+}
+
 /*
  * The arm of that name.  Arms come at random, so that comparing with one after
  * the other would be mispredicted: what names look like leads to the arm.
@@ -186,13 +226,17 @@ make_state(FunctionCallInfo fcinfo, MemoryContext context, bool keeps)
 static int
 find_named_arm(State *state, const char *name, int len)
 {
-	int16	   *likely = state->input->likely_arm;
+	NameKey		key = name_key(name, len);
+	LikelyArm  *likely = &state->input->likely_arm[((key.low ^ key.high) * UINT64CONST(0x9E3779B97F4A7C15)) >> 56];
+	bool		same = likely->arm >= 0 && key.low == likely->key.low &&
+		key.high == likely->key.high && key.len == likely->key.len;
 
-	if (len > 0)
-		likely += (uint8) (len + 7 * name[0] + 31 * name[len - 1]);
-	if (*likely < 0 || !gr_units_is_arm(state->units, *likely, name, len))
-		*likely = gr_units_arm(state->units, name, len);
-	return *likely;
+	if (!same || (len > 16 && !gr_units_is_arm(state->units, likely->arm, name, len)))
+	{
+		likely->key = key;
+		likely->arm = gr_units_arm(state->units, name, len);
+	}
+	return likely->arm;
 }
 
 /* The row's arm; negative when it has none that is known. */
@@ -204,7 +248,7 @@ find_arm(State *state, Datum variant)
 
 	if (input->arm_is_text)
 	{
-		struct varlena *v = PG_DETOAST_DATUM_PACKED(variant);
+		struct varlena *v = gr_packed(variant);
 
 		return find_named_arm(state, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
 	}

@@ -9,6 +9,15 @@
 
 #include "catalog/pg_type.h"
 
+/* PG_DETOAST_DATUM_PACKED, without a call where there is nothing to do. */
+static inline struct varlena *
+gr_packed(Datum value)
+{
+	struct varlena *v = (struct varlena *) DatumGetPointer(value);
+
+	return VARATT_IS_COMPRESSED(v) || VARATT_IS_EXTERNAL(v) ? pg_detoast_datum_packed(v) : v;
+}
+
 /* Types a value may have. */
 extern bool gr_is_number_type(Oid type);
 

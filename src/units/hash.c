@@ -55,7 +55,7 @@ double
 gr_numeric_number(Datum value)
 {
 	static const double power[] = {1, 1e4, 1e8, 1e12, 1e16, 1e20};
-	struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
+	struct varlena *v = gr_packed(value);
 	const char *data = VARDATA_ANY(v);
 	int			size = VARSIZE_ANY_EXHDR(v);
 	uint16		header,
@@ -133,7 +133,7 @@ gr_unit_hash(const UnitHash *how, Datum unit)
 		default:
 			if (how->bytes)
 			{
-				struct varlena *v = PG_DETOAST_DATUM_PACKED(unit);
+				struct varlena *v = gr_packed(unit);
 
 				return hash_bytes_extended((unsigned char *) VARDATA_ANY(v),
 										   VARSIZE_ANY_EXHDR(v), 0);

@@ -29,6 +29,14 @@
 
 #define ARM_CROSSOVER (-1)
 
+#if defined(__GNUC__)
+#define gr_prefetch(p) __builtin_prefetch(p)
+#define gr_prefetch_to_write(p) __builtin_prefetch(p, 1)
+#else
+#define gr_prefetch(p) ((void) 0)
+#define gr_prefetch_to_write(p) ((void) 0)
+#endif
+
 typedef struct UnitEntry
 {
 	uint64		hash;
@@ -91,7 +99,16 @@ typedef struct RowBuffer
 	char	   *rows;
 } RowBuffer;
 
-#define GR_BUFFERED_ROWS 128	/* at most */
+#define GR_MAX_BUFFERED_ROWS 512
+
+/* One that is full, on its way into the table. */
+#define GR_FULL_BUFFERS 8
+
+typedef struct FullBuffer
+{
+	RowBuffer	rows;
+	int			table;
+} FullBuffer;
 
 typedef struct UnitSlot
 {
@@ -148,7 +165,12 @@ typedef struct Units
 	UnitEntry  *blank;			/* what a new entry starts as */
 	int			buffered;		/* rows that a buffer holds */
 	Size		row_size;
+	char	   *rows_room;
 	RowBuffer  *rows;			/* [1 << table_bits] */
+	int			nfull;
+	FullBuffer	full[GR_FULL_BUFFERS];	/* oldest first; empty ones behind */
+	int			drained;		/* steps with the oldest */
+	uint32		expected[GR_MAX_BUFFERED_ROWS]; /* its rows' entries, as drain knows them */
 
 	/* rows of units that did not fit; NULL: all did */
 	Spill	   *spill;
@@ -206,7 +228,8 @@ gr_units_row(Units *u, uint64 hash)
 	return row;
 }
 
-extern void gr_units_empty(Units *u, int table);
+extern void gr_units_full(Units *u, int table);
+extern void gr_units_drain(Units *u);
 
 /* The row that was filled is there. */
 static inline void
@@ -214,8 +237,12 @@ gr_units_add(Units *u, const BufferedRow *row)
 {
 	int			table = gr_table_of(u, row->hash);
 
+	/* where this table's next goes */
+	gr_prefetch_to_write((const char *) row + 2 * u->row_size);
+	if (u->nfull > 0)
+		gr_units_drain(u);
 	if (++u->rows[table].n == u->buffered)
-		gr_units_empty(u, table);
+		gr_units_full(u, table);
 }
 
 /* Add the rows that are buffered. */
@@ -319,12 +346,6 @@ gr_entry(const char *entries, Size size, uint32 i)
 {
 	return (UnitEntry *) (entries + size * i);
 }
-
-#if defined(__GNUC__)
-#define gr_prefetch(p) __builtin_prefetch(p)
-#else
-#define gr_prefetch(p) ((void) 0)
-#endif
 
 /* Entries of a table start there, and those of usual size lie in one line of the cache. */
 #define GR_CACHE_LINE 64
