@@ -356,7 +356,8 @@ gr_table_entry(const Units *u, const UnitTable *t, uint32 i)
 	return gr_entry(t->piece[i >> GR_PIECE_BITS], u->stride, i & (GR_PIECE_UNITS - 1));
 }
 
-static inline void
+/* Not merely inline: a function that does nothing but prefetch is one that a compiler may leave out. */
+static pg_attribute_always_inline void
 gr_prefetch_entry(const Units *u, const UnitTable *t, uint32 i)
 {
 	const char *e = (const char *) gr_table_entry(u, t, i);
