@@ -2,11 +2,8 @@
  * rows.c
  *	  From rows to units: buffers of rows, emptied into the tables.
  *
- * A full buffer waits in a queue, and while further rows come in, with each of them
- * one of its rows is looked for: the index is prefetched, some rows later the entry,
- * and when that is so of STEP_ROWS rows they are added, fold by fold.  So memory is
- * waited for while the server brings the next rows, not afterwards; and as a buffer
- * goes to one range of hashes, it goes to few pages.
+ * No row waits for memory: of all rows of a buffer the index is prefetched first,
+ * then the entries, and then they are added fold by fold.
  */
 #include "units/units.h"
 
@@ -16,12 +13,8 @@
 #include "utils/memutils.h"
 
 /* What all buffers of one scan may take together. */
-#define BUFFERS_SIZE ((Size) 3 * 1024 * 1024)
+#define BUFFERS_SIZE ((Size) 2 * 1024 * 1024)
 #define MIN_BUFFERED_ROWS 8
-
-/* Rows that are added together, and rows between the looks for one row. */
-#define STEP_ROWS 64
-#define LAG 32
 
 /* When one table becomes many. */
 #define DIVIDED_UNITS 8192
@@ -34,25 +27,18 @@ gr_units_make_buffers(Units *u)
 	char	   *room;
 
 	u->row_size = offsetof(BufferedRow, value) + sizeof(double) * u->spec->ncolumns;
-	u->buffered = GR_MAX_BUFFERED_ROWS;
+	u->buffered = GR_BUFFERED_ROWS;
 	while (u->buffered > MIN_BUFFERED_ROWS && n * u->buffered * u->row_size > BUFFERS_SIZE)
 		u->buffered /= 2;
 	if (u->rows)
 	{
-		pfree(u->rows_room);
+		pfree(u->rows->rows);
 		pfree(u->rows);
 	}
 	u->rows = MemoryContextAllocZero(u->context, sizeof(RowBuffer) * n);
-	room = MemoryContextAllocHuge(u->context, (n + GR_FULL_BUFFERS) * u->buffered * u->row_size);
-	for (int i = 0; i < n + GR_FULL_BUFFERS; i++)
-	{
-		RowBuffer  *rows = i < n ? &u->rows[i] : &u->full[i - n].rows;
-
-		rows->n = 0;
-		rows->rows = room + i * u->buffered * u->row_size;
-	}
-	u->rows_room = room;
-	u->nfull = u->drained = 0;
+	room = MemoryContextAllocHuge(u->context, n * u->buffered * u->row_size);
+	for (int i = 0; i < n; i++)
+		u->rows[i].rows = room + i * u->buffered * u->row_size;
 }
 
 /*
@@ -119,33 +105,35 @@ append_values(EventList *list, const uint32 *unit, const char *x, Size step, int
 	}
 }
 
-/* ---- full buffers ----------------------------------------------------------------- */
-
-/* Look the row's unit up by its tag, and prefetch the entry. */
-static inline uint32
-expect_unit(const Units *u, const UnitTable *t, uint64 hash)
+/* The entry's number + 1 for each row by the tags, the entries prefetched; 0: none. */
+static void
+expect_units(const Units *u, const UnitTable *t, const RowBuffer *rows, uint32 *unit)
 {
-	uint32		tag = (uint32) hash;
-	uint32		s = tag & t->index_mask;
+	for (int i = 0; i < rows->n; i++)
+		gr_prefetch(&t->index[(uint32) gr_row(u, rows, i)->hash & t->index_mask]);
+	for (int i = 0; i < rows->n; i++)
+	{
+		uint32		tag = (uint32) gr_row(u, rows, i)->hash;
+		uint32		s = tag & t->index_mask;
 
-	while (t->index[s].unit != 0 && t->index[s].tag != tag)
-		s = (s + 1) & t->index_mask;
-	if (t->index[s].unit != 0)
-		gr_prefetch_entry(u, t, t->index[s].unit - 1);
-	return t->index[s].unit;
+		while (t->index[s].unit != 0 && t->index[s].tag != tag)
+			s = (s + 1) & t->index_mask;
+		unit[i] = t->index[s].unit;
+		if (unit[i] != 0)
+			gr_prefetch_entry(u, t, unit[i] - 1);
+	}
 }
 
-/*
- * Add rows whose units are expected to be "unit" (number + 1; 0: none).  False, and
- * nothing is changed, when there is no room.
- */
+/* False, and nothing is changed, when there is no room. */
 static bool
-add_rows(Units *u, UnitTable *t, const RowBuffer *rows, uint32 *unit)
+add_rows(Units *u, UnitTable *t, const RowBuffer *rows)
 {
 	int			n = rows->n;
-	UnitEntry  *e[STEP_ROWS];
+	uint32		unit[GR_BUFFERED_ROWS];
+	UnitEntry  *e[GR_BUFFERED_ROWS];
 	uint32		more = 0;
 
+	expect_units(u, t, rows, unit);
 	for (int i = 0; i < n; i++)
 	{
 		if (unit[i] != 0 && gr_table_entry(u, t, unit[i] - 1)->hash != gr_row(u, rows, i)->hash)
@@ -178,76 +166,6 @@ add_rows(Units *u, UnitTable *t, const RowBuffer *rows, uint32 *unit)
 	return true;
 }
 
-/* Rows of a buffer to its table, or to a file. */
-static void
-leave_rows(Units *u, const FullBuffer *full, int from, int n)
-{
-	RowBuffer	rows = {n, full->rows.rows + u->row_size * from};
-
-	if (!u->spill && !add_rows(u, &u->tables[full->table], &rows, u->expected + from))
-		gr_spill_start(u);
-	if (u->spill)
-		gr_spill_rows(u, &rows);
-}
-
-/* The oldest full buffer, which is empty now, behind the others. */
-static void
-finish_buffer(Units *u)
-{
-	FullBuffer	empty = u->full[0];
-
-	empty.rows.n = 0;
-	u->nfull--;
-	for (int i = 0; i < u->nfull; i++)
-		u->full[i] = u->full[i + 1];
-	u->full[u->nfull] = empty;
-	u->drained = 0;
-}
-
-/* One step with the oldest full buffer. */
-static inline void
-drain(Units *u)
-{
-	const FullBuffer *full = &u->full[0];
-	int			i = u->drained++;
-	int			n = full->rows.n;
-	int			added = i + 1 - 2 * LAG;
-
-	if (!u->spill)
-	{
-		const UnitTable *t = &u->tables[full->table];
-
-		if (i < n)
-			gr_prefetch(&t->index[(uint32) gr_row(u, &full->rows, i)->hash & t->index_mask]);
-		if (i >= LAG && i - LAG < n)
-			u->expected[i - LAG] = expect_unit(u, t, gr_row(u, &full->rows, i - LAG)->hash);
-	}
-	if (added > 0 && (added % STEP_ROWS == 0 || added == n))
-	{
-		int			from = (added - 1) / STEP_ROWS * STEP_ROWS;
-
-		leave_rows(u, full, from, added - from);
-		if (added == n)
-			finish_buffer(u);
-	}
-}
-
-void
-gr_units_drain(Units *u)
-{
-	drain(u);
-	/* they must not become ever more */
-	if (u->nfull > 1)
-		drain(u);
-}
-
-static void
-drain_all(Units *u)
-{
-	while (u->nfull > 0)
-		drain(u);
-}
-
 static bool
 is_large(const Units *u, const UnitTable *t)
 {
@@ -257,39 +175,28 @@ is_large(const Units *u, const UnitTable *t)
 	return t->n >= DIVIDED_UNITS;
 }
 
-/* Queue a table's buffer, which gets an empty one. */
-static void
-queue_buffer(Units *u, int table)
-{
-	FullBuffer *full;
-	RowBuffer	empty;
-
-	while (u->nfull == GR_FULL_BUFFERS)
-		drain(u);
-	full = &u->full[u->nfull++];
-	empty = full->rows;
-	full->table = table;
-	full->rows = u->rows[table];
-	u->rows[table] = empty;
-}
-
 void
-gr_units_full(Units *u, int table)
+gr_units_empty(Units *u, int table)
 {
-	queue_buffer(u, table);
+	RowBuffer  *rows = &u->rows[table];
+
+	if (rows->n == 0)
+		return;
+	if (!u->spill && !add_rows(u, &u->tables[table], rows))
+		gr_spill_start(u);
+	if (u->spill)
+		gr_spill_rows(u, rows);
+	rows->n = 0;
 	if (u->table_bits == 0 && !u->spill && is_large(u, u->tables))
-	{
-		drain_all(u);
-		if (!u->spill)
-			gr_units_divide(u);
-	}
+		gr_units_divide(u);
 }
 
 void
 gr_units_flush(Units *u)
 {
-	for (int i = 0; i < 1 << u->table_bits; i++)
-		if (u->rows[i].n > 0)
-			queue_buffer(u, i);
-	drain_all(u);
+	int			n = 1 << u->table_bits;
+
+	/* the last may divide the only table, and leaves nothing */
+	for (int i = 0; i < n; i++)
+		gr_units_empty(u, i);
 }

@@ -99,16 +99,7 @@ typedef struct RowBuffer
 	char	   *rows;
 } RowBuffer;
 
-#define GR_MAX_BUFFERED_ROWS 512
-
-/* One that is full, on its way into the table. */
-#define GR_FULL_BUFFERS 8
-
-typedef struct FullBuffer
-{
-	RowBuffer	rows;
-	int			table;
-} FullBuffer;
+#define GR_BUFFERED_ROWS 256	/* at most */
 
 typedef struct UnitSlot
 {
@@ -165,12 +156,7 @@ typedef struct Units
 	UnitEntry  *blank;			/* what a new entry starts as */
 	int			buffered;		/* rows that a buffer holds */
 	Size		row_size;
-	char	   *rows_room;
 	RowBuffer  *rows;			/* [1 << table_bits] */
-	int			nfull;
-	FullBuffer	full[GR_FULL_BUFFERS];	/* oldest first; empty ones behind */
-	int			drained;		/* steps with the oldest */
-	uint32		expected[GR_MAX_BUFFERED_ROWS]; /* its rows' entries, as drain knows them */
 
 	/* rows of units that did not fit; NULL: all did */
 	Spill	   *spill;
@@ -228,8 +214,7 @@ gr_units_row(Units *u, uint64 hash)
 	return row;
 }
 
-extern void gr_units_full(Units *u, int table);
-extern void gr_units_drain(Units *u);
+extern void gr_units_empty(Units *u, int table);
 
 /* The row that was filled is there. */
 static inline void
@@ -239,10 +224,8 @@ gr_units_add(Units *u, const BufferedRow *row)
 
 	/* where this table's next goes */
 	gr_prefetch_to_write((const char *) row + 2 * u->row_size);
-	if (u->nfull > 0)
-		gr_units_drain(u);
 	if (++u->rows[table].n == u->buffered)
-		gr_units_full(u, table);
+		gr_units_empty(u, table);
 }
 
 /* Add the rows that are buffered. */
