@@ -13,7 +13,7 @@
 #include "utils/memutils.h"
 
 /* What all buffers of one scan may take together. */
-#define BUFFERS_SIZE ((Size) 2 * 1024 * 1024)
+#define BUFFERS_SIZE ((Size) 3 * 1024 * 1024)
 #define MIN_BUFFERED_ROWS 8
 
 /* When one table becomes many. */
@@ -23,22 +23,24 @@
 void
 gr_units_make_buffers(Units *u)
 {
-	int			n = 1 << u->table_bits;
+	Size		n = (Size) 1 << u->table_bits;
+	Size		size;
+	int			buffered = GR_BUFFERED_ROWS;
 	char	   *room;
 
 	u->row_size = offsetof(BufferedRow, value) + sizeof(double) * u->spec->ncolumns;
-	u->buffered = GR_BUFFERED_ROWS;
-	while (u->buffered > MIN_BUFFERED_ROWS && n * u->buffered * u->row_size > BUFFERS_SIZE)
-		u->buffered /= 2;
+	while (buffered > MIN_BUFFERED_ROWS && n * buffered * u->row_size > BUFFERS_SIZE)
+		buffered /= 2;
 	if (u->rows)
 	{
 		pfree(u->rows->rows);
 		pfree(u->rows);
 	}
-	u->rows = MemoryContextAllocZero(u->context, sizeof(RowBuffer) * n);
-	room = MemoryContextAllocHuge(u->context, n * u->buffered * u->row_size);
-	for (int i = 0; i < n; i++)
-		u->rows[i].rows = room + i * u->buffered * u->row_size;
+	size = buffered * u->row_size;
+	u->rows = MemoryContextAlloc(u->context, sizeof(RowBuffer) * n);
+	room = MemoryContextAllocHuge(u->context, n * size);
+	for (Size i = 0; i < n; i++, room += size)
+		u->rows[i] = (RowBuffer) {room, room, room + size};
 }
 
 /*
@@ -107,11 +109,11 @@ append_values(EventList *list, const uint32 *unit, const char *x, Size step, int
 
 /* The entry's number + 1 for each row by the tags, the entries prefetched; 0: none. */
 static void
-expect_units(const Units *u, const UnitTable *t, const RowBuffer *rows, uint32 *unit)
+expect_units(const Units *u, const UnitTable *t, const char *rows, int n, uint32 *unit)
 {
-	for (int i = 0; i < rows->n; i++)
+	for (int i = 0; i < n; i++)
 		gr_prefetch(&t->index[(uint32) gr_row(u, rows, i)->hash & t->index_mask]);
-	for (int i = 0; i < rows->n; i++)
+	for (int i = 0; i < n; i++)
 	{
 		uint32		tag = (uint32) gr_row(u, rows, i)->hash;
 		uint32		s = tag & t->index_mask;
@@ -126,14 +128,13 @@ expect_units(const Units *u, const UnitTable *t, const RowBuffer *rows, uint32 *
 
 /* False, and nothing is changed, when there is no room. */
 static bool
-add_rows(Units *u, UnitTable *t, const RowBuffer *rows)
+add_rows(Units *u, UnitTable *t, const char *rows, int n)
 {
-	int			n = rows->n;
 	uint32		unit[GR_BUFFERED_ROWS];
 	UnitEntry  *e[GR_BUFFERED_ROWS];
 	uint32		more = 0;
 
-	expect_units(u, t, rows, unit);
+	expect_units(u, t, rows, n, unit);
 	for (int i = 0; i < n; i++)
 	{
 		if (unit[i] != 0 && gr_table_entry(u, t, unit[i] - 1)->hash != gr_row(u, rows, i)->hash)
@@ -154,7 +155,7 @@ add_rows(Units *u, UnitTable *t, const RowBuffer *rows)
 	for (int f = 0; f < u->spec->nfolds; f++)
 	{
 		const Fold *fold = &u->spec->folds[f];
-		const char *x = rows->rows + offsetof(BufferedRow, value) + sizeof(double) * fold->column;
+		const char *x = rows + offsetof(BufferedRow, value) + sizeof(double) * fold->column;
 
 		if (fold->kind == FOLD_EVENTS)
 			append_events(&t->lists[fold->slot], unit, x, u->row_size, n);
@@ -178,15 +179,16 @@ is_large(const Units *u, const UnitTable *t)
 void
 gr_units_empty(Units *u, int table)
 {
-	RowBuffer  *rows = &u->rows[table];
+	RowBuffer  *buffer = &u->rows[table];
+	int			n = (int) ((Size) (buffer->next - buffer->rows) / u->row_size);
 
-	if (rows->n == 0)
+	if (n == 0)
 		return;
-	if (!u->spill && !add_rows(u, &u->tables[table], rows))
+	if (!u->spill && !add_rows(u, &u->tables[table], buffer->rows, n))
 		gr_spill_start(u);
 	if (u->spill)
-		gr_spill_rows(u, rows);
-	rows->n = 0;
+		gr_spill_rows(u, buffer->rows, n);
+	buffer->next = buffer->rows;
 	if (u->table_bits == 0 && !u->spill && is_large(u, u->tables))
 		gr_units_divide(u);
 }

@@ -78,9 +78,9 @@ write_event(Units *u, int list, uint64 hash, int32 bin)
 }
 
 void
-gr_spill_rows(Units *u, const RowBuffer *rows)
+gr_spill_rows(Units *u, const char *rows, int n)
 {
-	for (int i = 0; i < rows->n; i++)
+	for (int i = 0; i < n; i++)
 	{
 		const BufferedRow *row = gr_row(u, rows, i);
 		char	   *p = u->spill->record;

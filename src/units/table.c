@@ -8,6 +8,7 @@
 #include "units/units.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -38,6 +39,20 @@ gr_units_too_many(const Units *u)
 			 errhint("Raise guardrail.unit_memory.")));
 }
 
+/* Have the system give the memory at once instead of page by page, where it can. */
+static void
+populate(char *block, Size size)
+{
+#ifdef MADV_POPULATE_WRITE
+	Size		page = 4096;
+	uintptr_t	from = TYPEALIGN(page, (uintptr_t) block);
+	uintptr_t	to = TYPEALIGN_DOWN(page, (uintptr_t) block + size);
+
+	if (size >= MAX_BLOCK && from < to)
+		(void) madvise((void *) from, to - from, MADV_POPULATE_WRITE);
+#endif
+}
+
 /* Memory that starts a line of the cache and stays until all tables go; NULL: no room. */
 static char *
 take_piece(Units *u, Size size)
@@ -57,6 +72,7 @@ take_piece(Units *u, Size size)
 		chunk = MemoryContextAllocHuge(u->tables_context, block + GR_CACHE_LINE);
 		u->room = (char *) TYPEALIGN(GR_CACHE_LINE, chunk);
 		u->room_end = u->room + block;
+		populate(u->room, block);
 	}
 	u->room += size;
 	return u->room - size;

@@ -95,11 +95,12 @@ typedef struct BufferedRow
 
 typedef struct RowBuffer
 {
-	int			n;
 	char	   *rows;
+	char	   *next;			/* where one more goes */
+	char	   *end;
 } RowBuffer;
 
-#define GR_BUFFERED_ROWS 256	/* at most */
+#define GR_BUFFERED_ROWS 512	/* at most */
 
 typedef struct UnitSlot
 {
@@ -154,7 +155,6 @@ typedef struct Units
 	int			table_bits;
 	UnitTable  *tables;			/* [1 << table_bits] */
 	UnitEntry  *blank;			/* what a new entry starts as */
-	int			buffered;		/* rows that a buffer holds */
 	Size		row_size;
 	RowBuffer  *rows;			/* [1 << table_bits] */
 
@@ -196,9 +196,9 @@ gr_table_of(const Units *u, uint64 hash)
 }
 
 static inline BufferedRow *
-gr_row(const Units *u, const RowBuffer *rows, int i)
+gr_row(const Units *u, const char *rows, int i)
 {
-	return (BufferedRow *) (rows->rows + u->row_size * i);
+	return (BufferedRow *) (rows + u->row_size * i);
 }
 
 /* ---- rows.c ----------------------------------------------------------------- */
@@ -207,8 +207,7 @@ gr_row(const Units *u, const RowBuffer *rows, int i)
 static inline BufferedRow *
 gr_units_row(Units *u, uint64 hash)
 {
-	const RowBuffer *rows = &u->rows[gr_table_of(u, hash)];
-	BufferedRow *row = gr_row(u, rows, rows->n);
+	BufferedRow *row = (BufferedRow *) u->rows[gr_table_of(u, hash)].next;
 
 	row->hash = hash;
 	return row;
@@ -221,10 +220,12 @@ static inline void
 gr_units_add(Units *u, const BufferedRow *row)
 {
 	int			table = gr_table_of(u, row->hash);
+	RowBuffer  *buffer = &u->rows[table];
 
-	/* where this table's next goes */
-	gr_prefetch_to_write((const char *) row + 2 * u->row_size);
-	if (++u->rows[table].n == u->buffered)
+	/* where the next but one goes */
+	gr_prefetch_to_write(buffer->next + 2 * u->row_size);
+	buffer->next += u->row_size;
+	if (buffer->next == buffer->end)
 		gr_units_empty(u, table);
 }
 
@@ -308,7 +309,7 @@ extern Collection *gr_units_fold(Units *u);
 
 /* The tables go to files, or an error when they may not; rows then do. */
 extern void gr_spill_start(Units *u);
-extern void gr_spill_rows(Units *u, const RowBuffer *rows);
+extern void gr_spill_rows(Units *u, const char *rows, int n);
 extern void gr_spill_close(Units *u);
 
 /*
