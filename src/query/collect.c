@@ -4,10 +4,14 @@
  *	  setting, and when it cannot, the two-level shape.
  *
  * The fast shape runs in a subtransaction, so that a process which outgrows the
- * setting ends it cleanly.  Reading comes first, writing later: what is collected
+ * setting ends it cleanly.  Only a process that reads alone spills: a parallel
+ * worker's files would go with it.  So what does not fit in parallel is read
+ * again by one process.  Reading comes first, writing later: what is collected
  * is a plain SELECT through SPI, which the server may run in parallel.
  */
 #include "query/query.h"
+
+#include <unistd.h>
 
 #include "catalog/pg_type.h"
 #include "catalog/validate.h"
@@ -58,13 +62,51 @@ run(void *arg)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/*
+ * Each process has a table of nearly all units, to be merged with the others', so
+ * more processes than processors cost more than they bring.
+ */
+static int
+useful_workers(void)
+{
+	long		processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return processors < 1 ? max_parallel_workers_per_gather :
+		Min(max_parallel_workers_per_gather, Max((int) processors - 1, 1));
+}
+
+static ErrorData *
+attempt(RunWork *w, int workers)
+{
+	int			level = NewGUCNestLevel();
+	ErrorData  *error;
+
+	gr_set_local("max_parallel_workers_per_gather", psprintf("%d", workers));
+	/* units are merged directly above the Gather (send.c) */
+	gr_set_local("enable_partitionwise_aggregate", "off");
+	error = gr_attempt(run, w);
+	AtEOXact_GUC(false, level);
+	return error;
+}
+
+/* Has the memory that parallel processes share run out, or what the setting gives? */
+static bool
+is_short_of_memory(const ErrorData *error)
+{
+	return error->sqlerrcode == GR_ERRCODE_UNITS_MEMORY ||
+		error->sqlerrcode == ERRCODE_OUT_OF_MEMORY || error->sqlerrcode == ERRCODE_DISK_FULL;
+}
+
 bool
 gr_run_fitting(const char *sql, const ScanPlan *plan, GrReadResult read,
 			   MemoryContext context, void **result)
 {
 	RunWork		w = {sql, plan, read, context, NULL};
-	ErrorData  *error = gr_attempt(run, &w);
+	int			workers = useful_workers();
+	ErrorData  *error = attempt(&w, workers);
 
+	if (error && workers > 0 && is_short_of_memory(error))
+		error = attempt(&w, 0);
 	if (error && error->sqlerrcode != GR_ERRCODE_UNITS_MEMORY)
 		ReThrowError(error);
 	*result = w.result;
@@ -78,28 +120,14 @@ read_collection(const bytea *bytes, const ScanPlan *plan)
 		gr_collection_make(plan->spec, 0);
 }
 
-/*
- * NULL when the units do not fit.  Only a process that reads alone spills them: a
- * parallel worker's files would go with it.
- */
+/* NULL when the units do not fit. */
 static Collection *
 try_fast(const Experiment *e, const ScanPlan *plan, const char *schema,
 		 MemoryContext context)
 {
 	void	   *c = NULL;
-	char	   *sql = gr_sql_fast(e, plan, schema);
-	bool		fits = gr_run_fitting(sql, plan, read_collection, context, &c);
 
-	if (!fits && max_parallel_workers_per_gather > 0 && !gr_spec_has_pooled_cap(plan->spec))
-	{
-		int			level = NewGUCNestLevel();
-
-		gr_set_local("max_parallel_workers_per_gather", "0");
-		gr_set_local("enable_partitionwise_aggregate", "off");
-		fits = gr_run_fitting(sql, plan, read_collection, context, &c);
-		AtEOXact_GUC(false, level);
-	}
-	if (fits)
+	if (gr_run_fitting(gr_sql_fast(e, plan, schema), plan, read_collection, context, &c))
 		return c;
 	ereport(DEBUG1,
 			(errmsg_internal("units of experiment \"%s\" do not fit guardrail.unit_memory: two-level shape",

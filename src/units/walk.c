@@ -51,6 +51,19 @@ gr_walk_count_bins(const Walk *walk, int list)
 	return n;
 }
 
+static inline const UnitEntry *
+entry_of(const Walk *walk, const WalkSource *s)
+{
+	const UnitTable *t;
+
+	if (s->units->flat)
+		return gr_entry(s->units->flat->entries, walk->entry_size, s->at);
+	t = &s->units->tables[s->table];
+	if (s->at + AHEAD < s->n)
+		gr_prefetch_entry(s->units, t, (uint32) s->order.order[s->at + AHEAD]);
+	return gr_table_entry(s->units, t, (uint32) s->order.order[s->at]);
+}
+
 /* The units of a source that come next, a table or all of a flat. */
 static void
 reach_units(const Walk *walk, WalkSource *s)
@@ -59,26 +72,51 @@ reach_units(const Walk *walk, WalkSource *s)
 	int			ntables = u->flat == NULL && u->tables ? 1 << u->table_bits : 0;
 
 	s->at = s->n = 0;
+	s->entry = NULL;
+	s->hash = PG_UINT64_MAX;
 	if (u->flat)
 	{
-		if (++s->table > 0)
-			return;
-		s->n = u->flat->n;
+		if (++s->table == 0)
+			s->n = u->flat->n;
 		s->lists = u->flat->lists;
 	}
 	else
 	{
 		while (s->n == 0 && ++s->table < ntables)
 			s->n = u->tables[s->table].n;
-		if (s->n == 0)
-			return;
-		gr_order_table(&s->order, u, s->table, walk->with_bins);
+		if (s->n > 0)
+			gr_order_table(&s->order, u, s->table, walk->with_bins);
 		s->lists = s->order.lists;
 	}
+	if (s->n == 0)
+		return;
+	s->entry = entry_of(walk, s);
+	s->hash = s->entry->hash;
 	for (int k = 0; walk->with_bins && k < walk->spec->nlists; k++)
 	{
 		s->bins[k].bin = s->lists[k].bin;
-		s->bins[k].n = s->n > 0 ? s->lists[k].count[0] : 0;
+		s->bins[k].n = s->lists[k].count[0];
+	}
+}
+
+/* Step over the unit at hand. */
+static inline void
+leave_unit(const Walk *walk, WalkSource *s)
+{
+	s->here = false;
+	if (++s->at == s->n)
+	{
+		reach_units(walk, s);
+		return;
+	}
+	s->entry = entry_of(walk, s);
+	s->hash = s->entry->hash;
+	for (int k = 0; walk->with_bins && k < walk->spec->nlists; k++)
+	{
+		/* where there are none, there may be no array */
+		if (s->bins[k].n > 0)
+			s->bins[k].bin += s->bins[k].n;
+		s->bins[k].n = s->lists[k].count[s->at];
 	}
 }
 
@@ -95,38 +133,6 @@ gr_walk_start(Walk *walk, bool bins)
 }
 
 static const UnitEntry *
-entry_of(const Walk *walk, const WalkSource *s)
-{
-	const UnitTable *t;
-
-	if (s->units->flat)
-		return gr_entry(s->units->flat->entries, walk->entry_size, s->at);
-	t = &s->units->tables[s->table];
-	if (s->at + AHEAD < s->n)
-		gr_prefetch_entry(s->units, t, (uint32) s->order.order[s->at + AHEAD]);
-	return gr_table_entry(s->units, t, (uint32) s->order.order[s->at]);
-}
-
-/* Step over the unit at hand. */
-static void
-leave_unit(const Walk *walk, WalkSource *s)
-{
-	s->here = false;
-	if (++s->at == s->n)
-	{
-		reach_units(walk, s);
-		return;
-	}
-	for (int k = 0; walk->with_bins && k < walk->spec->nlists; k++)
-	{
-		/* where there are none, there may be no array */
-		if (s->bins[k].n > 0)
-			s->bins[k].bin += s->bins[k].n;
-		s->bins[k].n = s->lists[k].count[s->at];
-	}
-}
-
-static const UnitEntry *
 next_of_several(Walk *walk)
 {
 	uint64		lowest = PG_UINT64_MAX;
@@ -134,18 +140,15 @@ next_of_several(Walk *walk)
 
 	for (int i = 0; i < walk->nsources; i++)
 	{
-		const WalkSource *s = &walk->source[i];
-
-		if (s->at < s->n)
-			lowest = Min(lowest, entry_of(walk, s)->hash);
+		lowest = Min(lowest, walk->source[i].hash);
 	}
 	for (int i = 0; i < walk->nsources; i++)
 	{
 		WalkSource *s = &walk->source[i];
-		const UnitEntry *e;
+		const UnitEntry *e = s->entry;
 		int			arm;
 
-		if (s->at >= s->n || (e = entry_of(walk, s))->hash != lowest)
+		if (s->hash != lowest || e == NULL)
 			continue;
 		s->here = true;
 		arm = s->arm && e->arm >= 0 ? s->arm[e->arm] : e->arm;
@@ -169,8 +172,6 @@ gr_walk_next(Walk *walk)
 			leave_unit(walk, &walk->source[i]);
 	if (walk->nsources > 1)
 		return next_of_several(walk);
-	if (walk->source->at >= walk->source->n)
-		return NULL;
-	walk->source->here = true;
-	return entry_of(walk, walk->source);
+	walk->source->here = walk->source->entry != NULL;
+	return walk->source->entry;
 }

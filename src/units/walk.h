@@ -22,6 +22,8 @@ typedef struct WalkSource
 	TableOrder	order;
 	uint32		n;				/* of the table or the flat */
 	uint32		at;
+	const UnitEntry *entry;		/* at hand, or NULL */
+	uint64		hash;			/* its; the largest there is without one */
 	const FlatList *lists;		/* of the table or the flat */
 	WalkBins   *bins;			/* [nlists] */
 	const int  *arm;			/* number of each of its arms in the result */
