@@ -109,6 +109,7 @@ scan_group(void *arg)
 	for (int i = 0; i < w->n; i++)
 		last[i] = last_check(w->function, w->group[i]->id);
 	gr_owner_enter(&saved, w->group[0]->owner);
+	gr_set_workers(gr_useful_workers());
 	if (!pays(w, sql))
 	{
 		gr_owner_leave(&saved);

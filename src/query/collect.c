@@ -66,13 +66,21 @@ run(void *arg)
  * Each process has a table of nearly all units, to be merged with the others', so
  * more processes than processors cost more than they bring.
  */
-static int
-useful_workers(void)
+int
+gr_useful_workers(void)
 {
 	long		processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return processors < 1 ? max_parallel_workers_per_gather :
 		Min(max_parallel_workers_per_gather, Max((int) processors - 1, 1));
+}
+
+void
+gr_set_workers(int workers)
+{
+	gr_set_local("max_parallel_workers_per_gather", psprintf("%d", workers));
+	/* units are merged directly above the Gather (send.c) */
+	gr_set_local("enable_partitionwise_aggregate", "off");
 }
 
 static ErrorData *
@@ -81,9 +89,7 @@ attempt(RunWork *w, int workers)
 	int			level = NewGUCNestLevel();
 	ErrorData  *error;
 
-	gr_set_local("max_parallel_workers_per_gather", psprintf("%d", workers));
-	/* units are merged directly above the Gather (send.c) */
-	gr_set_local("enable_partitionwise_aggregate", "off");
+	gr_set_workers(workers);
 	error = gr_attempt(run, w);
 	AtEOXact_GUC(false, level);
 	return error;
@@ -102,7 +108,7 @@ gr_run_fitting(const char *sql, const ScanPlan *plan, GrReadResult read,
 			   MemoryContext context, void **result)
 {
 	RunWork		w = {sql, plan, read, context, NULL};
-	int			workers = useful_workers();
+	int			workers = gr_useful_workers();
 	ErrorData  *error = attempt(&w, workers);
 
 	if (error && workers > 0 && is_short_of_memory(error))

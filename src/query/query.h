@@ -147,6 +147,10 @@ extern char *gr_sql_seen(const Experiment *e);
 
 /* ---- running it (collect.c) ---------------------------------------------- */
 
+/* How many parallel workers are of use, and that there may be so many in the GUC level at hand. */
+extern int	gr_useful_workers(void);
+extern void gr_set_workers(int workers);
+
 /*
  * Run a statement whose one result is a bytea, with "read" for its result (NULL
  * for a NULL), in "context".  False when the units do not fit guardrail.unit_memory;

@@ -12,8 +12,8 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* What all buffers of one scan may take together. */
-#define BUFFERS_SIZE ((Size) 3 * 1024 * 1024)
+/* What all buffers of one scan may take together, beside the memory that units may. */
+#define BUFFERS_SIZE(limit) Min((Size) 3 * 1024 * 1024, (limit) / 32)
 #define MIN_BUFFERED_ROWS 8
 
 /* When one table becomes many. */
@@ -29,7 +29,7 @@ gr_units_make_buffers(Units *u)
 	char	   *room;
 
 	u->row_size = offsetof(BufferedRow, value) + sizeof(double) * u->spec->ncolumns;
-	while (buffered > MIN_BUFFERED_ROWS && n * buffered * u->row_size > BUFFERS_SIZE)
+	while (buffered > MIN_BUFFERED_ROWS && n * buffered * u->row_size > BUFFERS_SIZE(u->limit))
 		buffered /= 2;
 	if (u->rows)
 	{
