@@ -152,6 +152,53 @@ gr_moments_add(GrMoments *m, const double *x)
 }
 
 /*
+ * In two passes: the mean, and the products of the deviations from it.  What a sum
+ * loses by rounding is summed up beside it (Kahan 1965, Neumaier 1974).
+ */
+bool
+gr_moments_add_many(GrMoments *m, const double *x, size_t n)
+{
+	GrMoments	part;
+	Pair		mean[GR_MAX_DIM];
+	int			k = 0;
+
+	if (!dim_valid(m->dim) || n > INT64_MAX / 2)
+		return false;
+	if (n == 0)
+		return true;
+	gr_moments_init(&part, m->dim);
+	part.n = (int64_t) n;
+	for (int i = 0; i < m->dim; i++)
+	{
+		Pair		sum = {0.0, 0.0};
+
+		for (size_t u = 0; u < n; u++)
+		{
+			Pair		s = two_sum(sum.hi, x[u * m->dim + i]);
+
+			sum.hi = s.hi;
+			sum.lo += s.lo;
+		}
+		sum = fast_two_sum(sum.hi, sum.lo);
+		if (!pair_finite(sum))
+			return false;
+		part.sum_hi[i] = sum.hi;
+		part.sum_lo[i] = sum.lo;
+		mean[i] = mean_of(&part, i);
+	}
+	for (int i = 0; i < m->dim; i++)
+		for (int j = i; j < m->dim; j++, k++)
+		{
+			for (size_t u = 0; u < n; u++)
+				part.product[k] += ((x[u * m->dim + i] - mean[i].hi) - mean[i].lo) *
+					((x[u * m->dim + j] - mean[j].hi) - mean[j].lo);
+			if (!isfinite(part.product[k]))
+				return false;
+		}
+	return gr_moments_merge(m, &part);
+}
+
+/*
  * Chan, Golub and LeVeque (1979).  Also false, and nothing done, when the
  * result would overflow.
  */

@@ -99,6 +99,13 @@ extern void gr_moments_init(GrMoments *m, int dim);
 extern bool gr_moments_add(GrMoments *m, const double *x);
 
 /*
+ * Add n units, the variables of each side by side: in about a tenth of the time, the
+ * same but for rounding.  False, and nothing added, when one of them or a sum or
+ * product would not be finite.
+ */
+extern bool gr_moments_add_many(GrMoments *m, const double *x, size_t n);
+
+/*
  * Merge "from" into "into".  False, nothing done, if their dim differs or the
  * result would overflow.
  */

@@ -17,26 +17,66 @@
 #include "units/bins.h"
 #include "utils/float.h"
 
-/* A unit's observation, capped, into the summary with or without covariate. */
+/* Units whose observations are added to one summary together. */
+#define OBSERVED_TOGETHER 64
+
+typedef struct UnitBuffer
+{
+	int			n;
+	double	   *x;				/* NULL: there was none */
+} UnitBuffer;
+
+/* What is on its way into one arm's data of one metric. */
+typedef struct MetricBuffer
+{
+	BinBuffer	bins;
+	UnitBuffer	units[2];		/* for the summary without and with covariate */
+} MetricBuffer;
+
+static GrMoments *
+summary_of(MetricData *data, int which)
+{
+	return which == 0 ? &data->moments : &data->adjusted;
+}
+
+static void
+empty_units(UnitBuffer *buffer, MetricData *data, int which)
+{
+	GrMoments  *to = summary_of(data, which);
+	bool		all = gr_moments_add_many(to, buffer->x, buffer->n);
+
+	for (int i = 0; i < buffer->n; i++)
+	{
+		const double *x = buffer->x + i * to->dim;
+
+		if (all || gr_moments_add(to, x))
+			data->nonzero += (x[0] != 0);
+		else
+			data->skipped++;
+	}
+	buffer->n = 0;
+}
+
+/* A unit's observation, capped, to the summary with or without covariate. */
 static void
 fold_moments(const CollectSpec *spec, const Metric *metric, const UnitEntry *e,
-			 MetricData *data, double *x)
+			 MetricData *data, MetricBuffer *buffer, const double *x)
 {
 	double		covariate = gr_metric_covariate(spec, metric, e->slots);
 	int			dim = gr_metric_dim(metric);
-	GrMoments  *to = &data->moments;
+	int			which = !isnan(covariate);
+	UnitBuffer *to = &buffer->units[which];
+	double	   *row;
 
+	if (to->x == NULL)
+		to->x = palloc(sizeof(double) * (dim + which) * OBSERVED_TOGETHER);
+	row = to->x + to->n * (dim + which);
 	for (int i = 0; i < dim; i++)
-		x[i] = Min(x[i], data->cap[i]);
-	if (!isnan(covariate))
-	{
-		x[dim] = covariate;
-		to = &data->adjusted;
-	}
-	if (!gr_moments_add(to, x))
-		data->skipped++;
-	else
-		data->nonzero += (x[0] != 0);
+		row[i] = Min(x[i], data->cap[i]);
+	if (which)
+		row[dim] = covariate;
+	if (++to->n == OBSERVED_TOGETHER)
+		empty_units(to, data, which);
 }
 
 /*
@@ -137,29 +177,32 @@ observe_values(const Walk *walk, const Metric *metric, BinBuffer *buffer, double
 
 /* One unit's observation of one metric. */
 static void
-fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, BinBuffer *buffer)
+fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, MetricBuffer *buffer)
 {
 	const Metric *metric = &walk->spec->metrics[m];
 	double		x[GR_MAX_DIM];
 
-	data->immature += gr_metric_is_immature(walk->spec, metric, e->slots);
-	if (!gr_metric_looks_at(walk->spec, metric, e->slots))
-		return;
+	if (metric->mature >= 0)
+	{
+		data->immature += gr_metric_is_immature(walk->spec, metric, e->slots);
+		if (!gr_metric_looks_at(walk->spec, metric, e->slots))
+			return;
+	}
 	if (metric->shape == SHAPE_EVENTS)
 	{
-		buffer_list(walk, metric, buffer);
+		buffer_list(walk, metric, &buffer->bins);
 		return;
 	}
-	if (gr_metric_has_values(metric) ? !observe_values(walk, metric, buffer, x) :
+	if (gr_metric_has_values(metric) ? !observe_values(walk, metric, &buffer->bins, x) :
 		!gr_metric_observe(walk->spec, metric, e->slots, x))
 		return;
 	if (!gr_metric_has_histogram(metric))
-		fold_moments(walk->spec, metric, e, data, x);
+		fold_moments(walk->spec, metric, e, data, buffer, x);
 	else if (isfinite(x[0]))
 	{
 		int32		bin = gr_bin(x[0]);
 
-		gr_buffer_bins(buffer, &bin, 1);
+		gr_buffer_bins(&buffer->bins, &bin, 1);
 	}
 	else
 		data->skipped++;
@@ -171,11 +214,11 @@ typedef struct FoldState
 	Collection *c;
 	double		(*caps)[2];		/* known already; NULL: they come from the units */
 	int			batch;			/* at hand */
-	BinBuffer  *buffers;		/* [narms][nmetrics] */
+	MetricBuffer *buffers;		/* [narms][nmetrics] */
 } FoldState;
 
 static void
-empty_buffers(FoldState *f)
+empty_bins(FoldState *f)
 {
 	Collection *c = f->c;
 
@@ -183,8 +226,8 @@ empty_buffers(FoldState *f)
 	for (int a = 0; a < c->narms; a++)
 		for (int m = 0; m < c->nmetrics; m++)
 			if (c->arms[a].metrics[m].batch)
-				gr_buffer_empty(&f->buffers[a * c->nmetrics + m],
-							 &c->arms[a].metrics[m].batch[f->batch]);
+				gr_buffer_empty(&f->buffers[a * c->nmetrics + m].bins,
+								&c->arms[a].metrics[m].batch[f->batch]);
 }
 
 /* Not every row that a unit has is an event. */
@@ -207,7 +250,7 @@ fold_units(Walk *walk, FoldState *f)
 
 		if (gr_batch_of(e->hash) != f->batch)
 		{
-			empty_buffers(f);
+			empty_bins(f);
 			f->batch = gr_batch_of(e->hash);
 		}
 		if (e->arm < 0)
@@ -262,7 +305,7 @@ gr_units_fold(Units *u)
 	FoldState	f = {.caps = u->caps};
 
 	f.c = gr_collection_make(u->spec, u->narms);
-	f.buffers = palloc0(sizeof(BinBuffer) * Max(u->narms * f.c->nmetrics, 1));
+	f.buffers = palloc0(sizeof(MetricBuffer) * Max(u->narms * f.c->nmetrics, 1));
 	f.c->null_unit_rows = u->null_unit_rows;
 	f.c->unknown_arm_rows = u->unknown_arm_rows;
 	for (int a = 0; a < u->narms; a++)
@@ -274,6 +317,11 @@ gr_units_fold(Units *u)
 	if (u->may_spill && grouping_outgrows(u))
 		gr_spill_start(u);
 	gr_units_each(u, fold_part, &f);
-	empty_buffers(&f);
+	empty_bins(&f);
+	for (int a = 0; a < f.c->narms; a++)
+		for (int m = 0; m < f.c->nmetrics; m++)
+			for (int which = 0; which < 2; which++)
+				empty_units(&f.buffers[a * f.c->nmetrics + m].units[which],
+							&f.c->arms[a].metrics[m], which);
 	return f.c;
 }

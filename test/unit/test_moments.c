@@ -68,6 +68,26 @@ check_against_reference(const char *label, const GrMoments *m,
 
 static double data[MAX_UNITS][GR_MAX_DIM];
 
+/* The same added some at a time, their variables side by side. */
+static const GrMoments *
+in_blocks(int dim, int n, int size)
+{
+	static GrMoments m;
+	static double block[200 * GR_MAX_DIM];
+
+	gr_moments_init(&m, dim);
+	for (int i = 0; i < n; i += size)
+	{
+		int			rows = n - i < size ? n - i : size;
+
+		for (int u = 0; u < rows; u++)
+			memcpy(&block[u * dim], data[i + u], dim * sizeof(double));
+		CHECK(gr_moments_add_many(&m, block, rows));
+	}
+	CHECK(gr_moments_valid(&m));
+	return &m;
+}
+
 /* A stream, the same in random pieces merged in a random tree, and the truth. */
 static void
 test_merge_equals_stream(void)
@@ -110,6 +130,8 @@ test_merge_equals_stream(void)
 		check_against_reference(label, &stream,
 								(const double (*)[GR_MAX_DIM]) data, n, 1e-12);
 		check_against_reference(label, &part[0],
+								(const double (*)[GR_MAX_DIM]) data, n, 1e-12);
+		check_against_reference(label, in_blocks(dim, n, 1 + random_below(&r, 200)),
 								(const double (*)[GR_MAX_DIM]) data, n, 1e-12);
 	}
 }
@@ -212,7 +234,11 @@ test_refusals(void)
 		before = m;
 		CHECK(!gr_moments_add(&m, y));
 		CHECK(memcmp(&m, &before, sizeof(m)) == 0);
+		CHECK(!gr_moments_add_many(&m, (double[]) {1.0, 2.0, y[0], y[1]}, 2));
+		CHECK(memcmp(&m, &before, sizeof(m)) == 0);
 	}
+	CHECK(gr_moments_add_many(&m, x, 0));
+	CHECK(memcmp(&m, &before, sizeof(m)) == 0);
 	gr_moments_init(&other, 1);
 	CHECK(!gr_moments_merge(&m, &other));
 	CHECK(memcmp(&m, &before, sizeof(m)) == 0);
@@ -230,6 +256,7 @@ test_refusals(void)
 
 	m.n = INT64_MAX;
 	CHECK(!gr_moments_add(&m, x));
+	CHECK(!gr_moments_add_many(&m, x, 1));
 	CHECK(!gr_moments_merge(&m, &other));
 	m.n = -1;
 	CHECK(!gr_moments_add(&m, x));
