@@ -32,8 +32,11 @@ PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-declaration-afte
 ifdef WERROR
 PG_CFLAGS += -Werror
 endif
+SHLIB_LINK = -lgsl -lgslcblas -lm
 # calls of our own functions go straight to them
-SHLIB_LINK = -Wl,-Bsymbolic-functions -lgsl -lgslcblas -lm
+ifeq ($(shell uname -s),Linux)
+SHLIB_LINK += -Wl,-Bsymbolic-functions
+endif
 
 # the bitcode of the inliner would need clang and gains nothing here
 override with_llvm = no

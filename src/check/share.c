@@ -30,6 +30,7 @@ typedef struct ShareWork
 	Experiment **group;
 	ScanPlan  **plans;
 	int			n;
+	int			workers;
 	MemoryContext context;
 	List	   *found;
 } ShareWork;
@@ -109,7 +110,7 @@ scan_group(void *arg)
 	for (int i = 0; i < w->n; i++)
 		last[i] = last_check(w->function, w->group[i]->id);
 	gr_owner_enter(&saved, w->group[0]->owner);
-	gr_set_workers(gr_useful_workers());
+	gr_set_workers(w->workers);
 	if (!pays(w, sql))
 	{
 		gr_owner_leave(&saved);
@@ -190,8 +191,15 @@ gr_share_scans(Oid function, char *const *ids, int n, MemoryContext context)
 	while (take_group(&w, e, plan, n) > 0)
 		if (w.n > 1)
 		{
-			ErrorData  *error = gr_attempt(scan_group, &w);
+			ErrorData  *error;
 
+			w.workers = gr_useful_workers();
+			error = gr_attempt(scan_group, &w);
+			if (error && w.workers > 0 && gr_may_work_alone(error))
+			{
+				w.workers = 0;
+				error = gr_attempt(scan_group, &w);
+			}
 			if (error)
 				ereport(DEBUG1,
 						(errmsg_internal("no shared scan of %d experiments: %s", w.n, error->message)));

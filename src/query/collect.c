@@ -62,6 +62,9 @@ run(void *arg)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* There was too little of what parallel processes share; it is not tried again and again. */
+static bool shared_memory_is_short = false;
+
 /*
  * Each process has a table of nearly all units, to be merged with the others', so
  * more processes than processors cost more than they bring.
@@ -71,8 +74,10 @@ gr_useful_workers(void)
 {
 	long		processors = sysconf(_SC_NPROCESSORS_ONLN);
 
+	if (shared_memory_is_short)
+		return 0;
 	return processors < 1 ? max_parallel_workers_per_gather :
-		Min(max_parallel_workers_per_gather, Max((int) processors - 1, 1));
+		(int) Min(max_parallel_workers_per_gather, processors - 1);
 }
 
 void
@@ -95,12 +100,12 @@ attempt(RunWork *w, int workers)
 	return error;
 }
 
-/* Has the memory that parallel processes share run out, or what the setting gives? */
-static bool
-is_short_of_memory(const ErrorData *error)
+bool
+gr_may_work_alone(const ErrorData *error)
 {
-	return error->sqlerrcode == GR_ERRCODE_UNITS_MEMORY ||
-		error->sqlerrcode == ERRCODE_OUT_OF_MEMORY || error->sqlerrcode == ERRCODE_DISK_FULL;
+	if (error->sqlerrcode == ERRCODE_DISK_FULL)
+		shared_memory_is_short = true;
+	return error->sqlerrcode == ERRCODE_DISK_FULL || error->sqlerrcode == GR_ERRCODE_SENT_MEMORY;
 }
 
 bool
@@ -111,7 +116,7 @@ gr_run_fitting(const char *sql, const ScanPlan *plan, GrReadResult read,
 	int			workers = gr_useful_workers();
 	ErrorData  *error = attempt(&w, workers);
 
-	if (error && workers > 0 && is_short_of_memory(error))
+	if (error && workers > 0 && gr_may_work_alone(error))
 		error = attempt(&w, 0);
 	if (error && error->sqlerrcode != GR_ERRCODE_UNITS_MEMORY)
 		ReThrowError(error);

@@ -151,6 +151,9 @@ extern char *gr_sql_seen(const Experiment *e);
 extern int	gr_useful_workers(void);
 extern void gr_set_workers(int workers);
 
+/* Was it memory that one process alone would not need, what a parallel scan lacked? */
+extern bool gr_may_work_alone(const ErrorData *error);
+
 /*
  * Run a statement whose one result is a bytea, with "read" for its result (NULL
  * for a NULL), in "context".  False when the units do not fit guardrail.unit_memory;

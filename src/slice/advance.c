@@ -16,11 +16,7 @@
 static void *
 read_units(const bytea *bytes, const ScanPlan *plan)
 {
-	Units	   *u = bytes ? gr_units_deserialize(CurrentMemoryContext, bytes, NULL) : NULL;
-
-	if (u)
-		gr_units_flatten(u);
-	return u;
+	return bytes ? gr_units_deserialize(CurrentMemoryContext, bytes, NULL, false) : NULL;
 }
 
 /* Number the arms as the stored ones are. */

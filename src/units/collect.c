@@ -382,16 +382,16 @@ guardrail_collect_combine(PG_FUNCTION_ARGS)
 static dsa_area *
 area_of_sender(FunctionCallInfo fcinfo)
 {
-	AggState   *agg = castNode(AggState, fcinfo->context);
-
 	/* the final function of guardrail_collect_units is the same one */
-	return DO_AGGSPLIT_SERIALIZE(agg->aggsplit) ? agg->ss.ps.state->es_query_dsa : NULL;
+	if (!IsA(fcinfo->context, AggState) || !DO_AGGSPLIT_SERIALIZE(((AggState *) fcinfo->context)->aggsplit))
+		return NULL;
+	return ((AggState *) fcinfo->context)->ss.ps.state->es_query_dsa;
 }
 
 static dsa_area *
 area_of_receiver(FunctionCallInfo fcinfo)
 {
-	PlanState  *node = outerPlanState(castNode(AggState, fcinfo->context));
+	PlanState  *node = IsA(fcinfo->context, AggState) ? outerPlanState(fcinfo->context) : NULL;
 
 	while (node && !IsA(node, GatherState) && !IsA(node, GatherMergeState))
 		node = outerPlanState(node);
@@ -400,6 +400,13 @@ area_of_receiver(FunctionCallInfo fcinfo)
 	if (node)
 		return castNode(GatherMergeState, node)->pei ? castNode(GatherMergeState, node)->pei->area : NULL;
 	return NULL;
+}
+
+/* The states of several groups may outlive the Gather, when it is shut down early. */
+static bool
+has_one_group(FunctionCallInfo fcinfo)
+{
+	return IsA(fcinfo->context, AggState) && ((AggState *) fcinfo->context)->aggstrategy == AGG_PLAIN;
 }
 
 /* also the final function of guardrail_collect_units */
@@ -417,7 +424,8 @@ guardrail_collect_deserialize(PG_FUNCTION_ARGS)
 	MemoryContext context = aggregate_context(fcinfo);
 	State	   *state = MemoryContextAllocZero(context, sizeof(State));
 
-	state->units = gr_units_deserialize(context, PG_GETARG_BYTEA_PP(0), area_of_receiver(fcinfo));
+	state->units = gr_units_deserialize(context, PG_GETARG_BYTEA_PP(0), area_of_receiver(fcinfo),
+										has_one_group(fcinfo));
 	PG_RETURN_POINTER(state);
 }
 

@@ -115,6 +115,9 @@ pooled_quantile(Walk *walk, const Metric *metric, int variable)
 	{
 		double		x[GR_MAX_DIM];
 
+		if ((n & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+
 		if (e->arm >= 0 && gr_metric_observe(walk->spec, metric, e->slots, x) &&
 			isfinite(x[variable]))
 			values[n++] = x[variable];
@@ -242,12 +245,15 @@ fold_units(Walk *walk, FoldState *f)
 {
 	Collection *c = f->c;
 	const UnitEntry *e;
+	uint32		n = 0;
 
 	gr_walk_start(walk, true);
 	while ((e = gr_walk_next(walk)) != NULL)
 	{
 		ArmData    *arm;
 
+		if ((++n & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
 		if (gr_batch_of(e->hash) != f->batch)
 		{
 			empty_bins(f);
@@ -274,11 +280,11 @@ grouping_outgrows(const Units *u)
 
 	for (int i = 0; !u->spill && !u->flat && i < 1 << u->table_bits; i++)
 	{
-		Size		events = 0;
+		Size		numbers = 0;
 
 		for (int k = 0; k < u->spec->nlists; k++)
-			events += u->tables[i].lists[k].n;
-		most = Max(most, events);
+			numbers += u->tables[i].lists[k].n + u->tables[i].n;
+		most = Max(most, numbers);
 	}
 	return u->used + most * sizeof(int32) > u->limit;
 }

@@ -1,6 +1,6 @@
 /*
  * number.h
- *	  Numbers in few bytes, for states that travel and rows that are spilled.
+ *	  Numbers in few bytes, for rows that are spilled.
  *
  * The first byte: below 160 it is the number itself; below 240 one more byte
  * follows, the lower eight bits; up to 246 two to eight more, the lowest first.

@@ -161,26 +161,6 @@ count_all(const Walk *walk, uint64 *bins)
 	return n;
 }
 
-void
-gr_units_flatten(Units *u)
-{
-	MemoryContext old = MemoryContextSwitchTo(u->context);
-	Flat	   *flat = make_flat(u->spec);
-	uint64	   *bins = palloc(sizeof(uint64) * Max(u->spec->nlists, 1));
-	Walk		walk;
-	Size		n;
-
-	gr_walk_init(&walk, u);
-	n = count_all(&walk, bins);
-	(void) lay_out(u->spec, palloc_extended(lay_out(u->spec, NULL, n, bins, flat) + 1, MCXT_ALLOC_HUGE),
-				   n, bins, flat);
-	write_flat(&walk, flat);
-	pfree(bins);
-	u->nparts = 0;
-	u->flat = flat;
-	MemoryContextSwitchTo(old);
-}
-
 /* ---- bytes ---------------------------------------------------------------------- */
 
 static void
@@ -222,7 +202,10 @@ receive_counts(StringInfo buf, RowCounts *counts, int ncolumns)
 	}
 }
 
-/* Units and their bins: how many, then either where they are, or they themselves. */
+/*
+ * Units and their bins: how many at most, how many, then either where they are, or
+ * they themselves.
+ */
 static void
 send_units(StringInfo buf, Units *u, dsa_area *area)
 {
@@ -231,8 +214,8 @@ send_units(StringInfo buf, Units *u, dsa_area *area)
 	Walk		walk;
 	Size		n,
 				size;
-	int			at_number;
-	uint32		number;
+	int			at_numbers;
+	uint64		number;
 
 	gr_walk_init(&walk, u);
 	n = count_all(&walk, bins);
@@ -240,12 +223,16 @@ send_units(StringInfo buf, Units *u, dsa_area *area)
 	pq_sendint64(buf, n);
 	for (int k = 0; k < u->spec->nlists; k++)
 		pq_sendint64(buf, bins[k]);
-	at_number = buf->len;
-	pq_sendint32(buf, 0);
+	at_numbers = buf->len;
+	for (int k = 0; k <= u->spec->nlists; k++)
+		pq_sendint64(buf, 0);
 	if (area && size > 0)
 	{
-		dsa_pointer chunk = dsa_allocate_extended(area, size, DSA_ALLOC_HUGE);
+		dsa_pointer chunk;
 
+		if (size > u->limit / 2)
+			gr_units_too_many(u);
+		chunk = dsa_allocate_extended(area, size, DSA_ALLOC_HUGE);
 		pq_sendint64(buf, chunk);
 		(void) lay_out(u->spec, dsa_get_address(area, chunk), n, bins, flat);
 		write_flat(&walk, flat);
@@ -263,8 +250,11 @@ send_units(StringInfo buf, Units *u, dsa_area *area)
 		write_flat(&walk, flat);
 		buf->len = (int) (start + size);
 	}
-	number = pg_hton32(flat->n);
-	memcpy(buf->data + at_number, &number, sizeof(number));
+	for (int k = 0; k <= u->spec->nlists; k++)
+	{
+		number = pg_hton64(k == 0 ? flat->n : flat->lists[k - 1].n);
+		memcpy(buf->data + at_numbers + sizeof(number) * k, &number, sizeof(number));
+	}
 }
 
 bytea *
@@ -297,46 +287,46 @@ gr_units_serialize(Units *u, dsa_area *area)
 }
 
 static void
-receive_units(StringInfo buf, Units *u, dsa_area *area)
+receive_units(StringInfo buf, Units *u, dsa_area *area, bool stays)
 {
 	Flat	   *flat = make_flat(u->spec);
 	uint64	   *bins = palloc(sizeof(uint64) * Max(u->spec->nlists, 1));
 	Size		n,
 				size;
 	dsa_pointer chunk;
+	char	   *at;
 
 	n = (Size) pq_getmsgint64(buf);
 	for (int k = 0; k < u->spec->nlists; k++)
 		bins[k] = (uint64) pq_getmsgint64(buf);
-	flat->n = pq_getmsgint(buf, 4);
+	flat->n = (uint32) pq_getmsgint64(buf);
+	for (int k = 0; k < u->spec->nlists; k++)
+		flat->lists[k].n = (Size) pq_getmsgint64(buf);
 	chunk = (dsa_pointer) pq_getmsgint64(buf);
 	size = lay_out(u->spec, NULL, n, bins, flat);
-	if (DsaPointerIsValid(chunk))
+	if (!DsaPointerIsValid(chunk))
 	{
-		if (area == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("units of parallel workers are only merged directly above their Gather"),
-					 errhint("Set enable_partitionwise_aggregate to off.")));
-		(void) lay_out(u->spec, dsa_get_address(area, chunk), n, bins, flat);
-	}
-	else
-	{
-		char	   *copy = palloc_extended(size + 1, MCXT_ALLOC_HUGE);
-
 		(void) pq_getmsgbytes(buf, (int) (MAXALIGN(buf->cursor + VARHDRSZ) - VARHDRSZ) - buf->cursor);
-		memcpy(copy, pq_getmsgbytes(buf, (int) size), size);
-		(void) lay_out(u->spec, copy, n, bins, flat);
+		at = unconstify(char *, pq_getmsgbytes(buf, (int) size));
+		stays = false;
 	}
-	for (int k = 0; k < u->spec->nlists; k++)
-		flat->lists[k].n = bins[k];
+	else if (area)
+		at = dsa_get_address(area, chunk);
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("units of parallel workers are only merged directly above their Gather"),
+				 errhint("Set enable_partitionwise_aggregate to off.")));
+	if (!stays)
+		at = memcpy(palloc_extended(size + 1, MCXT_ALLOC_HUGE), at, size);
+	(void) lay_out(u->spec, at, n, bins, flat);
 	pfree(bins);
 	u->flat = flat;
-	(void) gr_units_charge(u, size);
+	u->used += size;
 }
 
 Units *
-gr_units_deserialize(MemoryContext context, const bytea *bytes, dsa_area *area)
+gr_units_deserialize(MemoryContext context, const bytea *bytes, dsa_area *area, bool stays)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 	StringInfoData buf;
@@ -363,7 +353,7 @@ gr_units_deserialize(MemoryContext context, const bytea *bytes, dsa_area *area)
 		gr_units_add_arm(u, name, strlen(name));
 		receive_counts(&buf, &u->counts[a], spec->ncolumns);
 	}
-	receive_units(&buf, u, area);
+	receive_units(&buf, u, area, stays);
 	MemoryContextSwitchTo(old);
 	return u;
 }

@@ -28,23 +28,40 @@ sort_pass(const uint64 *from, uint64 *to, uint32 n, int shift)
 	CHECK_FOR_INTERRUPTS();
 }
 
+typedef struct Table
+{
+	const Units *u;
+	const UnitTable *t;
+} Table;
+
+static int
+compare_entries(const void *a, const void *b, void *arg)
+{
+	const Table *in = arg;
+	uint64		x = gr_table_entry(in->u, in->t, (uint32) *(const uint64 *) a)->hash;
+	uint64		y = gr_table_entry(in->u, in->t, (uint32) *(const uint64 *) b)->hash;
+
+	return (x > y) - (x < y);
+}
+
 /* Put the few entries that share the bits sorted by in order. */
 static void
 sort_ties(const Units *u, const UnitTable *t, uint64 *order)
 {
-	for (uint32 i = 1; i < t->n; i++)
-	{
-		uint64		key = order[i];
-		uint64		hash;
-		uint32		k = i;
+	Table		in = {u, t};
+	uint32		n;
 
-		if (key >> SORTED_SHIFT != order[i - 1] >> SORTED_SHIFT)
-			continue;
-		hash = gr_table_entry(u, t, (uint32) key)->hash;
-		for (; k > 0 && order[k - 1] >> SORTED_SHIFT == key >> SORTED_SHIFT &&
-			 gr_table_entry(u, t, (uint32) order[k - 1])->hash > hash; k--)
-			order[k] = order[k - 1];
-		order[k] = key;
+	for (uint32 i = 0; i < t->n; i += n)
+	{
+		uint64		key = order[i] >> SORTED_SHIFT;
+
+		for (n = 1; i + n < t->n && order[i + n] >> SORTED_SHIFT == key; n++)
+			;
+		if (n > 1)
+		{
+			CHECK_FOR_INTERRUPTS();
+			qsort_arg(&order[i], n, sizeof(uint64), compare_entries, &in);
+		}
 	}
 }
 
@@ -64,6 +81,12 @@ gr_order_init(TableOrder *o, const Units *u)
 	o->bins = palloc0(sizeof(Size) * Max(u->spec->nlists, 1));
 }
 
+static Size
+events_in_piece(const EventList *list, Size from)
+{
+	return Min(list->n - from, GR_PIECE_EVENTS);
+}
+
 /* Group a list's events by unit. */
 static void
 group_events(const EventList *list, const uint32 *rank, uint32 nunits, FlatList *to)
@@ -72,19 +95,25 @@ group_events(const EventList *list, const uint32 *rank, uint32 nunits, FlatList 
 
 	to->n = list->n;
 	memset(to->count, 0, sizeof(uint32) * (nunits + 1));
-	for (Size i = 0; i < list->n; i++)
-		to->count[rank[list->piece[i / GR_PIECE_EVENTS]->unit[i % GR_PIECE_EVENTS]] + 1]++;
-	CHECK_FOR_INTERRUPTS();
+	for (Size from = 0; from < list->n; from += GR_PIECE_EVENTS)
+	{
+		const EventPiece *piece = list->piece[from / GR_PIECE_EVENTS];
+
+		CHECK_FOR_INTERRUPTS();
+		for (Size i = 0; i < events_in_piece(list, from); i++)
+			to->count[rank[piece->unit[i]] + 1]++;
+	}
 	/* where the next of each unit goes */
 	for (uint32 i = 0; i < nunits; i++)
 		to->count[i + 1] += to->count[i];
-	for (Size i = 0; i < list->n; i++)
+	for (Size from = 0; from < list->n; from += GR_PIECE_EVENTS)
 	{
-		const EventPiece *piece = list->piece[i / GR_PIECE_EVENTS];
+		const EventPiece *piece = list->piece[from / GR_PIECE_EVENTS];
 
-		to->bin[to->count[rank[piece->unit[i % GR_PIECE_EVENTS]]]++] = piece->bin[i % GR_PIECE_EVENTS];
+		CHECK_FOR_INTERRUPTS();
+		for (Size i = 0; i < events_in_piece(list, from); i++)
+			to->bin[to->count[rank[piece->unit[i]]]++] = piece->bin[i];
 	}
-	CHECK_FOR_INTERRUPTS();
 	/* where each ends: how many they are */
 	for (uint32 i = 0; i < nunits; i++)
 	{

@@ -2,7 +2,7 @@
  * spill.c
  *	  Units that outgrow their memory: temporary files by ranges of the hash.
  *
- * When the table is full, its entries and events go to the files, and all later
+ * When the tables are full, their entries and events go to the files, and all later
  * rows as they come.  At the end each file is read into a table of its own, which
  * may spill again.  A file has a unit's entry before its later rows, and those in
  * their order, so every sum is added up in the order in which it would have been
@@ -113,8 +113,11 @@ static void
 write_table(Units *u, const UnitTable *t)
 {
 	for (uint32 i = 0; i < t->n; i++)
+	{
+		if ((i & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
 		write_entry(u, gr_table_entry(u, t, i));
-	CHECK_FOR_INTERRUPTS();
+	}
 	for (int k = 0; k < u->spec->nlists; k++)
 		for (Size i = 0; i < t->lists[k].n; i++)
 		{
@@ -224,7 +227,7 @@ read_file(Units *u, BufFile *file, Size record_size)
 
 		CHECK_FOR_INTERRUPTS();
 		left += got;
-		while (left - (p - buffer) >= (end ? 1 : record_size))
+		while (buffer + left >= p + (end ? 1 : record_size))
 		{
 			uint8		what = (uint8) *p++;
 
@@ -235,13 +238,15 @@ read_file(Units *u, BufFile *file, Size record_size)
 			else
 				load_row(u, what, &p);
 		}
-		left -= p - buffer;
 		if (end)
+		{
+			if (p != buffer + left)
+				elog(ERROR, "unexpected end of a temporary file of units");
 			break;
+		}
+		left -= p - buffer;
 		memmove(buffer, p, left);
 	}
-	if (left != 0)
-		elog(ERROR, "unexpected end of a temporary file of units");
 	pfree(buffer);
 }
 
@@ -265,8 +270,6 @@ gr_units_each(Units *u, GrVisitUnits visit, void *arg)
 		part = gr_units_make(context, u->spec, u->limit);
 		part->may_spill = true;
 		part->hash_bits = u->hash_bits + u->spill->bits;
-		part->hash_prefix = u->hash_prefix |
-			((uint64) k << (64 - part->hash_bits));
 		read_file(part, u->spill->file[k], u->spill->record_size);
 		BufFileClose(u->spill->file[k]);
 		u->spill->file[k] = NULL;

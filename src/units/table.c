@@ -33,7 +33,7 @@ void
 gr_units_too_many(const Units *u)
 {
 	ereport(ERROR,
-			(errcode(GR_ERRCODE_UNITS_MEMORY),
+			(errcode(u->is_sent || u->flat ? GR_ERRCODE_SENT_MEMORY : GR_ERRCODE_UNITS_MEMORY),
 			 errmsg("units of the scan need more than guardrail.unit_memory (%zu kB)",
 					u->limit / 1024),
 			 errhint("Raise guardrail.unit_memory.")));
@@ -53,9 +53,12 @@ populate(char *block, Size size)
 #endif
 }
 
-/* Memory that starts a line of the cache and stays until all tables go; NULL: no room. */
+/*
+ * Memory that starts a line of the cache and stays until all tables go; NULL: no
+ * room.  first: there must be some, however low the limit.
+ */
 static char *
-take_piece(Units *u, Size size)
+take_piece(Units *u, Size size, bool first)
 {
 	size = TYPEALIGN(GR_CACHE_LINE, size);
 	if ((Size) (u->room_end - u->room) < size)
@@ -66,7 +69,7 @@ take_piece(Units *u, Size size)
 		if (!gr_units_charge(u, block))
 		{
 			block = size;
-			if (!gr_units_charge(u, block))
+			if (!gr_units_charge(u, block) && !first)
 				return NULL;
 		}
 		chunk = MemoryContextAllocHuge(u->tables_context, block + GR_CACHE_LINE);
@@ -215,7 +218,7 @@ grow_index(Units *u, UnitTable *t)
 static bool
 grow_entries(Units *u, UnitTable *t)
 {
-	char	   *piece = take_piece(u, u->stride * GR_PIECE_UNITS);
+	char	   *piece = take_piece(u, u->stride * GR_PIECE_UNITS, t->capacity == 0 && u->table_bits == 0);
 	Size		pieces = t->pieces;
 
 	if (piece == NULL)
@@ -233,7 +236,8 @@ grow_events(Units *u, EventList *list)
 	EventPiece *piece = NULL;
 
 	if (list->capacity <= PG_UINT32_MAX - GR_PIECE_EVENTS)
-		piece = (EventPiece *) take_piece(u, sizeof(EventPiece));
+		piece = (EventPiece *) take_piece(u, sizeof(EventPiece),
+										  list->capacity == 0 && u->table_bits == 0);
 	if (piece == NULL)
 		return false;
 	list->piece = grow_pointers(u, list->piece, list->capacity / GR_PIECE_EVENTS, &list->pieces);
@@ -291,6 +295,8 @@ move_units(Units *u, const UnitTable *from)
 		const UnitEntry *e = gr_table_entry(u, from, i);
 		UnitTable  *t = &u->tables[gr_table_of(u, e->hash)];
 
+		if ((i & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
 		(void) gr_table_make_room(u, t, 1, 0);
 		unit[i] = gr_table_find(u, t, e->hash, e->arm);
 		memcpy(gr_table_entry(u, t, unit[i]), e, u->entry_size);

@@ -15,8 +15,8 @@
  * it, and the order of the hashes is made range by range.
  *
  * Memory is counted as it is allocated.  What would pass the limit is spilled to
- * temporary files by the process that folds; in any other it raises
- * GR_ERRCODE_UNITS_MEMORY, and the caller of the scan does without that process.
+ * temporary files by the process that folds; any other raises an error, and the
+ * caller of the scan does without that process.
  */
 #ifndef GR_UNITS_H
 #define GR_UNITS_H
@@ -26,6 +26,9 @@
 
 /* not the code of temp_file_limit, which another way to the same would meet too */
 #define GR_ERRCODE_UNITS_MEMORY ERRCODE_INSUFFICIENT_RESOURCES
+
+/* of one process among several: one alone may do it */
+#define GR_ERRCODE_SENT_MEMORY ERRCODE_OUT_OF_MEMORY
 
 #define ARM_CROSSOVER (-1)
 
@@ -134,7 +137,7 @@ typedef struct Units
 	CollectSpec *spec;
 	Size		limit;			/* bytes */
 	bool		may_spill;
-	bool		is_sent;		/* its table may take half: packed, it is there twice */
+	bool		is_sent;		/* may take half: when it is sent, it is there twice */
 	Size		used;
 	Size		entry_size;		/* in a flat */
 
@@ -161,9 +164,8 @@ typedef struct Units
 	/* rows of units that did not fit; NULL: all did */
 	Spill	   *spill;
 
-	/* the bits that the hashes of all its units begin with */
+	/* so many bits at their beginning the hashes of all its units have in common */
 	int			hash_bits;
-	uint64		hash_prefix;
 
 	Flat	   *flat;			/* afterwards; NULL before */
 
@@ -275,9 +277,6 @@ extern void gr_order_table(TableOrder *o, const Units *u, int table, bool lists)
 
 /* ---- send.c ----------------------------------------------------------------- */
 
-/* Turn units, with those of other processes, into their flat form. */
-extern void gr_units_flatten(Units *u);
-
 /*
  * Take b, which was received and must live as long as a, into a.  They are merged
  * when a is folded or sent.
@@ -293,8 +292,10 @@ extern void gr_entry_add(const CollectSpec *spec, UnitEntry *to,
  * Uses the tables up.
  */
 extern bytea *gr_units_serialize(Units *u, struct dsa_area *area);
+
+/* stays: the area is there as long as the units are. */
 extern Units *gr_units_deserialize(MemoryContext context, const bytea *bytes,
-								   struct dsa_area *area);
+								   struct dsa_area *area, bool stays);
 
 /*
  * The cap that the observations of all units in arms, any order, give one of a
@@ -331,7 +332,7 @@ gr_entry(const char *entries, Size size, uint32 i)
 	return (UnitEntry *) (entries + size * i);
 }
 
-/* Entries of a table start there, and those of usual size lie in one line of the cache. */
+/* Pieces start there; entries of usual size lie in one line of the cache. */
 #define GR_CACHE_LINE 64
 
 static inline UnitEntry *

@@ -87,6 +87,15 @@ SELECT r.way, count(*) AS results, count(*) FILTER (WHERE (r.units_control, r.un
        count(*) FILTER (WHERE near(r.effect, o.effect, abs(o.control_value) + abs(o.treatment_value)) AND near(r.effect_lower, o.effect_lower, abs(o.control_value) + abs(o.treatment_value)) AND near(r.effect_upper, o.effect_upper, abs(o.control_value) + abs(o.treatment_value))) AS bounds
   FROM results r JOIN results o USING (experiment_id, metric) WHERE o.way = 'units 1GB, work_mem 64kB, 0 workers' GROUP BY r.way ORDER BY r.way COLLATE "C";
 
+-- the aggregate by itself, by groups, of which a limit takes some before the parallel scan is shut down, again and again
+CREATE VIEW by_group AS SELECT user_id % 5 AS grp, guardrail_collect('columns=1 filters=. folds=s0,c0,h0 metrics=r0/1,e2', '{control,treatment}', 100000, variant, user_id, ms::float8) AS c FROM many GROUP BY 1;
+SET max_parallel_workers_per_gather = 0;
+CREATE TABLE serial AS SELECT * FROM by_group;
+SET max_parallel_workers_per_gather = 2;
+SET enable_sort = off;
+SELECT x.n, count(*) AS groups, bool_and(l.c = s.c) AS same FROM generate_series(1, 4) AS x(n), LATERAL (SELECT * FROM by_group LIMIT x.n) AS l, serial s WHERE s.grp = l.grp GROUP BY x.n ORDER BY x.n;
+RESET enable_sort;
+
 -- numeric to double precision, digit by digit or by way of text, is the server's own conversion
 SELECT count(*) AS numbers, count(*) FILTER (WHERE guardrail_number(x) = x::float8) AS same
   FROM (SELECT (CASE WHEN u(12, k) < 0.5 THEN -1 ELSE 1 END * floor(10::numeric ^ (k % 19) * u(13, k)::numeric)) * 10::numeric ^ (k % 61 - 30) AS x FROM generate_series(1, 20000) k
