@@ -99,8 +99,8 @@ extern void gr_moments_init(GrMoments *m, int dim);
 extern bool gr_moments_add(GrMoments *m, const double *x);
 
 /*
- * Add n units, the variables of each side by side: in about a tenth of the time, the
- * same but for rounding.  False, and nothing added, when one of them or a sum or
+ * Add n units, the variables of each side by side: the same but for rounding, in a
+ * fraction of the time.  False, and nothing added, when one of them or a sum or
  * product would not be finite.
  */
 extern bool gr_moments_add_many(GrMoments *m, const double *x, size_t n);
