@@ -240,7 +240,7 @@ extern void gr_units_make_buffers(Units *u);
 
 /* Count bytes that are to be allocated; false when they are too many. */
 extern bool gr_units_charge(Units *u, Size bytes);
-extern void gr_units_too_many(const Units *u) GR_NORETURN;
+GR_NORETURN extern void gr_units_too_many(const Units *u);
 
 /* Room for more units and events in a table; false when memory does not hold it. */
 extern bool gr_table_make_room(Units *u, UnitTable *t, uint32 units, Size events);
