@@ -2,7 +2,7 @@
  * histogram.c
  *	  Log-linear histograms of doubles: sparse, signed, merged exactly.
  *
- * What a bin is: stats.h.
+ * What a bin is: bin.h.
  */
 #include "stats.h"
 

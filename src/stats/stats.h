@@ -12,11 +12,11 @@
 #ifndef GR_STATS_H
 #define GR_STATS_H
 
-#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
+
+#include "bin.h"
 
 typedef enum GrCode
 {
@@ -135,34 +135,8 @@ extern bool gr_moments_parse(const char *text, GrMoments *m);
 
 /* ---- histograms (histogram.c) ----------------------------------------- */
 
-/*
- * Log-linear bins on the bits of an IEEE-754 double, as HdrHistogram and
- * circllhist do: sign, exponent, and the first 10 bits of the mantissa, which
- * together grow with the number; one up, to leave 0 for zero.  Bin 0
- * holds zero alone; positive x has a positive bin that grows with x, and
- * bin(-x) = -bin(x).  A bin's width is at most 2^-10 of its edge nearer zero
- * (subnormal numbers aside).  gr_bin is for finite x only.
- */
-#define GR_BIN_MAX ((int32_t) (2047 << 10))
-#define GR_BIN_DROPPED_BITS 42
-
-static inline int32_t
-gr_bin(double x)
-{
-	uint64_t	bits;
-	int32_t		bin;
-
-	if (x == 0.0 || isnan(x))
-		return 0;
-	memcpy(&bits, &x, sizeof(bits));
-	bits &= UINT64_MAX >> 1;
-	if (bits > UINT64_C(0x7fefffffffffffff))	/* DBL_MAX */
-		bits = UINT64_C(0x7fefffffffffffff);
-	bin = (int32_t) (bits >> GR_BIN_DROPPED_BITS) + 1;
-	return x < 0.0 ? -bin : bin;
-}
-
-extern double gr_bin_lower(int32_t bin);	/* the lower edge, by value */
+/* The edges of a bin (bin.h) by value; NaN beyond GR_BIN_MAX. */
+extern double gr_bin_lower(int32_t bin);
 extern double gr_bin_upper(int32_t bin);
 
 /* One bin that is not empty; a histogram is an array ascending by bin. */

@@ -46,8 +46,9 @@ bins_by_sorting(BinBuffer *buffer, BinList *out)
 	}
 }
 
-void
-gr_bins_merge(BinList *to, const BinList *more)
+/* Add a batch's bins to those that it has from units before. */
+static void
+merge_bins(BinList *to, const BinList *more)
 {
 	GrBin	   *out;
 
@@ -64,8 +65,9 @@ gr_bins_merge(BinList *to, const BinList *more)
 	to->bins = out;
 }
 
-void
-gr_bins_of_counts(const uint32 *count, int32 lowest, int32 range, BinList *out)
+/* The bins that have been counted, from "lowest" on. */
+static void
+bins_of_counts(const uint32 *count, int32 lowest, int32 range, BinList *out)
 {
 	int			distinct = 0;
 
@@ -91,12 +93,12 @@ bins_by_counting(const BinBuffer *buffer, int32 lowest, int32 range, BinList *ou
 
 	for (Size i = 0; i < buffer->n; i++)
 		count[buffer->bin[i] - lowest]++;
-	gr_bins_of_counts(count, lowest, range, out);
+	bins_of_counts(count, lowest, range, out);
 	pfree(count);
 }
 
-void
-gr_bins_range(const int32 *bin, Size n, int32 *lowest, int32 *highest)
+static void
+bins_range(const int32 *bin, Size n, int32 *lowest, int32 *highest)
 {
 	int32		low = PG_INT32_MAX,
 				high = PG_INT32_MIN;
@@ -119,11 +121,11 @@ gr_buffer_empty(BinBuffer *buffer, BinList *to)
 
 	if (buffer->n == 0)
 		return;
-	gr_bins_range(buffer->bin, buffer->n, &lowest, &highest);
+	bins_range(buffer->bin, buffer->n, &lowest, &highest);
 	if ((Size) (highest - lowest) < 4 * buffer->n + 4096 && buffer->n <= PG_UINT32_MAX)
 		bins_by_counting(buffer, lowest, highest - lowest + 1, &out);
 	else
 		bins_by_sorting(buffer, &out);
-	gr_bins_merge(to, &out);
+	merge_bins(to, &out);
 	buffer->n = 0;
 }
