@@ -22,12 +22,15 @@ CREATE TABLE guardrail_watermark (
   experiment_id text PRIMARY KEY REFERENCES guardrail_experiment ON UPDATE CASCADE ON DELETE CASCADE,
   fingerprint bigint NOT NULL,
   "position" text,
-  arms text[] NOT NULL
+  arms text[] NOT NULL,
+  totals bytea
 );
+ALTER TABLE guardrail_watermark ALTER totals SET STORAGE EXTERNAL;
 COMMENT ON TABLE guardrail_watermark IS 'up to where the events of an experiment with a cursor are stored in guardrail_slice';
 COMMENT ON COLUMN guardrail_watermark.fingerprint IS 'of all that the slices depend on; when it changes they are computed again';
 COMMENT ON COLUMN guardrail_watermark."position" IS 'value of the cursor_column: the events up to it are stored';
 COMMENT ON COLUMN guardrail_watermark.arms IS 'names of the arms that slices number, from 0';
+COMMENT ON COLUMN guardrail_watermark.totals IS 'what the units of all slices amount to, as sums that units can be taken out of again; NULL: not kept';
 
 CREATE TABLE guardrail_slice (
   experiment_id text NOT NULL REFERENCES guardrail_watermark ON UPDATE CASCADE ON DELETE CASCADE,
@@ -41,6 +44,11 @@ CREATE TABLE guardrail_slice (
 );
 -- compressing it would cost more time than it saves room
 ALTER TABLE guardrail_slice ALTER state SET STORAGE EXTERNAL;
+-- a part fills a page, and lies in it
+DO $$ BEGIN
+  EXECUTE pg_catalog.format('ALTER TABLE guardrail_slice SET (toast_tuple_target = %s)',
+                            pg_catalog.current_setting('block_size')::integer - 32);
+END $$;
 COMMENT ON TABLE guardrail_slice IS 'what was collected from a range of an experiment''s events: its units in the order of their hashes, in parts';
 COMMENT ON COLUMN guardrail_slice.slice IS 'numbers an experiment''s slices, the oldest first';
 COMMENT ON COLUMN guardrail_slice.part IS '0 is the head: row counts and histograms of events; the others are units';

@@ -134,25 +134,24 @@ gr_past_decode(const bytea *bytes)
 
 /*
  * A batch's bins as far as the shares below some values are asked of them: bins
- * that hold one of the values as they are, runs of others as one.
+ * that hold one of the values as they are, runs of others as one.  bin: those of the
+ * values.
  */
 static BinList
-reduce_bins(const BinList *list, const double *value, int n)
+reduce_bins(const BinList *list, const int32 *bin, int n)
 {
 	BinList		out = {0, palloc(sizeof(GrBin) * Min(Max(list->nbins, 1), 2 * n + 1))};
 	int			last = -1;		/* values above the run at hand; -1: there is none */
 
 	for (int i = 0; i < list->nbins; i++)
 	{
-		double		lower = gr_bin_lower(list->bins[i].bin);
-		double		upper = gr_bin_upper(list->bins[i].bin);
 		int			above = 0;
 		bool		holds = false;
 
 		for (int k = 0; k < n; k++)
 		{
-			above += (value[k] >= upper);
-			holds = holds || (value[k] >= lower && value[k] < upper);
+			above += (bin[k] > list->bins[i].bin);
+			holds |= (bin[k] == list->bins[i].bin);
 		}
 		if (!holds && above == last)
 			out.bins[out.nbins - 1].count += list->bins[i].count;
@@ -168,7 +167,7 @@ gr_input_collection(const Evaluation *v)
 {
 	const Experiment *e = v->e;
 	Collection *c = palloc(sizeof(Collection));
-	double	   *value = palloc(sizeof(double) * Max(e->nrules, 1));
+	int32	   *bin = palloc(sizeof(int32) * Max(e->nrules, 1));
 
 	*c = *v->c;
 	c->arms = palloc(sizeof(ArmData) * Max(c->narms, 1));
@@ -186,11 +185,11 @@ gr_input_collection(const Evaluation *v)
 				continue;
 			for (int i = 0; i < e->nrules; i++)
 				if (e->rules[i].metric == m)
-					value[n++] = gr_histogram_quantile(data->pooled.bins, data->pooled.nbins,
-													   e->rules[i].rule.quantile);
+					bin[n++] = gr_bin(gr_histogram_quantile(data->pooled.bins, data->pooled.nbins,
+															e->rules[i].rule.quantile));
 			data->batch = palloc(sizeof(BinList) * GR_BATCHES);
 			for (int b = 0; b < GR_BATCHES; b++)
-				data->batch[b] = reduce_bins(&v->c->arms[a].metrics[m].batch[b], value, n);
+				data->batch[b] = reduce_bins(&v->c->arms[a].metrics[m].batch[b], bin, n);
 			data->reduced = true;
 		}
 	}

@@ -89,6 +89,9 @@ store_halves(Stored *s, const char *to, bool fold, Collection **c, MemoryContext
 				 errhint("Raise guardrail.unit_memory.")));
 		return GR_NO_ROOM;
 	}
+	/* not all units once more for each piece: afterwards */
+	if (s->nruns > 0 && s->spec->nlists == 0)
+		s->totals = NULL;
 	result = gr_slice_store(s, half, false, c, context);
 	return result == GR_STORED ? gr_slice_store(s, to, fold, c, context) : result;
 }
@@ -111,7 +114,7 @@ gr_slice_store(Stored *s, const char *to, bool fold, Collection **c, MemoryConte
 	if (units)
 	{
 		MemoryContextSwitchTo(work);
-		*c = gr_slice_fold(s, s->runs, s->nruns, units, range, fold, &delta, context);
+		*c = gr_slice_fold_on(s, units, range, fold, &delta, context);
 		MemoryContextSwitchTo(here);
 		if (delta)
 			gr_slice_append(s, units, delta, to);
@@ -134,7 +137,7 @@ read_on(Stored *s, MemoryContext context)
 
 	if (!gr_slice_scan(s, range, CurrentMemoryContext, &tail))
 		return NULL;
-	return gr_slice_fold(s, s->runs, s->nruns, tail, range, true, &delta, context);
+	return gr_slice_fold_on(s, tail, range, true, &delta, context);
 }
 
 static void
@@ -174,6 +177,8 @@ catch_up(Stored *s, MemoryContext context)
 			if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
 				gr_slice_corrupt();
 		}
+		if (s->totals == NULL)
+			s->totals = gr_totals_of_runs(s);
 		gr_stored_save(s);
 		gr_stored_see_writes();
 	}

@@ -3,7 +3,8 @@
  *	  guardrail_audit: do the slices still say what the events say?
  *
  * Each slice is folded alone and held against a scan of its range of events, in
- * the caller's snapshot.  Histograms of events are of all slices together.
+ * the caller's snapshot.  Histograms of events are of all slices together; so are
+ * the running totals, which are held against the slices.
  */
 #include "slice/slice.h"
 
@@ -24,6 +25,7 @@ typedef struct Audit
 	const Stored *s;
 	const char *from;
 	const char *to;
+	const char *prefix;			/* of what differs */
 } Audit;
 
 static void
@@ -35,7 +37,7 @@ report(const Audit *a, const char *variant, const char *what, double stored, dou
 	values[0] = a->from ? CStringGetTextDatum(a->from) : (Datum) 0;
 	values[1] = a->to ? CStringGetTextDatum(a->to) : (Datum) 0;
 	values[2] = variant ? CStringGetTextDatum(variant) : (Datum) 0;
-	values[3] = CStringGetTextDatum(what);
+	values[3] = CStringGetTextDatum(psprintf("%s%s", a->prefix, what));
 	values[4] = Float8GetDatum(stored);
 	values[5] = Float8GetDatum(events);
 	tuplestore_putvalues(a->out->setResult, a->out->setDesc, values, nulls);
@@ -168,6 +170,54 @@ compare_range(Audit *a, Stored *s, const Run *runs, int nruns)
 }
 
 static void
+compare_variances(const Audit *a, const char *variant, const char *name, const GrMoments *totals,
+				  const GrMoments *slices)
+{
+	for (int i = 0; i < totals->dim; i++)
+	{
+		double		p = gr_moments_cov(totals, i, i);
+		double		q = gr_moments_cov(slices, i, i);
+
+		if (fabs(p - q) > SUM_TOLERANCE * Max(fabs(p), fabs(q)))
+			report(a, variant, psprintf("variance of %s", name), p, q);
+	}
+}
+
+/* Hold the running totals against the slices. */
+static void
+compare_totals(Audit *a, Stored *s)
+{
+	Head	   *delta;
+	Collection *totals = gr_totals_collect(s->totals, s->narms);
+	Collection *slices = gr_slice_fold(s, s->runs, s->nruns, NULL, NULL, true, &delta, CurrentMemoryContext);
+
+	if (slices == NULL)
+		gr_slice_corrupt();
+	/* not certain: a check folds all units */
+	if (totals == NULL)
+		return;
+	compare(a, NULL, "units in several arms", totals->crossover_units, slices->crossover_units);
+	for (int i = 0; i < s->narms; i++)
+	{
+		const ArmData *t = &totals->arms[i];
+		const ArmData *u = &slices->arms[i];
+
+		compare(a, s->arm[i], "units", t->units, u->units);
+		compare(a, s->arm[i], "events", t->events, u->events);
+		for (int m = 0; m < s->spec->nmetrics; m++)
+		{
+			const char *name = metric_name(a->s->e, m);
+
+			compare_metric(a, s->arm[i], name, &t->metrics[m], &u->metrics[m]);
+			compare_variances(a, s->arm[i], name, &t->metrics[m].moments, &u->metrics[m].moments);
+			compare_variances(a, s->arm[i], name, &t->metrics[m].adjusted, &u->metrics[m].adjusted);
+			for (int b = 0; s->spec->metrics[m].shape != SHAPE_EVENTS && t->metrics[m].batch && b < GR_BATCHES; b++)
+				compare_histogram(a, s->arm[i], name, &t->metrics[m].batch[b], &u->metrics[m].batch[b]);
+		}
+	}
+}
+
+static void
 audit(Audit *a, Stored *s)
 {
 	MemoryContext here = CurrentMemoryContext;
@@ -197,6 +247,13 @@ audit(Audit *a, Stored *s)
 		a->to = last;
 		compare_range(a, s, s->runs, s->nruns);
 	}
+	if (s->totals)
+	{
+		a->from = NULL;
+		a->to = last;
+		a->prefix = "running total: ";
+		compare_totals(a, s);
+	}
 	MemoryContextSwitchTo(here);
 	MemoryContextDelete(work);
 }
@@ -207,7 +264,7 @@ guardrail_audit(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
 	char	   *id = gr_arg_text(fcinfo, 0, "experiment");
-	Audit		a = {0};
+	Audit		a = {.prefix = ""};
 	Experiment *e;
 	Stored	   *s;
 

@@ -2,7 +2,8 @@
  * fold.c
  *	  From slices and a tail of unread events to a collection.
  *
- * Units are folded in blocks, and the blocks' collections added up: units of
+ * With running totals only the units of the tail are looked at (totals.c).  Without,
+ * all units are folded in blocks, and the blocks' collections added up: units of
  * different blocks are disjoint.  Caps at a pooled quantile need the totals of all
  * units first, so they take one more pass.
  *
@@ -12,8 +13,6 @@
  */
 #include "slice/slice.h"
 
-#include <math.h>
-
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -21,9 +20,6 @@
 
 /* Units whose earlier events are taken out, per statement. */
 #define CROSSED_UNITS 10000
-
-/* What the variables of a metric are capped at. */
-typedef double CapPair[2];
 
 typedef struct FoldState
 {
@@ -181,109 +177,39 @@ fold_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
 		flush_block(f);
 }
 
-/* ---- caps ---------------------------------------------------------------------- */
-
-typedef struct CapValues
-{
-	Stored	   *s;
-	Size		limit;			/* numbers in all */
-	Size		total;
-	bool		fits;
-	Size	   *n;				/* [nmetrics][2] */
-	Size	   *capacity;
-	double	  **values;
-} CapValues;
-
-static void
-keep_value(CapValues *v, int k, double x)
-{
-	if (v->n[k] == v->capacity[k])
-	{
-		Size		more = Max(1024, v->capacity[k]);
-
-		if (v->total + more > v->limit)
-		{
-			v->fits = false;
-			return;
-		}
-		v->total += more;
-		v->capacity[k] += more;
-		v->values[k] = v->values[k] ?
-			repalloc_huge(v->values[k], sizeof(double) * v->capacity[k]) :
-			palloc_extended(sizeof(double) * v->capacity[k], MCXT_ALLOC_HUGE);
-	}
-	v->values[k][v->n[k]++] = x;
-}
-
-static void
-keep_values(void *arg, UnitEntry *base, const UnitEntry *tail)
-{
-	CapValues  *v = arg;
-	const CollectSpec *spec = v->s->spec;
-	const UnitEntry *e = base ? base : tail;
-	double		x[GR_MAX_DIM];
-
-	if (base && tail)
-		gr_entry_add(spec, base, tail, tail->arm);
-	if (e->arm < 0 || !v->fits)
-		return;
-	for (int m = 0; m < spec->nmetrics; m++)
-	{
-		if (spec->metrics[m].cap_quantile <= 0 || !gr_metric_observe(spec, &spec->metrics[m], e->slots, x))
-			continue;
-		for (int i = 0; i < gr_metric_dim(&spec->metrics[m]); i++)
-			if (isfinite(x[i]))
-				keep_value(v, 2 * m + i, x[i]);
-	}
-}
-
-/*
- * What the metrics are capped at, over all units; NULL when none has such a cap.
- * *fits: false when guardrail.unit_memory does not hold the totals of the units.
- */
-static CapPair *
-pooled_caps(Stored *s, const Run *runs, int nruns, const Units *tail, bool *fits)
-{
-	const CollectSpec *spec = s->spec;
-	CapValues	v = {.s = s, .fits = true};
-	CapPair    *caps = palloc0(sizeof(CapPair) * spec->nmetrics);
-	bool		any = false;
-
-	for (int m = 0; m < spec->nmetrics; m++)
-		any |= (spec->metrics[m].cap_quantile > 0);
-	if (!any)
-		return NULL;
-	v.limit = (Size) guardrail_unit_memory * 1024 / sizeof(double);
-	v.n = palloc0(sizeof(Size) * 2 * spec->nmetrics);
-	v.capacity = palloc0(sizeof(Size) * 2 * spec->nmetrics);
-	v.values = palloc0(sizeof(double *) * 2 * spec->nmetrics);
-	gr_merge(s, runs, nruns, tail ? tail->flat : NULL, keep_values, &v);
-	*fits = v.fits;
-	for (int m = 0; m < spec->nmetrics; m++)
-		for (int i = 0; i < 2; i++)
-		{
-			caps[m][i] = gr_pooled_cap(&spec->metrics[m], v.values[2 * m + i], v.n[2 * m + i]);
-			if (v.values[2 * m + i])
-				pfree(v.values[2 * m + i]);
-		}
-	return caps;
-}
-
 /* ---- histograms of events ------------------------------------------------------ */
+
+/* The spec with the metrics that are histograms of events alone. */
+static CollectSpec *
+events_spec(const CollectSpec *spec)
+{
+	CollectSpec *events = palloc(sizeof(CollectSpec));
+
+	*events = *spec;
+	events->nmetrics = 0;
+	events->metrics = palloc(sizeof(Metric) * spec->nmetrics);
+	for (int m = 0; m < spec->nmetrics; m++)
+		if (spec->metrics[m].shape == SHAPE_EVENTS)
+			events->metrics[events->nmetrics++] = spec->metrics[m];
+	return events;
+}
 
 /* Histograms of some units' events by arm, added to a head's. */
 static void
 add_events(Head *head, Units *u, int sign)
 {
-	const CollectSpec *spec = u->spec;
-	Collection *c = gr_units_fold(u);
+	CollectSpec *spec = u->spec;
+	CollectSpec *events = events_spec(spec);
+	Collection *c;
 
+	u->spec = events;
+	c = gr_units_fold(u);
+	u->spec = spec;
 	for (int a = 0; a < c->narms; a++)
-		for (int m = 0; m < spec->nmetrics; m++)
-			if (spec->metrics[m].shape == SHAPE_EVENTS)
-				for (int b = 0; b < GR_BATCHES; b++)
-					gr_bins_add(gr_head_bins(head, a, spec->folds[spec->metrics[m].a].slot) + b,
-								&c->arms[a].metrics[m].batch[b], sign);
+		for (int m = 0; m < events->nmetrics; m++)
+			for (int b = 0; b < GR_BATCHES; b++)
+				gr_bins_add(gr_head_bins(head, a, spec->folds[events->metrics[m].a].slot) + b,
+							&c->arms[a].metrics[m].batch[b], sign);
 }
 
 /* The tail's events of units that are in one arm. */
@@ -383,42 +309,118 @@ tail_head(FoldState *f, const char *tail_range)
 static Head *
 sum_heads(const Stored *s, const Run *runs, int nruns, const Head *delta)
 {
-	Head	   *head = gr_head_make(s->spec);
+	bytea	   *heads[GR_MAX_RUNS + 1];
 
-	gr_head_add(head, gr_head_encode(delta));
-	/* from the small to the large */
-	for (int k = nruns - 1; k >= 0; k--)
-		gr_head_add(head, gr_stored_read_part(s, &runs[k], 0));
-	return head;
+	for (int k = 0; k < nruns; k++)
+		heads[k] = gr_stored_read_head(s, &runs[k]);
+	heads[nruns] = gr_head_encode(delta);
+	return gr_heads_sum(s->spec, heads, nruns + 1);
+}
+
+/* Room for the arms that the tail's units have after merging, when that matters. */
+static int32 *
+arms_of_tail(const Stored *s, const Units *tail)
+{
+	if (tail == NULL || s->spec->nlists == 0)
+		return NULL;
+	return palloc_extended(sizeof(int32) * Max(tail->flat->n, 1), MCXT_ALLOC_HUGE);
+}
+
+/* Complete a collection (NULL: there is none to be) by the heads. */
+static Collection *
+finish(FoldState *f, const Run *runs, int nruns, Head **delta)
+{
+	MemoryContext here;
+
+	if (*delta == NULL || f->total == NULL)
+		return NULL;
+	here = MemoryContextSwitchTo(f->context);
+	if (!add_head(f->total, f->s->spec, sum_heads(f->s, runs, nruns, *delta), f->s, nruns == f->s->nruns))
+		*delta = NULL;
+	MemoryContextSwitchTo(here);
+	return *delta ? f->total : NULL;
 }
 
 Collection *
 gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail, const char *tail_range,
 			  bool fold, Head **delta, MemoryContext context)
 {
-	MemoryContext here;
 	FoldState	f = {.s = s, .tail = tail, .context = context};
-	bool		lists = tail && s->spec->nlists > 0;
 
-	if (lists)
-		f.tail_arm = palloc_extended(sizeof(int32) * Max(tail->flat->n, 1), MCXT_ALLOC_HUGE);
+	f.tail_arm = arms_of_tail(s, tail);
 	if (fold)
 	{
-		CapPair    *caps = pooled_caps(s, runs, nruns, tail, &fold);
+		CapPair    *caps = gr_slice_caps(s, runs, nruns, tail, &fold);
 
 		if (fold)
 			start_blocks(&f, caps);
 	}
-	if (fold || lists)
+	if (fold)
 		gr_merge(s, runs, nruns, tail ? tail->flat : NULL, fold_unit, &f);
+	else if (f.tail_arm)
+		gr_merge_tail(s, runs, nruns, tail->flat, fold_unit, &f);
 	if (fold)
 		flush_block(&f);
 	*delta = tail_head(&f, tail_range);
-	if (*delta == NULL || !fold)
-		return NULL;
-	here = MemoryContextSwitchTo(context);
-	if (!add_head(f.total, s->spec, sum_heads(s, runs, nruns, *delta), s, nruns == s->nruns))
-		*delta = NULL;
-	MemoryContextSwitchTo(here);
-	return *delta ? f.total : NULL;
+	return finish(&f, runs, nruns, delta);
+}
+
+/* ---- by the running totals ------------------------------------------------------ */
+
+static int64
+total_units(const Collection *c)
+{
+	int64		n = 0;
+
+	for (int a = 0; a < c->narms; a++)
+		n += c->arms[a].units;
+	return n;
+}
+
+static void
+change_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
+{
+	FoldState  *f = arg;
+
+	if (f->tail_arm)
+		note_arms(f, base, tail);
+	if (base)
+	{
+		gr_totals_change(f->s->totals, base, -1);
+		gr_entry_add(f->s->spec, base, tail, tail->arm);
+	}
+	gr_totals_change(f->s->totals, base ? base : tail, 1);
+}
+
+Collection *
+gr_slice_fold_on(Stored *s, Units *tail, const char *tail_range, bool fold, Head **delta,
+				 MemoryContext context)
+{
+	FoldState	f = {.s = s, .tail = tail, .context = context};
+	Collection *c;
+
+	if (s->totals)
+	{
+		MemoryContext here = CurrentMemoryContext;
+
+		f.tail_arm = arms_of_tail(s, tail);
+		if (tail)
+			gr_merge_tail(s, s->runs, s->nruns, tail->flat, change_unit, &f);
+		if (fold)
+		{
+			MemoryContextSwitchTo(context);
+			f.total = gr_totals_collect(s->totals, s->narms);
+			MemoryContextSwitchTo(here);
+		}
+		if (f.total || !fold)
+		{
+			*delta = tail_head(&f, tail_range);
+			return finish(&f, s->runs, s->nruns, delta);
+		}
+	}
+	c = gr_slice_fold(s, s->runs, s->nruns, tail, tail_range, fold, delta, context);
+	/* of so much coming and going that they may be certain when computed again */
+	if (s->totals && c && gr_totals_steps(s->totals) / 2 > total_units(c))
+		s->totals = NULL;
+	return c;
 }

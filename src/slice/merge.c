@@ -10,84 +10,120 @@
 /* Slices that are merged, with a new one, at least. */
 #define MERGED_RUNS 3
 
-/* One sorted source of units: a run, part by part, or a flat. */
+/* A run at one of its units. */
 typedef struct Reader
 {
-	const Run  *run;			/* NULL: a flat */
-	int			part;			/* read last */
-	MemoryContext context;		/* of the part */
-	char	   *entries;
-	uint32		n;
+	PartReader *parts;
+	Part		part;
 	uint32		i;
+	uint64		hash;			/* of the unit */
 } Reader;
 
-/* Make sure that entry i is there; false at the end. */
+/* Go to the first unit of the next part that has one; false at the end. */
 static bool
-fill(const Stored *s, Reader *r)
+next_part(const Stored *s, Reader *r)
 {
-	while (r->i == r->n)
-	{
-		MemoryContext old;
-		uint64		last = r->n ? gr_entry(r->entries, s->entry_size, r->n - 1)->hash : 0;
+	uint64		last = r->hash;
+	bool		first = r->part.n == 0;
 
-		if (r->run == NULL || r->part == r->run->nparts)
-			return false;
+	do
+	{
+		const bytea *bytes = gr_parts_next(r->parts);
+
 		CHECK_FOR_INTERRUPTS();
-		MemoryContextReset(r->context);
-		old = MemoryContextSwitchTo(r->context);
-		r->entries = gr_part_decode(s->spec, gr_stored_read_part(s, r->run, ++r->part),
-									s->narms, &r->n);
-		MemoryContextSwitchTo(old);
-		if (r->part > 1 && (r->n == 0 || gr_entry(r->entries, s->entry_size, 0)->hash <= last))
-			gr_slice_corrupt();
-		r->i = 0;
+		if (bytes == NULL)
+		{
+			gr_parts_close(r->parts);
+			return false;
+		}
+		gr_part_open(s->spec, bytes, &r->part);
+	} while (r->part.n == 0);
+	r->i = 0;
+	r->hash = gr_get64(r->part.hash, 0);
+	if (!first && r->hash <= last)
+		gr_slice_corrupt();
+	return true;
+}
+
+/* Step to the next unit; false at the end. */
+static inline bool
+next_unit(const Stored *s, Reader *r)
+{
+	uint64		last = r->hash;
+
+	if (++r->i == r->part.n)
+		return next_part(s, r);
+	r->hash = gr_get64(r->part.hash, r->i);
+	if (r->hash <= last)
+		gr_slice_corrupt();
+	return true;
+}
+
+/* Go to the first unit that is not before a hash; false at the end. */
+static bool
+seek(const Stored *s, Reader *r, uint64 hash)
+{
+	while (r->hash < hash)
+	{
+		/* not each unit of what is passed over */
+		if (gr_get64(r->part.hash, r->part.n - 1) < hash)
+			r->i = r->part.n - 1;
+		if (!next_unit(s, r))
+			return false;
 	}
 	return true;
 }
 
-/* The unit of lowest hash over all runs, its entries added up; NULL at the end. */
-static UnitEntry *
-next_unit(const Stored *s, const Reader *readers, int n)
+static int
+open_readers(const Stored *s, const Run *runs, int nruns, Reader *readers)
 {
-	UnitEntry  *first = NULL;
-	uint64		hash = PG_UINT64_MAX;
+	int			n = 0;
 
-	for (int k = 0; k < n; k++)
+	for (int k = 0; k < nruns; k++)
 	{
-		UnitEntry  *e = gr_entry(readers[k].entries, s->entry_size, readers[k].i);
-
-		if (first == NULL || e->hash < hash)
-		{
-			first = e;
-			hash = e->hash;
-		}
+		readers[n] = (Reader) {.parts = gr_parts_open(s, &runs[k])};
+		n += next_part(s, &readers[n]);
 	}
-	return first;
+	return n;
 }
 
-/* Step over the unit in each run that has it, adding up into *base. */
-static void
-take_unit(const Stored *s, Reader *readers, int *n, uint64 hash, UnitEntry *base)
+/* Room for a unit, and for one to be added to it. */
+typedef struct Sum
 {
-	bool		first = true;
+	UnitEntry  *base;
+	UnitEntry  *other;
+	bool		is_there;
+} Sum;
 
+static Sum
+make_sum(const Stored *s)
+{
+	return (Sum) {palloc(s->entry_size), palloc(s->entry_size), false};
+}
+
+static void
+add_up(const Stored *s, const Reader *r, Sum *sum)
+{
+	UnitEntry  *to = sum->is_there ? sum->other : sum->base;
+
+	gr_part_entry(s->spec, &r->part, r->i, s->narms, to);
+	if (sum->is_there)
+		gr_entry_add(s->spec, sum->base, to, to->arm);
+	sum->is_there = true;
+}
+
+/* Step over the unit in each run that has it, adding up. */
+static void
+take_unit(const Stored *s, Reader *readers, int *n, uint64 hash, Sum *sum)
+{
+	sum->is_there = false;
 	for (int k = *n - 1; k >= 0; k--)
 	{
-		UnitEntry  *e = gr_entry(readers[k].entries, s->entry_size, readers[k].i);
-
-		if (e->hash != hash)
+		if (readers[k].hash != hash)
 			continue;
-		if (first)
-			memcpy(base, e, s->entry_size);
-		else
-			gr_entry_add(s->spec, base, e, e->arm);
-		first = false;
-		readers[k].i++;
-		if (readers[k].i == readers[k].n && !fill(s, &readers[k]))
-		{
-			MemoryContextDelete(readers[k].context);
+		add_up(s, &readers[k], sum);
+		if (!next_unit(s, &readers[k]))
 			readers[k] = readers[--*n];
-		}
 	}
 }
 
@@ -95,33 +131,58 @@ void
 gr_merge(const Stored *s, const Run *runs, int nruns, const Flat *tail, GrVisit visit, void *arg)
 {
 	Reader	   *readers = palloc0(sizeof(Reader) * Max(nruns, 1));
-	UnitEntry  *base = palloc(s->entry_size);
+	Sum			sum = make_sum(s);
 	uint32		ntail = tail ? tail->n : 0;
 	uint32		j = 0;
-	int			n = 0;
+	int			n = open_readers(s, runs, nruns, readers);
 
-	for (int k = 0; k < nruns; k++)
-	{
-		readers[n].run = &runs[k];
-		readers[n].context = AllocSetContextCreate(CurrentMemoryContext, "part of a slice",
-												   ALLOCSET_DEFAULT_SIZES);
-		n += fill(s, &readers[n]);
-	}
 	for (uint32 count = 0; n > 0 || j < ntail; count++)
 	{
-		const UnitEntry *b = n > 0 ? next_unit(s, readers, n) : NULL;
 		const UnitEntry *t = j < ntail ? gr_entry(tail->entries, s->entry_size, j) : NULL;
-		bool		take_b = b && (t == NULL || b->hash <= t->hash);
-		bool		take_t = t && (b == NULL || t->hash <= b->hash);
+		uint64		hash = t ? t->hash : PG_UINT64_MAX;
 
 		if ((count & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (take_b)
-			take_unit(s, readers, &n, b->hash, base);
-		visit(arg, take_b ? base : NULL, take_t ? t : NULL);
-		j += take_t;
+		for (int k = 0; k < n; k++)
+			hash = Min(hash, readers[k].hash);
+		take_unit(s, readers, &n, hash, &sum);
+		t = t && t->hash == hash ? t : NULL;
+		visit(arg, sum.is_there ? sum.base : NULL, t);
+		j += (t != NULL);
 	}
-	pfree(base);
+	pfree(sum.base);
+	pfree(sum.other);
+	pfree(readers);
+}
+
+void
+gr_merge_tail(const Stored *s, const Run *runs, int nruns, const Flat *tail, GrVisit visit,
+			  void *arg)
+{
+	Reader	   *readers = palloc0(sizeof(Reader) * Max(nruns, 1));
+	Sum			sum = make_sum(s);
+	int			n = open_readers(s, runs, nruns, readers);
+
+	for (uint32 j = 0; j < tail->n; j++)
+	{
+		const UnitEntry *t = gr_entry(tail->entries, s->entry_size, j);
+
+		if ((j & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		sum.is_there = false;
+		for (int k = n - 1; k >= 0; k--)
+		{
+			if (readers[k].hash < t->hash && !seek(s, &readers[k], t->hash))
+				readers[k] = readers[--n];
+			else if (readers[k].hash == t->hash)
+				add_up(s, &readers[k], &sum);
+		}
+		visit(arg, sum.is_there ? sum.base : NULL, t);
+	}
+	for (int k = 0; k < n; k++)
+		gr_parts_close(readers[k].parts);
+	pfree(sum.base);
+	pfree(sum.other);
 	pfree(readers);
 }
 
@@ -129,27 +190,12 @@ gr_merge(const Stored *s, const Run *runs, int nruns, const Flat *tail, GrVisit 
 
 typedef struct Writer
 {
-	Stored	   *s;
-	Run			run;
-	MemoryContext context;		/* of one part */
+	const Stored *s;
+	PartWriter *parts;
 	char	   *entries;
 	uint32		n;
 	uint32		capacity;
 } Writer;
-
-static void
-write_part(Writer *w)
-{
-	MemoryContext old = MemoryContextSwitchTo(w->context);
-
-	CHECK_FOR_INTERRUPTS();
-	gr_stored_insert_part(w->s, &w->run, ++w->run.nparts, w->n,
-						  gr_part_encode(w->s->spec, w->entries, w->n));
-	w->run.units += w->n;
-	w->n = 0;
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(w->context);
-}
 
 static void
 write_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
@@ -160,28 +206,29 @@ write_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
 	memcpy(to, base ? base : tail, w->s->entry_size);
 	if (base && tail)
 		gr_entry_add(w->s->spec, to, tail, tail->arm);
-	if (w->n == w->capacity)
-		write_part(w);
+	if (w->n < w->capacity)
+		return;
+	gr_parts_put(w->parts, w->entries, w->n);
+	w->n = 0;
 }
 
 /* Units of some runs and of a tail as one slice, with its head. */
 static Run
 write_run(Stored *s, Run run, const Run *runs, int nruns, const Units *tail, const Head *head)
 {
-	Writer		w = {.s = s, .run = run};
+	Writer		w = {.s = s, .capacity = gr_parts_capacity(s, &run)};
+	const uint32 no_units = 0;
+	bytea	   *bytes = gr_head_encode(head);
 
-	w.run.nparts = 0;
-	w.run.units = 0;
-	w.capacity = Max(16, GR_PART_SIZE / s->entry_size);
 	w.entries = palloc(s->entry_size * w.capacity);
-	w.context = AllocSetContextCreate(CurrentMemoryContext, "slice to write", ALLOCSET_DEFAULT_SIZES);
+	w.parts = gr_parts_create(s, &run);
 	gr_merge(s, runs, nruns, tail ? tail->flat : NULL, write_unit, &w);
 	if (w.n > 0)
-		write_part(&w);
-	gr_stored_insert_part(s, &w.run, 0, 0, gr_head_encode(head));
-	MemoryContextDelete(w.context);
+		gr_parts_put(w.parts, w.entries, w.n);
+	gr_parts_end(w.parts);
+	gr_stored_insert_parts(s, &run, 0, 1, &no_units, &bytes);
 	pfree(w.entries);
-	return w.run;
+	return run;
 }
 
 void
@@ -189,6 +236,7 @@ gr_slice_append(Stored *s, const Units *tail, Head *head, const char *to)
 {
 	int			k = s->nruns;
 	int64		units = tail->flat->n;
+	bytea	   *heads[GR_MAX_RUNS + 1];
 	Run			run = {0};
 
 	while (k > 0 && s->runs[k - 1].units <= units + units / 8)
@@ -198,8 +246,11 @@ gr_slice_append(Stored *s, const Units *tail, Head *head, const char *to)
 		k = s->nruns;
 	if (k >= GR_MAX_RUNS)
 		elog(ERROR, "too many slices");
+	heads[0] = gr_head_encode(head);
 	for (int i = k; i < s->nruns; i++)
-		gr_head_add(head, gr_stored_read_part(s, &s->runs[i], 0));
+		heads[1 + i - k] = gr_stored_read_head(s, &s->runs[i]);
+	if (k < s->nruns)
+		head = gr_heads_sum(s->spec, heads, 1 + s->nruns - k);
 	run.slice = s->nruns > 0 ? s->runs[s->nruns - 1].slice + 1 : 1;
 	run.from = k < s->nruns ? s->runs[k].from : k > 0 ? s->runs[k - 1].to : NULL;
 	run.to = MemoryContextStrdup(s->context, to);

@@ -4,7 +4,7 @@
  *
  * The events of an experiment with a cursor_column are cut by ranges of the
  * cursor.  What was collected from a range is a slice: its units in the order of
- * their hashes, in parts of about GR_PART_SIZE bytes, and a head with what is
+ * their hashes, in parts that fill a page of the table, and a head with what is
  * counted by batch.  When there are a few that are not larger than those after
  * them together, they are merged: a unit is rewritten O(log n) times, and there are
  * O(log n) slices.
@@ -25,7 +25,7 @@
 #include "query/query.h"
 #include "units/units.h"
 
-#define GR_PART_SIZE (256 * 1024)
+#include "port/pg_bswap.h"
 
 /*
  * Collect, reading what is stored if the experiment has a cursor.  recorded: for
@@ -36,7 +36,7 @@ extern Collection *gr_collect_stored(const Experiment *e, const ScanPlan *plan,
 									 Oid function, bool recorded,
 									 MemoryContext context);
 
-/* ---- the additive part of a slice, and bytes (state.c) --------------------- */
+/* ---- the additive part of a slice (head.c) ------------------------------------- */
 
 typedef struct Head
 {
@@ -56,12 +56,47 @@ extern BinList *gr_head_bins(Head *head, int arm, int list);
 extern void gr_bins_add(BinList *to, const BinList *from, int sign);
 extern bytea *gr_head_encode(const Head *head);
 
-/* Add what the bytes hold to a head. */
-extern void gr_head_add(Head *head, const bytea *bytes);
+/*
+ * The sum of heads.  Its histograms cannot be added to: they do not lie by
+ * themselves in memory.
+ */
+extern Head *gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n);
 
+/* ---- bytes of units (state.c) --------------------------------------------------- */
+
+/* Units of a part; gr_part_open has seen that they are all there. */
+typedef struct Part
+{
+	uint32		n;
+	const char *hash;
+	const char *rest;
+} Part;
+
+static inline uint64
+gr_get64(const char *p, Size i)
+{
+	uint64		x;
+
+	memcpy(&x, p + sizeof(x) * i, sizeof(x));
+	return pg_ntoh64(x);
+}
+
+static inline uint32
+gr_get32(const char *p, Size i)
+{
+	uint32		x;
+
+	memcpy(&x, p + sizeof(x) * i, sizeof(x));
+	return pg_ntoh32(x);
+}
+
+extern uint32 gr_part_capacity(const CollectSpec *spec, Size size);
 extern bytea *gr_part_encode(const CollectSpec *spec, const char *entries, uint32 n);
-extern char *gr_part_decode(const CollectSpec *spec, const bytea *bytes, int narms,
-							uint32 *n);
+
+/* The part points into the bytes. */
+extern void gr_part_open(const CollectSpec *spec, const bytea *bytes, Part *part);
+extern void gr_part_entry(const CollectSpec *spec, const Part *part, uint32 i, int narms,
+						  UnitEntry *e);
 GR_NORETURN extern void gr_slice_corrupt(void);
 
 /* ---- the tables (store.c) --------------------------------------------------- */
@@ -96,6 +131,7 @@ typedef struct Stored
 	char	   *arm[GR_MAX_ARMS];
 	int			nruns;			/* oldest first */
 	Run			runs[GR_MAX_RUNS];
+	struct Totals *totals;		/* of the units of all runs; NULL: there are none */
 } Stored;
 
 extern Stored *gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function);
@@ -107,15 +143,34 @@ extern void gr_stored_save(Stored *s);
 /* Forget all that is stored. */
 extern void gr_stored_drop(Stored *s);
 extern void gr_stored_delete_slice(Stored *s, int64 slice);
-extern void gr_stored_insert_part(Stored *s, const Run *run, int part, int64 units,
-								  const bytea *state);
-extern bytea *gr_stored_read_part(const Stored *s, const Run *run, int part);
+
+/* Rows of a slice, from a part on: of each, how many units, and the bytes. */
+extern void gr_stored_insert_parts(const Stored *s, const Run *run, int part, int n,
+								   const uint32 *units, bytea *const *state);
+extern bytea *gr_stored_read_head(const Stored *s, const Run *run);
 
 /* Make what was written visible to the active snapshot. */
 extern void gr_stored_see_writes(void);
 
 /* The number of an arm, added when it is new. */
 extern int	gr_stored_arm(Stored *s, const char *name);
+
+/* ---- the units of a slice (parts.c) ------------------------------------------ */
+
+typedef struct PartReader PartReader;
+typedef struct PartWriter PartWriter;
+
+extern PartReader *gr_parts_open(const Stored *s, const Run *run);
+
+/* NULL at the end; good until the next is read. */
+extern const bytea *gr_parts_next(PartReader *r);
+extern void gr_parts_close(PartReader *r);
+
+/* Counts the parts and units of the run. */
+extern PartWriter *gr_parts_create(Stored *s, Run *run);
+extern uint32 gr_parts_capacity(const Stored *s, const Run *run);
+extern void gr_parts_put(PartWriter *w, const char *entries, uint32 n);
+extern void gr_parts_end(PartWriter *w);
 
 /* ---- reading in the order of the hashes (merge.c) --------------------------- */
 
@@ -127,6 +182,10 @@ typedef void (*GrVisit) (void *arg, UnitEntry *base, const UnitEntry *tail);
 extern void gr_merge(const Stored *s, const Run *runs, int nruns, const Flat *tail,
 					 GrVisit visit, void *arg);
 
+/* The same for the units of the flat only. */
+extern void gr_merge_tail(const Stored *s, const Run *runs, int nruns, const Flat *tail,
+						  GrVisit visit, void *arg);
+
 /*
  * Store the units and the head of the events up to "to" as the newest slice,
  * merged with older ones when a few are not larger.
@@ -135,6 +194,42 @@ extern void gr_slice_append(Stored *s, const Units *tail, Head *head, const char
 
 /* Store a slice under a number and range that it has already. */
 extern void gr_slice_replace(Stored *s, Run *run, const Units *tail, Head *head);
+
+/* ---- running totals (totals.c) ----------------------------------------------- */
+
+typedef struct Totals Totals;
+
+/* Do they do for such metrics?  Not for caps at a quantile: that is of all units. */
+extern bool gr_totals_suit(const CollectSpec *spec);
+extern Totals *gr_totals_make(const CollectSpec *spec, MemoryContext context);
+
+/* Those of all runs together; NULL when they do not suit. */
+extern Totals *gr_totals_of_runs(const Stored *s);
+
+/* A unit comes (1), or goes (-1) as it came. */
+extern void gr_totals_change(Totals *t, const UnitEntry *e, int sign);
+
+/*
+ * A collection of so many arms, but for what heads hold; NULL when a sum is not
+ * certain enough.
+ */
+extern Collection *gr_totals_collect(Totals *t, int narms);
+
+/* How many units have come and gone, at most, in one sum. */
+extern int64 gr_totals_steps(const Totals *t);
+extern bytea *gr_totals_encode(Totals *t);
+extern Totals *gr_totals_decode(const CollectSpec *spec, const bytea *bytes, MemoryContext context);
+
+/* ---- caps (caps.c) ------------------------------------------------------------ */
+
+/* What the variables of a metric are capped at. */
+typedef double CapPair[2];
+
+/*
+ * What the metrics are capped at, over all units; NULL when none has such a cap.
+ * *fits: false when guardrail.unit_memory does not hold the totals of the units.
+ */
+extern CapPair *gr_slice_caps(Stored *s, const Run *runs, int nruns, const Units *tail, bool *fits);
 
 /* ---- from units to a collection (fold.c) ------------------------------------- */
 
@@ -149,6 +244,13 @@ extern void gr_slice_replace(Stored *s, Run *run, const Units *tail, Head *head)
 extern Collection *gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail,
 								 const char *tail_range, bool fold, Head **delta,
 								 MemoryContext context);
+
+/*
+ * The same of all runs and a tail, by the running totals if there are any and they
+ * are certain.  These are then the totals with the tail.
+ */
+extern Collection *gr_slice_fold_on(Stored *s, Units *tail, const char *tail_range, bool fold,
+									Head **delta, MemoryContext context);
 
 /* ---- the cursor (cursor.c) --------------------------------------------------- */
 

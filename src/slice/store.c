@@ -66,6 +66,8 @@ fingerprint(const Experiment *e, const ScanPlan *plan)
 	for (int i = 0; i < e->narms; i++)
 		appendStringInfo(&buf, "|%s", e->arms[i]);
 	gr_owner_leave(&saved);
+	/* the form of the bytes */
+	appendStringInfoString(&buf, "|2");
 	return (int64) hash_bytes_extended((unsigned char *) buf.data, buf.len, 0);
 }
 
@@ -81,6 +83,16 @@ read_arms(Stored *s, int column)
 	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
 	for (int i = 0; i < n; i++)
 		gr_stored_arm(s, nulls[i] ? "" : TextDatumGetCString(names[i]));
+}
+
+static void
+read_totals(Stored *s, int column)
+{
+	bool		null;
+	Datum		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &null);
+
+	if (!null && gr_totals_suit(s->spec))
+		s->totals = gr_totals_decode(s->spec, DatumGetByteaPP(d), s->context);
 }
 
 Stored *
@@ -99,7 +111,7 @@ gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function)
 	s->entry_size = GR_ENTRY_SIZE(plan->spec->nslots);
 	s->fingerprint = fingerprint(e, plan);
 	gr_writer_enter(&saved, function);
-	gr_spi_query(psprintf("SELECT fingerprint, \"position\", arms FROM %s.guardrail_watermark"
+	gr_spi_query(psprintf("SELECT fingerprint, \"position\", arms, totals FROM %s.guardrail_watermark"
 						  " WHERE experiment_id = $1", s->schema), true, 1, args);
 	if (SPI_processed > 0)
 	{
@@ -107,11 +119,17 @@ gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function)
 		s->stored_fingerprint = gr_spi_int8(0, 1, 0);
 		s->position = gr_spi_text(0, 2);
 		read_arms(s, 3);
+		if (s->stored_fingerprint == s->fingerprint)
+			read_totals(s, 4);
 	}
-	gr_spi_query(psprintf("SELECT slice, max(part)::bigint, sum(units)::bigint,"
-						  " min(from_cursor) COLLATE \"C\", min(to_cursor) COLLATE \"C\""
-						  " FROM %s.guardrail_slice WHERE experiment_id = $1 GROUP BY slice ORDER BY slice",
-						  s->schema), true, 1, args);
+	/* all parts of a slice but the last are full */
+	gr_spi_query(psprintf("SELECT h.slice, l.part::bigint, COALESCE((l.part - 1) * f.units, 0) + l.units,"
+						  " h.from_cursor, h.to_cursor FROM %1$s.guardrail_slice h"
+						  " CROSS JOIN LATERAL (SELECT part, units FROM %1$s.guardrail_slice p"
+						  " WHERE p.experiment_id = h.experiment_id AND p.slice = h.slice ORDER BY part DESC LIMIT 1) l"
+						  " LEFT JOIN %1$s.guardrail_slice f"
+						  " ON f.experiment_id = h.experiment_id AND f.slice = h.slice AND f.part = 1"
+						  " WHERE h.experiment_id = $1 AND h.part = 0 ORDER BY h.slice", s->schema), true, 1, args);
 	if (SPI_processed > GR_MAX_RUNS)
 		gr_slice_corrupt();
 	for (s->nruns = 0; s->nruns < (int) SPI_processed; s->nruns++)
@@ -185,9 +203,9 @@ void
 gr_stored_save(Stored *s)
 {
 	Datum		names[GR_MAX_ARMS];
-	Oid			types[] = {TEXTOID, INT8OID, TEXTOID, TEXTARRAYOID};
-	Datum		values[4];
-	char		nulls[] = {' ', ' ', s->position ? ' ' : 'n', ' ', '\0'};
+	Oid			types[] = {TEXTOID, INT8OID, TEXTOID, TEXTARRAYOID, BYTEAOID};
+	Datum		values[5];
+	char		nulls[] = {' ', ' ', s->position ? ' ' : 'n', ' ', s->totals ? ' ' : 'n', '\0'};
 
 	for (int i = 0; i < s->narms; i++)
 		names[i] = CStringGetTextDatum(s->arm[i]);
@@ -195,10 +213,12 @@ gr_stored_save(Stored *s)
 	values[1] = Int64GetDatum(s->fingerprint);
 	values[2] = text_or_null(s->position);
 	values[3] = PointerGetDatum(construct_array(names, s->narms, TEXTOID, -1, false, TYPALIGN_INT));
-	write_rows(s, psprintf("INSERT INTO %s.guardrail_watermark (experiment_id, fingerprint, \"position\", arms)"
-					  " VALUES ($1, $2, $3, $4) ON CONFLICT (experiment_id) DO UPDATE SET"
+	values[4] = s->totals ? PointerGetDatum(gr_totals_encode(s->totals)) : (Datum) 0;
+	write_rows(s, psprintf("INSERT INTO %s.guardrail_watermark (experiment_id, fingerprint, \"position\", arms, totals)"
+					  " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (experiment_id) DO UPDATE SET"
 					  " fingerprint = excluded.fingerprint, \"position\" = excluded.\"position\","
-					  " arms = excluded.arms", s->schema), 4, types, values, nulls);
+					  " arms = excluded.arms, totals = excluded.totals", s->schema),
+			   lengthof(types), types, values, nulls);
 	s->known = true;
 	s->stored_fingerprint = s->fingerprint;
 }
@@ -214,6 +234,7 @@ gr_stored_drop(Stored *s)
 	s->nruns = 0;
 	s->narms = 0;
 	s->position = NULL;
+	s->totals = gr_totals_of_runs(s);
 	gr_stored_save(s);
 }
 
@@ -228,23 +249,41 @@ gr_stored_delete_slice(Stored *s, int64 slice)
 }
 
 void
-gr_stored_insert_part(Stored *s, const Run *run, int part, int64 units, const bytea *state)
+gr_stored_insert_parts(const Stored *s, const Run *run, int part, int n, const uint32 *units,
+					   bytea *const *state)
 {
+	MemoryContext here = CurrentMemoryContext;
 	Oid			types[] = {TEXTOID, INT8OID, INT4OID, TEXTOID, TEXTOID, INT8OID, BYTEAOID};
-	Datum		values[] = {CStringGetTextDatum(s->e->id), Int64GetDatum(run->slice),
-		Int32GetDatum(part), text_or_null(run->from), CStringGetTextDatum(run->to),
-	Int64GetDatum(units), PointerGetDatum(state)};
+	Datum		values[] = {CStringGetTextDatum(s->e->id), Int64GetDatum(run->slice), (Datum) 0,
+	text_or_null(run->from), CStringGetTextDatum(run->to), (Datum) 0, (Datum) 0};
 	char		nulls[] = {' ', ' ', ' ', run->from ? ' ' : 'n', ' ', ' ', ' ', '\0'};
+	OwnerContext saved;
+	SPIPlanPtr	plan;
+	int			code = SPI_OK_INSERT;
 
-	write_rows(s, psprintf("INSERT INTO %s.guardrail_slice (experiment_id, slice, part, from_cursor, to_cursor,"
-					  " units, state) VALUES ($1, $2, $3, $4, $5, $6, $7)", s->schema),
-		  lengthof(types), types, values, nulls);
+	gr_writer_enter(&saved, s->function);
+	plan = SPI_prepare(psprintf("INSERT INTO %s.guardrail_slice (experiment_id, slice, part, from_cursor, to_cursor,"
+								" units, state) VALUES ($1, $2, $3, $4, $5, $6, $7)", s->schema),
+					   lengthof(types), types);
+	for (int i = 0; plan && i < n && code == SPI_OK_INSERT; i++)
+	{
+		values[2] = Int32GetDatum(part + i);
+		values[5] = Int64GetDatum(units[i]);
+		values[6] = PointerGetDatum(state[i]);
+		code = SPI_execute_plan(plan, values, nulls, false, 0);
+	}
+	if (plan == NULL || code != SPI_OK_INSERT)
+		elog(ERROR, "could not insert into guardrail_slice: %s",
+			 SPI_result_code_string(plan ? code : SPI_result));
+	SPI_freeplan(plan);
+	MemoryContextSwitchTo(here);
+	gr_owner_leave(&saved);
 }
 
 bytea *
-gr_stored_read_part(const Stored *s, const Run *run, int part)
+gr_stored_read_head(const Stored *s, const Run *run)
 {
-	const char *args[] = {s->e->id, psprintf(INT64_FORMAT, run->slice), psprintf("%d", part)};
+	const char *args[] = {s->e->id, psprintf(INT64_FORMAT, run->slice)};
 	OwnerContext saved;
 	bool		null = true;
 	Datum		d = (Datum) 0;
@@ -252,7 +291,7 @@ gr_stored_read_part(const Stored *s, const Run *run, int part)
 
 	gr_writer_enter(&saved, s->function);
 	gr_spi_query(psprintf("SELECT state FROM %s.guardrail_slice WHERE experiment_id = $1"
-						  " AND slice = $2::bigint AND part = $3::integer", s->schema), true, 3, args);
+						  " AND slice = $2::bigint AND part = 0", s->schema), true, 2, args);
 	if (SPI_processed == 1)
 		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 	if (null)

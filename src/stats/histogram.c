@@ -139,25 +139,27 @@ gr_histogram_quantile(const GrBin *bins, size_t nbins, double p)
 double
 gr_histogram_below(const GrBin *bins, size_t nbins, double x)
 {
+	int32_t		bin = x < -DBL_MAX ? -GR_BIN_MAX - 1 : x > DBL_MAX ? GR_BIN_MAX + 1 : gr_bin(x);
 	int64_t		below = 0;
+	int64_t		after;
+	double		lower;
+	double		upper;
+	size_t		i = 0;
 
 	if (isnan(x))
 		return NAN;
-	for (size_t i = 0; i < nbins; i++)
-	{
-		double		lower = gr_bin_lower(bins[i].bin);
-		double		upper = gr_bin_upper(bins[i].bin);
-
-		int64_t		after = add_counts(below, bins[i].count);
-
-		if (x < lower)
-			break;
-		/* beyond 2^53 events the sum may round past what the next bin starts at */
-		if (x < upper)
-			return fmin((double) below
-						+ (double) bins[i].count * ((x - lower) / (upper - lower)),
-						(double) after);
-		below = after;
-	}
-	return (double) below;
+	for (; i < nbins && bins[i].bin < bin; i++)
+		below = add_counts(below, bins[i].count);
+	if (i == nbins || bins[i].bin != bin)
+		return (double) below;
+	after = add_counts(below, bins[i].count);
+	lower = gr_bin_lower(bin);
+	upper = gr_bin_upper(bin);
+	/* zero, or the upper edge of a negative bin */
+	if (x >= upper)
+		return (double) after;
+	/* beyond 2^53 events the sum may round past what the next bin starts at */
+	return fmin((double) below
+				+ (double) bins[i].count * ((x - lower) / (upper - lower)),
+				(double) after);
 }

@@ -10,50 +10,11 @@
 
 #include <float.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Pair
-{
-	double		hi;
-	double		lo;
-} Pair;
-
-/* a + b without error (Knuth). */
-static Pair
-two_sum(double a, double b)
-{
-	Pair		r;
-	double		bb;
-
-	r.hi = a + b;
-	bb = r.hi - a;
-	r.lo = (a - (r.hi - bb)) + (b - bb);
-	return r;
-}
-
-/* The same for |a| >= |b| (Dekker). */
-static Pair
-fast_two_sum(double a, double b)
-{
-	Pair		r;
-
-	r.hi = a + b;
-	r.lo = b - (r.hi - a);
-	return r;
-}
-
-static Pair
-pair_add(Pair a, Pair b)
-{
-	Pair		s = two_sum(a.hi, b.hi);
-	Pair		t = two_sum(a.lo, b.lo);
-
-	s = fast_two_sum(s.hi, s.lo + t.hi);
-	return fast_two_sum(s.hi, s.lo + t.lo);
-}
+#include "pair.h"
 
 static Pair
 sum_of(const GrMoments *m, int i)
@@ -72,12 +33,6 @@ mean_of(const GrMoments *m, int i)
 	double		rest = fma(-q, n, m->sum_hi[i]) + m->sum_lo[i];
 
 	return fast_two_sum(q, rest / n);
-}
-
-static bool
-pair_finite(Pair p)
-{
-	return isfinite(p.hi) && isfinite(p.lo);
 }
 
 void

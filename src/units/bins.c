@@ -4,6 +4,8 @@
  */
 #include "units/bins.h"
 
+#include "units/varint.h"
+
 void
 gr_buffer_bins(BinBuffer *buffer, const int32 *bin, Size n)
 {
@@ -128,4 +130,50 @@ gr_buffer_empty(BinBuffer *buffer, BinList *to)
 		bins_by_sorting(buffer, &out);
 	merge_bins(to, &out);
 	buffer->n = 0;
+}
+
+void
+gr_bins_encode(StringInfo buf, const BinList *list)
+{
+	int64		last = 0;
+
+	gr_put_varint(buf, list->nbins);
+	for (int i = 0; i < list->nbins; i++)
+	{
+		gr_put_signed(buf, list->bins[i].bin - last);
+		gr_put_signed(buf, list->bins[i].count);
+		last = list->bins[i].bin;
+	}
+}
+
+bool
+gr_bins_decode(BinRoom *to, const char **p, const char *end)
+{
+	uint64		n;
+	int64		last = 0;
+
+	to->n = 0;
+	if (!gr_get_varint(p, end, &n) || n > (uint64) (end - *p) / 2)
+		return false;
+	if (n > (uint64) to->capacity)
+	{
+		if (to->bins)
+			pfree(to->bins);
+		to->capacity = (int) n + (int) n / 4;
+		to->bins = palloc_extended(sizeof(GrBin) * to->capacity, MCXT_ALLOC_HUGE);
+	}
+	for (int i = 0; i < (int) n; i++)
+	{
+		int64		step;
+
+		if (!gr_get_signed(p, end, &step) || (i > 0 && step <= 0) ||
+			step > PG_INT32_MAX || step < PG_INT32_MIN ||
+			last + step > GR_BIN_MAX || last + step < -GR_BIN_MAX ||
+			!gr_get_signed(p, end, &to->bins[i].count))
+			return false;
+		last += step;
+		to->bins[i].bin = (int32) last;
+	}
+	to->n = (int) n;
+	return true;
 }

@@ -11,6 +11,7 @@
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "units/bins.h"
 #include "utils/float.h"
 
 #define COLLECTION_VERSION 2
@@ -18,7 +19,8 @@
 /* What is sent of a metric's histogram. */
 #define NO_HISTOGRAM 0
 #define HISTOGRAM 1
-#define REDUCED_HISTOGRAM 2
+#define REDUCED_HISTOGRAM 2		/* as it was written until recorded ones were made smaller */
+#define PACKED_REDUCED_HISTOGRAM 3
 
 void
 gr_counts_init(RowCounts *counts, int ncolumns)
@@ -186,16 +188,21 @@ send_moments(StringInfo buf, const GrMoments *m)
 static void
 send_metric(StringInfo buf, const MetricData *m)
 {
-	pq_sendbyte(buf, m->batch == NULL ? NO_HISTOGRAM : m->reduced ? REDUCED_HISTOGRAM : HISTOGRAM);
+	pq_sendbyte(buf, m->batch == NULL ? NO_HISTOGRAM : m->reduced ? PACKED_REDUCED_HISTOGRAM : HISTOGRAM);
 	pq_sendint64(buf, m->skipped);
 	pq_sendint64(buf, m->nonzero);
 	pq_sendint64(buf, m->immature);
 	if (m->batch)
 	{
 		for (int b = 0; b < GR_BATCHES; b++)
-			send_bins(buf, &m->batch[b]);
+		{
+			if (m->reduced)
+				gr_bins_encode(buf, &m->batch[b]);
+			else
+				send_bins(buf, &m->batch[b]);
+		}
 		if (m->reduced)
-			send_bins(buf, &m->pooled);
+			gr_bins_encode(buf, &m->pooled);
 		return;
 	}
 	pq_sendfloat8(buf, m->cap[0]);
@@ -275,6 +282,33 @@ receive_bins(StringInfo buf, BinList *list)
 }
 
 static void
+receive_packed_bins(StringInfo buf, BinList *list)
+{
+	const char *p = buf->data + buf->cursor;
+	BinRoom		room = {0};
+
+	if (!gr_bins_decode(&room, &p, buf->data + buf->len) || !gr_histogram_valid(room.bins, room.n))
+		corrupt();
+	buf->cursor = (int) (p - buf->data);
+	*list = (BinList) {room.n, room.bins};
+}
+
+static void
+receive_histogram(StringInfo buf, MetricData *m, int kind)
+{
+	void		(*receive) (StringInfo, BinList *) =
+		kind == PACKED_REDUCED_HISTOGRAM ? receive_packed_bins : receive_bins;
+
+	for (int b = 0; b < GR_BATCHES; b++)
+		receive(buf, &m->batch[b]);
+	m->reduced = (kind != HISTOGRAM);
+	if (m->reduced)
+		receive(buf, &m->pooled);
+	else
+		gr_metric_pool(m);
+}
+
+static void
 receive_moments(StringInfo buf, GrMoments *m)
 {
 	if (pq_getmsgbyte(buf) != m->dim)
@@ -299,17 +333,11 @@ receive_metric(StringInfo buf, MetricData *m)
 	m->skipped = pq_getmsgint64(buf);
 	m->nonzero = pq_getmsgint64(buf);
 	m->immature = pq_getmsgint64(buf);
-	if (kind > REDUCED_HISTOGRAM || (kind != NO_HISTOGRAM) != (m->batch != NULL))
+	if (kind > PACKED_REDUCED_HISTOGRAM || (kind != NO_HISTOGRAM) != (m->batch != NULL))
 		corrupt();
 	if (m->batch)
 	{
-		for (int b = 0; b < GR_BATCHES; b++)
-			receive_bins(buf, &m->batch[b]);
-		m->reduced = (kind == REDUCED_HISTOGRAM);
-		if (m->reduced)
-			receive_bins(buf, &m->pooled);
-		else
-			gr_metric_pool(m);
+		receive_histogram(buf, m, kind);
 		return;
 	}
 	m->cap[0] = pq_getmsgfloat8(buf);

@@ -60,21 +60,15 @@ empty_units(UnitBuffer *buffer, MetricData *data, int which)
 /* A unit's observation, capped, to the summary with or without covariate. */
 static void
 fold_moments(const CollectSpec *spec, const Metric *metric, const UnitEntry *e,
-			 MetricData *data, MetricBuffer *buffer, const double *x)
+			 MetricData *data, MetricBuffer *buffer, double *x)
 {
-	double		covariate = gr_metric_covariate(spec, metric, e->slots);
-	int			dim = gr_metric_dim(metric);
-	int			which = !isnan(covariate);
+	int			which = gr_metric_complete(spec, metric, e->slots, data->cap, x);
+	int			dim = gr_metric_dim(metric) + which;
 	UnitBuffer *to = &buffer->units[which];
-	double	   *row;
 
 	if (to->x == NULL)
-		to->x = palloc(sizeof(double) * (dim + which) * OBSERVED_TOGETHER);
-	row = to->x + to->n * (dim + which);
-	for (int i = 0; i < dim; i++)
-		row[i] = Min(x[i], data->cap[i]);
-	if (which)
-		row[dim] = covariate;
+		to->x = palloc(sizeof(double) * dim * OBSERVED_TOGETHER);
+	memcpy(to->x + to->n * dim, x, sizeof(double) * dim);
 	if (++to->n == OBSERVED_TOGETHER)
 		empty_units(to, data, which);
 }
@@ -233,9 +227,8 @@ empty_bins(FoldState *f)
 								&c->arms[a].metrics[m].batch[f->batch]);
 }
 
-/* Not every row that a unit has is an event. */
-static int64
-events_of(const CollectSpec *spec, const UnitEntry *e)
+int64
+gr_unit_events(const CollectSpec *spec, const UnitEntry *e)
 {
 	return spec->events < 0 ? e->events : (int64) e->slots[spec->folds[spec->events].slot];
 }
@@ -266,7 +259,7 @@ fold_units(Walk *walk, FoldState *f)
 		}
 		arm = &c->arms[e->arm];
 		arm->units++;
-		arm->events += events_of(walk->spec, e);
+		arm->events += gr_unit_events(walk->spec, e);
 		for (int m = 0; m < c->nmetrics; m++)
 			fold_unit(walk, m, e, &arm->metrics[m], &f->buffers[e->arm * c->nmetrics + m]);
 	}

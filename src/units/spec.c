@@ -323,3 +323,18 @@ gr_metric_observe(const CollectSpec *spec, const Metric *metric,
 	}
 	return false;
 }
+
+bool
+gr_metric_complete(const CollectSpec *spec, const Metric *metric, const double *slots,
+				   const double *cap, double *x)
+{
+	int			dim = gr_metric_dim(metric);
+	double		covariate = gr_metric_covariate(spec, metric, slots);
+
+	for (int i = 0; i < dim; i++)
+		x[i] = Min(x[i], cap[i]);
+	if (isnan(covariate))
+		return false;
+	x[dim] = covariate;
+	return true;
+}

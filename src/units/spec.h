@@ -116,6 +116,13 @@ extern Metric gr_metric_make(MetricShape shape, int a, int b);
 extern bool gr_metric_observe(const CollectSpec *spec, const Metric *metric,
 							  const double *slots, double *x);
 
+/*
+ * Cap an observation, and put the unit's covariate after it: does it have one?
+ * cap: of each variable, infinite for none.
+ */
+extern bool gr_metric_complete(const CollectSpec *spec, const Metric *metric,
+							   const double *slots, const double *cap, double *x);
+
 /* Number the slots and lists of the folds. */
 extern void gr_spec_number(CollectSpec *spec);
 

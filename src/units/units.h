@@ -303,6 +303,9 @@ extern Units *gr_units_deserialize(MemoryContext context, const bytea *bytes,
  */
 extern double gr_pooled_cap(const Metric *metric, double *values, Size n);
 
+/* How many events a unit has: not every row of it need be one. */
+extern int64 gr_unit_events(const CollectSpec *spec, const UnitEntry *e);
+
 /* Fold the units of a flat into a collection. */
 extern Collection *gr_units_fold(Units *u);
 

@@ -74,15 +74,17 @@ CREATE FUNCTION add_events(k int, n int, users int) RETURNS void LANGUAGE sql AS
       FROM (SELECT i, ceil(users * u(1, i) ^ 2)::int AS who FROM generate_series(k, k + n - 1) i) x, LATERAL (SELECT CASE WHEN u(4, i) < 0.005 THEN NULL ELSE who END AS w) y
     RETURNING *)
   INSERT INTO ev_parts SELECT * FROM added $$;
+-- caps at a quantile are of all units; without them running totals are kept
 CREATE FUNCTION plan(id text, relation regclass, cursor name, unit name, arms jsonb DEFAULT '{"control": 1, "treatment": 1}') RETURNS void LANGUAGE sql AS $$
   INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, unit_column, cursor_column, shares, max_crossover, planned_units, monitoring) VALUES (id, relation, NULL, unit, cursor, arms, 0.3, 100, 'fixed');
   INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, denominator, filter, unit_aggregate, quantile, quantile_over, covariate, cap_quantile, cap_value, worse, limit_kind, limit_value)
-  SELECT id, m.*, 'higher', 'difference', 1 FROM (VALUES
+  SELECT id, m.metric, role, kind, value, denominator, filter, unit_aggregate, quantile, quantile_over, covariate, CASE WHEN id IN ('table', 'text', 'numeric') THEN cap_quantile END, cap_value, 'higher', 'difference', 1 FROM (VALUES
     ('points', 'primary', 'mean', 'points', NULL, NULL, 'sum', NULL::float8, 'events', NULL, NULL::float8, NULL::float8), ('most', 'guardrail', 'mean', 'points', NULL, NULL, 'max', NULL, 'events', NULL, NULL, NULL), ('least', 'guardrail', 'mean', 'ms', NULL, NULL, 'min', NULL, 'events', NULL, NULL, NULL),
     ('average', 'guardrail', 'mean', 'ms', NULL, 'points > 1', 'avg', NULL, 'events', NULL, NULL, NULL), ('count', 'guardrail', 'mean', 'ms', NULL, NULL, 'count', NULL, 'events', NULL, NULL, NULL), ('flag', 'guardrail', 'proportion', 'flag', NULL, NULL, 'sum', NULL, 'events', NULL, NULL, NULL),
     ('ms', 'guardrail', 'ratio', 'ms', NULL, NULL, 'sum', NULL, 'events', NULL, NULL, NULL), ('share', 'guardrail', 'ratio', 'revenue', 'points + 1', 'NOT flag', 'sum', NULL, 'events', 'before', NULL, NULL), ('adjusted', 'guardrail', 'mean', 'revenue', NULL, NULL, 'sum', NULL, 'events', 'before', 0.9, NULL),
     ('capped', 'guardrail', 'mean', 'revenue', NULL, NULL, 'sum', NULL, 'events', NULL, NULL, 100), ('capped ratio', 'guardrail', 'ratio', 'revenue', 'points', NULL, 'sum', NULL, 'events', NULL, 0.95, NULL),
-    ('p95', 'guardrail', 'quantile', 'ms', NULL, NULL, 'sum', 0.95, 'events', NULL, NULL, NULL), ('p50', 'guardrail', 'quantile', 'revenue', NULL, 'flag', 'sum', 0.5, 'events', NULL, NULL, NULL), ('p90 of users', 'guardrail', 'quantile', 'points', NULL, NULL, 'sum', 0.9, 'units', NULL, NULL, NULL)) AS m;
+    ('p95', 'guardrail', 'quantile', 'ms', NULL, NULL, 'sum', 0.95, 'events', NULL, NULL, NULL), ('p50', 'guardrail', 'quantile', 'revenue', NULL, 'flag', 'sum', 0.5, 'events', NULL, NULL, NULL), ('p90 of users', 'guardrail', 'quantile', 'points', NULL, NULL, 'sum', 0.9, 'units', NULL, NULL, NULL))
+    AS m (metric, role, kind, value, denominator, filter, unit_aggregate, quantile, quantile_over, covariate, cap_quantile, cap_value);
   SELECT guardrail_launch(id) $$;
 SELECT add_events(1, 2000, 700);
 SET client_min_messages = error;
@@ -138,6 +140,7 @@ SELECT how, count(*), sum(differences) AS differences FROM worst GROUP BY how OR
 SELECT * FROM worst WHERE differences > 0;
 SELECT experiment_id, count(DISTINCT slice) BETWEEN 1 AND 12 AS few_slices, (SELECT "position" FROM guardrail_watermark w WHERE w.experiment_id = s.experiment_id)::bigint = (SELECT max(id) FROM ev) AS all_read
   FROM guardrail_slice s WHERE experiment_id NOT IN ('time', 'local', 'partitioned') GROUP BY 1 ORDER BY 1;
+SELECT experiment_id, totals IS NOT NULL AS totals FROM guardrail_watermark ORDER BY 1;
 -- parts follow each other, slices adjoin
 SELECT count(*) AS holes FROM (SELECT from_cursor, lag(to_cursor) OVER (PARTITION BY experiment_id ORDER BY slice) AS before FROM guardrail_slice WHERE part = 0) s WHERE from_cursor IS DISTINCT FROM before;
 

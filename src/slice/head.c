@@ -1,0 +1,267 @@
+/*
+ * head.c
+ *	  The head of a slice: row counts, and histograms of events, by batch.
+ *
+ * Bytes, version 1, numbers as varints (seven bits a byte, the lowest first; signed
+ * ones zigzag): what is most often zero or small takes a byte.
+ */
+#include "slice/slice.h"
+
+#include "miscadmin.h"
+#include "units/bins.h"
+#include "units/varint.h"
+
+#define STATE_VERSION 1
+
+Head *
+gr_head_make(const CollectSpec *spec)
+{
+	Head	   *head = palloc0(sizeof(Head));
+
+	head->nlists = spec->nlists;
+	head->ncolumns = spec->ncolumns;
+	return head;
+}
+
+RowCounts *
+gr_head_counts(Head *head, int arm)
+{
+	if (head->counts[arm] == NULL)
+	{
+		head->counts[arm] = palloc(sizeof(RowCounts));
+		gr_counts_init(head->counts[arm], head->ncolumns);
+	}
+	return head->counts[arm];
+}
+
+BinList *
+gr_head_bins(Head *head, int arm, int list)
+{
+	if (head->bins[arm] == NULL)
+		head->bins[arm] = palloc0(sizeof(BinList) * GR_BATCHES * head->nlists);
+	return head->bins[arm] + GR_BATCHES * list;
+}
+
+void
+gr_bins_add(BinList *to, const BinList *from, int sign)
+{
+	GrBin	   *out;
+	int			i = 0,
+				j = 0,
+				n = 0;
+
+	if (from->nbins == 0)
+		return;
+	out = palloc_extended(sizeof(GrBin) * ((Size) to->nbins + from->nbins), MCXT_ALLOC_HUGE);
+	while (i < to->nbins || j < from->nbins)
+	{
+		bool		take_to = i < to->nbins && (j >= from->nbins || to->bins[i].bin <= from->bins[j].bin);
+		bool		take_from = j < from->nbins && (i >= to->nbins || from->bins[j].bin <= to->bins[i].bin);
+
+		out[n].bin = take_to ? to->bins[i].bin : from->bins[j].bin;
+		out[n].count = (take_to ? to->bins[i].count : 0) + (take_from ? sign * from->bins[j].count : 0);
+		n += (out[n].count != 0);
+		i += take_to;
+		j += take_from;
+	}
+	if (to->bins)
+		pfree(to->bins);
+	to->bins = out;
+	to->nbins = n;
+}
+
+bytea *
+gr_head_encode(const Head *head)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoSpaces(&buf, VARHDRSZ);
+	appendStringInfoChar(&buf, STATE_VERSION);
+	gr_put_varint(&buf, head->null_unit_rows);
+	gr_put_varint(&buf, head->unknown_arm_rows);
+	for (int a = 0; a < GR_MAX_ARMS; a++)
+	{
+		const RowCounts *counts = head->counts[a];
+
+		CHECK_FOR_INTERRUPTS();
+		appendStringInfoChar(&buf, (counts ? 1 : 0) | (head->bins[a] ? 2 : 0));
+		for (int b = 0; counts && b < GR_BATCHES; b++)
+			gr_put_varint(&buf, counts->rows[b]);
+		for (int k = 0; counts && k < GR_BATCHES * head->ncolumns; k++)
+		{
+			gr_put_varint(&buf, counts->nulls[k]);
+			gr_put_varint(&buf, counts->nonfinite[k]);
+		}
+		for (int k = 0; head->bins[a] && k < GR_BATCHES * head->nlists; k++)
+			gr_bins_encode(&buf, &head->bins[a][k]);
+	}
+	SET_VARSIZE(buf.data, buf.len);
+	return (bytea *) buf.data;
+}
+
+static uint64
+get_count(const char **p, const char *end)
+{
+	uint64		x;
+
+	if (!gr_get_varint(p, end, &x))
+		gr_slice_corrupt();
+	return x;
+}
+
+/* ---- many heads at once --------------------------------------------------------- */
+
+/* Bins that lie within so many are added up in a table. */
+#define COUNTED_RANGE 65536
+
+typedef struct HeadReader
+{
+	const char *p;
+	const char *end;
+	uint64		parts;			/* of the arm at hand */
+	BinRoom		room;
+} HeadReader;
+
+typedef struct HeadSum
+{
+	int			n;
+	HeadReader *reader;
+	int64	   *count;			/* [COUNTED_RANGE], all 0 between */
+
+	/* where the next histogram goes */
+	GrBin	   *free;
+	Size		nfree;
+} HeadSum;
+
+/* Bins out of a large piece of memory, not each list by itself. */
+static GrBin *
+room_for(HeadSum *s, Size n)
+{
+	GrBin	   *room;
+
+	if (s->nfree < n)
+	{
+		s->nfree = Max(n, COUNTED_RANGE);
+		s->free = palloc_extended(sizeof(GrBin) * s->nfree, MCXT_ALLOC_HUGE);
+	}
+	room = s->free;
+	s->free += n;
+	s->nfree -= n;
+	return room;
+}
+
+static void
+add_by_counting(HeadSum *s, int32 lowest, int32 range, BinList *to)
+{
+	int			distinct = 0;
+
+	for (int h = 0; h < s->n; h++)
+	{
+		const BinRoom *from = &s->reader[h].room;
+
+		for (int i = 0; i < from->n; i++)
+			s->count[from->bins[i].bin - lowest] += from->bins[i].count;
+	}
+	for (int32 k = 0; k < range; k++)
+		distinct += s->count[k] != 0;
+	to->bins = room_for(s, distinct);
+	for (int32 k = 0; k < range; k++)
+	{
+		if (s->count[k] == 0)
+			continue;
+		to->bins[to->nbins].bin = lowest + k;
+		to->bins[to->nbins++].count = s->count[k];
+	}
+	memset(s->count, 0, sizeof(int64) * range);
+}
+
+/* The next histogram of each head, added up. */
+static void
+add_lists(HeadSum *s, BinList *to)
+{
+	int64		lowest = PG_INT64_MAX;
+	int64		highest = PG_INT64_MIN;
+
+	for (int h = 0; h < s->n; h++)
+	{
+		HeadReader *r = &s->reader[h];
+
+		r->room.n = 0;
+		if ((r->parts & 2) == 0)
+			continue;
+		if (!gr_bins_decode(&r->room, &r->p, r->end))
+			gr_slice_corrupt();
+		if (r->room.n == 0)
+			continue;
+		lowest = Min(lowest, r->room.bins[0].bin);
+		highest = Max(highest, r->room.bins[r->room.n - 1].bin);
+	}
+	if (lowest > highest)
+		return;
+	if (highest - lowest < COUNTED_RANGE)
+		add_by_counting(s, (int32) lowest, (int32) (highest - lowest + 1), to);
+	else
+		for (int h = 0; h < s->n; h++)
+			gr_bins_add(to, &(BinList) {s->reader[h].room.n, s->reader[h].room.bins}, 1);
+}
+
+static void
+add_counts(HeadReader *r, RowCounts *counts, int ncolumns)
+{
+	for (int b = 0; b < GR_BATCHES; b++)
+		counts->rows[b] += get_count(&r->p, r->end);
+	for (int k = 0; k < GR_BATCHES * ncolumns; k++)
+	{
+		counts->nulls[k] += get_count(&r->p, r->end);
+		counts->nonfinite[k] += get_count(&r->p, r->end);
+	}
+}
+
+Head *
+gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n)
+{
+	Head	   *head = gr_head_make(spec);
+	HeadSum		s = {.n = n};
+
+	s.reader = palloc0(sizeof(HeadReader) * Max(n, 1));
+	s.count = palloc0(sizeof(int64) * COUNTED_RANGE);
+	for (int h = 0; h < n; h++)
+	{
+		HeadReader *r = &s.reader[h];
+
+		r->p = VARDATA_ANY(bytes[h]);
+		r->end = r->p + VARSIZE_ANY_EXHDR(bytes[h]);
+		if (r->p >= r->end || *r->p++ != STATE_VERSION)
+			gr_slice_corrupt();
+		head->null_unit_rows += get_count(&r->p, r->end);
+		head->unknown_arm_rows += get_count(&r->p, r->end);
+	}
+	for (int a = 0; a < GR_MAX_ARMS; a++)
+	{
+		uint64		any = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int h = 0; h < n; h++)
+		{
+			HeadReader *r = &s.reader[h];
+
+			r->parts = get_count(&r->p, r->end);
+			any |= r->parts;
+			if (r->parts & 1)
+				add_counts(r, gr_head_counts(head, a), head->ncolumns);
+		}
+		for (int k = 0; (any & 2) && k < GR_BATCHES * head->nlists; k++)
+			add_lists(&s, gr_head_bins(head, a, 0) + k);
+	}
+	for (int h = 0; h < n; h++)
+	{
+		if (s.reader[h].p != s.reader[h].end)
+			gr_slice_corrupt();
+		if (s.reader[h].room.bins)
+			pfree(s.reader[h].room.bins);
+	}
+	pfree(s.count);
+	pfree(s.reader);
+	return head;
+}

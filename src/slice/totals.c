@@ -1,0 +1,405 @@
+/*
+ * totals.c
+ *	  Running totals: what all stored units amount to.
+ *
+ * A check changes the numbers of few units.  What each gave before is taken out of
+ * the totals and what it gives now is added, so that no other unit is folded.
+ * Counts and histograms are whole numbers, and exact; sums are kept so that what
+ * went through them costs no digits, and say when they are not sure (sums.c in
+ * stats): then, and when there are none, all units are folded.
+ *
+ * Bytes, version 1: version, numbers of arms and of metrics as varints · units in
+ * several arms 8 · by arm: units and events 8 each; of each metric what
+ * send_metric writes.
+ */
+#include "slice/slice.h"
+
+#include <math.h>
+
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "units/bins.h"
+#include "units/varint.h"
+
+#define TOTALS_VERSION 1
+
+typedef struct MetricTotal
+{
+	GrSums		sums[2];		/* without and with the covariate */
+	int64		skipped;
+	int64		nonzero;
+	BinList    *batch;			/* [GR_BATCHES] of a histogram over units; else NULL */
+	BinBuffer	change[2];		/* in the batch at hand: comes, goes */
+} MetricTotal;
+
+typedef struct ArmTotal
+{
+	int64		units;
+	int64		events;
+	MetricTotal *metrics;
+} ArmTotal;
+
+struct Totals
+{
+	MemoryContext context;
+	const CollectSpec *spec;
+	int64		crossover_units;
+	int			narms;
+	int			batch;			/* at hand */
+	ArmTotal	arms[GR_MAX_ARMS];
+};
+
+bool
+gr_totals_suit(const CollectSpec *spec)
+{
+	for (int m = 0; m < spec->nmetrics; m++)
+		if (spec->metrics[m].mature >= 0 || gr_metric_has_values(&spec->metrics[m]))
+			return false;
+	return !gr_spec_has_pooled_cap(spec);
+}
+
+Totals *
+gr_totals_make(const CollectSpec *spec, MemoryContext context)
+{
+	Totals	   *t = MemoryContextAllocZero(context, sizeof(Totals));
+
+	t->context = context;
+	t->spec = spec;
+	return t;
+}
+
+static void
+need_arm(Totals *t, int arm)
+{
+	MemoryContext old = MemoryContextSwitchTo(t->context);
+
+	for (; t->narms <= arm; t->narms++)
+	{
+		ArmTotal   *a = &t->arms[t->narms];
+
+		a->metrics = palloc0(sizeof(MetricTotal) * t->spec->nmetrics);
+		for (int m = 0; m < t->spec->nmetrics; m++)
+		{
+			int			dim = gr_metric_dim(&t->spec->metrics[m]);
+
+			gr_sums_init(&a->metrics[m].sums[0], dim);
+			gr_sums_init(&a->metrics[m].sums[1], Min(dim + 1, GR_MAX_DIM));
+			if (t->spec->metrics[m].shape != SHAPE_EVENTS && gr_metric_has_histogram(&t->spec->metrics[m]))
+				a->metrics[m].batch = palloc0(sizeof(BinList) * GR_BATCHES);
+		}
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- changing ------------------------------------------------------------------ */
+
+static void
+change_metric(Totals *t, const Metric *metric, MetricTotal *total, const UnitEntry *e, int sign)
+{
+	double		cap[2] = {isnan(metric->cap_value) ? INFINITY : metric->cap_value, INFINITY};
+	double		x[GR_MAX_DIM];
+	bool		adjusted;
+
+	if (metric->shape == SHAPE_EVENTS || !gr_metric_observe(t->spec, metric, e->slots, x))
+		return;
+	if (total->batch)
+	{
+		if (isfinite(x[0]))
+		{
+			int32		bin = gr_bin(x[0]);
+
+			gr_buffer_bins(&total->change[sign < 0], &bin, 1);
+		}
+		else
+			total->skipped += sign;
+		return;
+	}
+	adjusted = gr_metric_complete(t->spec, metric, e->slots, cap, x);
+	if (gr_sums_add(&total->sums[adjusted], x, sign))
+		total->nonzero += sign * (x[0] != 0);
+	else
+		total->skipped += sign;
+}
+
+/* The histograms of the batch at hand. */
+static void
+empty_changes(Totals *t)
+{
+	CHECK_FOR_INTERRUPTS();
+	for (int a = 0; a < t->narms; a++)
+		for (int m = 0; m < t->spec->nmetrics; m++)
+		{
+			MetricTotal *total = &t->arms[a].metrics[m];
+
+			for (int k = 0; total->batch && k < 2; k++)
+			{
+				BinList		change = {0};
+
+				gr_buffer_empty(&total->change[k], &change);
+				gr_bins_add(&total->batch[t->batch], &change, k == 0 ? 1 : -1);
+				if (change.bins)
+					pfree(change.bins);
+			}
+		}
+}
+
+void
+gr_totals_change(Totals *t, const UnitEntry *e, int sign)
+{
+	MemoryContext old;
+	ArmTotal   *arm;
+
+	if (e->arm < 0)
+	{
+		t->crossover_units += sign;
+		return;
+	}
+	need_arm(t, e->arm);
+	old = MemoryContextSwitchTo(t->context);
+	if (gr_batch_of(e->hash) != t->batch)
+	{
+		empty_changes(t);
+		t->batch = gr_batch_of(e->hash);
+	}
+	arm = &t->arms[e->arm];
+	arm->units += sign;
+	arm->events += sign * gr_unit_events(t->spec, e);
+	for (int m = 0; m < t->spec->nmetrics; m++)
+		change_metric(t, &t->spec->metrics[m], &arm->metrics[m], e, sign);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+add_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
+{
+	gr_totals_change(arg, base, 1);
+}
+
+Totals *
+gr_totals_of_runs(const Stored *s)
+{
+	Totals	   *t;
+
+	if (!gr_totals_suit(s->spec))
+		return NULL;
+	t = gr_totals_make(s->spec, s->context);
+	gr_merge(s, s->runs, s->nruns, NULL, add_unit, t);
+	return t;
+}
+
+/* ---- reading ------------------------------------------------------------------- */
+
+static void
+copy_histogram(const MetricTotal *total, MetricData *data)
+{
+	for (int b = 0; b < GR_BATCHES; b++)
+	{
+		if (!gr_histogram_valid(total->batch[b].bins, total->batch[b].nbins))
+			gr_slice_corrupt();
+		data->batch[b].nbins = total->batch[b].nbins;
+		data->batch[b].bins = palloc_extended(sizeof(GrBin) * Max(total->batch[b].nbins, 1), MCXT_ALLOC_HUGE);
+		memcpy(data->batch[b].bins, total->batch[b].bins, sizeof(GrBin) * total->batch[b].nbins);
+	}
+}
+
+static bool
+collect_metric(const Metric *metric, const MetricTotal *total, MetricData *data)
+{
+	data->skipped = total->skipped;
+	data->nonzero = total->nonzero;
+	if (total->batch)
+		copy_histogram(total, data);
+	if (gr_metric_has_histogram(metric))
+		return true;
+	if (!isnan(metric->cap_value))
+		data->cap[0] = metric->cap_value;
+	return gr_sums_moments(&total->sums[0], &data->moments) &&
+		(metric->covariate < 0 || gr_sums_moments(&total->sums[1], &data->adjusted));
+}
+
+Collection *
+gr_totals_collect(Totals *t, int narms)
+{
+	Collection *c = gr_collection_make(t->spec, narms);
+	MemoryContext old;
+
+	need_arm(t, narms - 1);
+	if (t->narms > narms)
+		gr_slice_corrupt();
+	old = MemoryContextSwitchTo(t->context);
+	empty_changes(t);
+	MemoryContextSwitchTo(old);
+	c->crossover_units = t->crossover_units;
+	for (int a = 0; a < narms; a++)
+	{
+		c->arms[a].units = t->arms[a].units;
+		c->arms[a].events = t->arms[a].events;
+		for (int m = 0; m < t->spec->nmetrics; m++)
+			if (!collect_metric(&t->spec->metrics[m], &t->arms[a].metrics[m], &c->arms[a].metrics[m]))
+				return NULL;
+	}
+	return c;
+}
+
+int64
+gr_totals_steps(const Totals *t)
+{
+	int64		steps = 0;
+
+	for (int a = 0; a < t->narms; a++)
+		for (int m = 0; m < t->spec->nmetrics; m++)
+			for (int k = 0; k < 2; k++)
+				steps = Max(steps, t->arms[a].metrics[m].sums[k].steps);
+	return steps;
+}
+
+/* ---- bytes --------------------------------------------------------------------- */
+
+static void
+send_sums(StringInfo buf, const GrSums *s)
+{
+	gr_put_varint(buf, s->exact);
+	gr_put_varint(buf, s->lost);
+	pq_sendint64(buf, s->n);
+	pq_sendint64(buf, s->steps);
+	for (int i = 0; i < s->dim; i++)
+		pq_sendfloat8(buf, s->peak[i]);
+	for (int i = 0; i < 2 * s->dim; i++)
+		pq_sendfloat8(buf, s->sum[i / 2][i % 2]);
+	for (int i = 0; i < s->dim * (s->dim + 1); i++)
+		pq_sendfloat8(buf, s->product[i / 2][i % 2]);
+}
+
+static int64
+get_int64(StringInfo buf)
+{
+	if (buf->len - buf->cursor < (int) sizeof(int64))
+		gr_slice_corrupt();
+	return pq_getmsgint64(buf);
+}
+
+static double
+get_float8(StringInfo buf)
+{
+	return DatumGetFloat8(Int64GetDatum(get_int64(buf)));
+}
+
+static uint64
+get_number(StringInfo buf)
+{
+	const char *p = buf->data + buf->cursor;
+	uint64		x;
+
+	if (!gr_get_varint(&p, buf->data + buf->len, &x))
+		gr_slice_corrupt();
+	buf->cursor = (int) (p - buf->data);
+	return x;
+}
+
+static void
+receive_sums(StringInfo buf, GrSums *s)
+{
+	s->exact = get_number(buf);
+	s->lost = get_number(buf);
+	s->n = get_int64(buf);
+	s->steps = get_int64(buf);
+	for (int i = 0; i < s->dim; i++)
+		s->peak[i] = get_float8(buf);
+	for (int i = 0; i < 2 * s->dim; i++)
+		s->sum[i / 2][i % 2] = get_float8(buf);
+	for (int i = 0; i < s->dim * (s->dim + 1); i++)
+		s->product[i / 2][i % 2] = get_float8(buf);
+	if (!gr_sums_valid(s))
+		gr_slice_corrupt();
+}
+
+static void
+send_metric(StringInfo buf, const Metric *metric, const MetricTotal *total)
+{
+	pq_sendint64(buf, total->skipped);
+	pq_sendint64(buf, total->nonzero);
+	for (int b = 0; total->batch && b < GR_BATCHES; b++)
+		gr_bins_encode(buf, &total->batch[b]);
+	if (gr_metric_has_histogram(metric))
+		return;
+	send_sums(buf, &total->sums[0]);
+	if (metric->covariate >= 0)
+		send_sums(buf, &total->sums[1]);
+}
+
+static void
+receive_metric(StringInfo buf, const Metric *metric, MetricTotal *total)
+{
+	total->skipped = get_int64(buf);
+	total->nonzero = get_int64(buf);
+	for (int b = 0; total->batch && b < GR_BATCHES; b++)
+	{
+		const char *p = buf->data + buf->cursor;
+		BinRoom		room = {0};
+
+		if (!gr_bins_decode(&room, &p, buf->data + buf->len))
+			gr_slice_corrupt();
+		buf->cursor = (int) (p - buf->data);
+		total->batch[b] = (BinList) {room.n, room.bins};
+	}
+	if (gr_metric_has_histogram(metric))
+		return;
+	receive_sums(buf, &total->sums[0]);
+	if (metric->covariate >= 0)
+		receive_sums(buf, &total->sums[1]);
+}
+
+bytea *
+gr_totals_encode(Totals *t)
+{
+	MemoryContext old = MemoryContextSwitchTo(t->context);
+	StringInfoData buf;
+
+	empty_changes(t);
+	MemoryContextSwitchTo(old);
+	pq_begintypsend(&buf);
+	gr_put_varint(&buf, TOTALS_VERSION);
+	gr_put_varint(&buf, t->narms);
+	gr_put_varint(&buf, t->spec->nmetrics);
+	pq_sendint64(&buf, t->crossover_units);
+	for (int a = 0; a < t->narms; a++)
+	{
+		pq_sendint64(&buf, t->arms[a].units);
+		pq_sendint64(&buf, t->arms[a].events);
+		for (int m = 0; m < t->spec->nmetrics; m++)
+			send_metric(&buf, &t->spec->metrics[m], &t->arms[a].metrics[m]);
+	}
+	return pq_endtypsend(&buf);
+}
+
+Totals *
+gr_totals_decode(const CollectSpec *spec, const bytea *bytes, MemoryContext context)
+{
+	Totals	   *t = gr_totals_make(spec, context);
+	MemoryContext here;
+	StringInfoData buf;
+	uint64		narms;
+
+	buf.data = (char *) VARDATA_ANY(bytes);
+	buf.len = buf.maxlen = VARSIZE_ANY_EXHDR(bytes);
+	buf.cursor = 0;
+	if (get_number(&buf) != TOTALS_VERSION)
+		gr_slice_corrupt();
+	narms = get_number(&buf);
+	if (narms > GR_MAX_ARMS || get_number(&buf) != (uint64) spec->nmetrics)
+		gr_slice_corrupt();
+	need_arm(t, (int) narms - 1);
+	here = MemoryContextSwitchTo(context);
+	t->crossover_units = get_int64(&buf);
+	for (int a = 0; a < t->narms; a++)
+	{
+		t->arms[a].units = get_int64(&buf);
+		t->arms[a].events = get_int64(&buf);
+		for (int m = 0; m < spec->nmetrics; m++)
+			receive_metric(&buf, &spec->metrics[m], &t->arms[a].metrics[m]);
+	}
+	if (buf.cursor != buf.len)
+		gr_slice_corrupt();
+	MemoryContextSwitchTo(here);
+	return t;
+}

@@ -1,0 +1,59 @@
+/*
+ * varint.h
+ *	  Whole numbers in as few bytes as they need: seven bits a byte, the lowest
+ *	  first; signed ones zigzag.
+ */
+#ifndef GR_VARINT_H
+#define GR_VARINT_H
+
+#include "guardrail.h"
+#include "lib/stringinfo.h"
+
+static inline void
+gr_put_varint(StringInfo buf, uint64 x)
+{
+	while (x >= 0x80)
+	{
+		appendStringInfoCharMacro(buf, (char) (x | 0x80));
+		x >>= 7;
+	}
+	appendStringInfoCharMacro(buf, (char) x);
+}
+
+static inline void
+gr_put_signed(StringInfo buf, int64 x)
+{
+	gr_put_varint(buf, ((uint64) x << 1) ^ (uint64) (x >> 63));
+}
+
+/* False at the end of the bytes, or when it is too long. */
+static inline bool
+gr_get_varint(const char **p, const char *end, uint64 *x)
+{
+	*x = 0;
+	for (int shift = 0; shift < 64; shift += 7)
+	{
+		uint8		byte;
+
+		if (*p >= end)
+			return false;
+		byte = (uint8) *(*p)++;
+		*x |= (uint64) (byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return true;
+	}
+	return false;
+}
+
+static inline bool
+gr_get_signed(const char **p, const char *end, int64 *x)
+{
+	uint64		u;
+
+	if (!gr_get_varint(p, end, &u))
+		return false;
+	*x = (int64) (u >> 1) ^ -(int64) (u & 1);
+	return true;
+}
+
+#endif							/* GR_VARINT_H */

@@ -1,0 +1,121 @@
+-- Running totals: a check takes out of them what a unit was and adds what it is, and reads no other unit.
+--
+-- Expected: the same functions with guardrail.use_slices off, which other tests hold against plain SQL: counts and quantiles
+-- exactly, other numbers to 1e-12; totals and variances in plain SQL.
+SET client_min_messages = warning;
+CREATE EXTENSION guardrail;
+CREATE SCHEMA totals_test;
+SET search_path = totals_test, public;
+
+CREATE TABLE ev (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id int, variant text, x float8, w int, before float8);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units, max_crossover) VALUES ('e', 'ev', NULL, 'id', 'fixed', 100, 1);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, denominator, quantile, quantile_over, covariate, cap_value, worse, limit_kind, limit_value)
+SELECT 'e', r.*, 'higher', 'difference', 1 FROM (VALUES
+  ('x', 'primary', 'mean', 'x', NULL, NULL::float8, 'events', NULL, NULL::float8), ('per w', 'guardrail', 'ratio', 'x', 'w', NULL, 'events', NULL, NULL), ('adjusted', 'guardrail', 'mean', 'x', NULL, NULL, 'events', 'before', NULL),
+  ('capped', 'guardrail', 'mean', 'x', NULL, NULL, 'events', NULL, 3), ('bought', 'guardrail', 'proportion', 'x > 2', NULL, NULL, 'events', NULL, NULL),
+  ('median user', 'guardrail', 'quantile', 'w', NULL, 0.5, 'units', NULL, NULL), ('median', 'guardrail', 'quantile', 'x', NULL, 0.5, 'events', NULL, NULL)) AS r;
+SET client_min_messages = error;
+SELECT guardrail_launch('e');
+SET client_min_messages = warning;
+
+CREATE TABLE differing (how text, of bigint, differences bigint);
+CREATE FUNCTION compare(how text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  CREATE TEMP TABLE stored ON COMMIT DROP AS SELECT * FROM guardrail_evaluate('e');
+  CREATE TEMP TABLE verdict ON COMMIT DROP AS SELECT * FROM guardrail_decide('e');
+  PERFORM set_config('guardrail.use_slices', 'off', true);
+  INSERT INTO differing SELECT how, count(*), (SELECT count(*) FROM guardrail_decide('e') l FULL JOIN verdict v USING (variant) WHERE (l.verdict, l.crossover_units, l.units_treatment) IS DISTINCT FROM (v.verdict, v.crossover_units, v.units_treatment))
+      + count(*) FILTER (WHERE (l.status, l.reason, l.units_control, l.units_treatment, l.events_control) IS DISTINCT FROM (s.status, s.reason, s.units_control, s.units_treatment, s.events_control)
+         OR (l.kind = 'quantile' AND (l.control_value, l.treatment_value, l.effect_lower) IS DISTINCT FROM (s.control_value, s.treatment_value, s.effect_lower))
+         OR abs(l.control_value - s.control_value) > 1e-12 * abs(l.control_value) OR abs(l.treatment_value - s.treatment_value) > 1e-12 * abs(l.treatment_value) OR abs(l.control_se - s.control_se) > 1e-12 * l.control_se OR abs(l.treatment_se - s.treatment_se) > 1e-12 * l.treatment_se
+         OR (l.control_value IS NULL, l.treatment_se IS NULL, l.effect_lower IS NULL) IS DISTINCT FROM (s.control_value IS NULL, s.treatment_se IS NULL, s.effect_lower IS NULL))
+    FROM guardrail_evaluate('e') l FULL JOIN stored s USING (metric, variant);
+  PERFORM set_config('guardrail.use_slices', 'on', true);
+  DROP TABLE stored, verdict;
+END $$;
+
+-- units come, are seen again, turn up in a second arm; values are NULL and not finite
+SELECT setseed(0.25);
+CREATE FUNCTION more(n int, users int) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO ev (user_id, variant, x, w, before)
+  SELECT who, CASE WHEN (who % 2 = 0) <> (random() < 0.002) THEN 'control' ELSE 'treatment' END,
+         CASE WHEN random() < 0.02 THEN NULL WHEN random() < 0.001 THEN 'NaN' WHEN random() < 0.0005 THEN '-Infinity' ELSE exp(2 * random()) END, 1 + who % 5, nullif(who % 7, 3)
+    FROM (SELECT ceil(users * random())::int AS who FROM generate_series(1, n)) u $$;
+DO $$
+BEGIN
+  FOR k IN 1 .. 20 LOOP
+    PERFORM more(1 + 60 * (k % 7), 400 + 20 * k);
+    IF k % 2 = 0 THEN PERFORM compare('unread tail'); END IF;
+    CALL public.guardrail_check('e');
+    PERFORM compare('checked');
+  END LOOP;
+END $$;
+SELECT how, count(*) AS comparisons, min(of) AS metrics, sum(differences) AS differences FROM differing GROUP BY 1 ORDER BY 1;
+SELECT error FROM guardrail_verdict;
+SELECT totals IS NOT NULL AS kept FROM guardrail_watermark;
+SELECT * FROM guardrail_audit('e');
+-- in plain SQL
+WITH users AS (SELECT user_id, min(variant) AS variant, COALESCE(sum(x) FILTER (WHERE x NOT IN ('NaN', 'Infinity', '-Infinity')), 0) AS x FROM ev GROUP BY 1 HAVING min(variant) = max(variant))
+SELECT variant, units_control + units_treatment = (SELECT count(*) FROM users) AS units, abs(control_value / (SELECT avg(x) FROM users WHERE variant = 'control') - 1) < 1e-12 AS mean,
+       abs(control_se / (SELECT stddev_samp(x) / sqrt(count(*)) FROM users WHERE variant = 'control') - 1) < 1e-12 AS se FROM guardrail_evaluate('e') WHERE metric = 'x';
+
+-- totals that are wrong are seen by an audit, and mended by a rebuild
+TRUNCATE differing;
+UPDATE guardrail_watermark SET totals = set_byte(totals, 16, 1);
+SELECT from_cursor, to_cursor::bigint = (SELECT max(id) FROM ev) AS to_the_last, variant, what, stored - events AS more FROM guardrail_audit('e');
+SELECT guardrail_rebuild('e') > 0 AS rebuilt;
+SELECT * FROM guardrail_audit('e');
+SELECT compare('rebuilt');
+-- without any, as of an older version: the next check that stores something computes them
+UPDATE guardrail_watermark SET totals = NULL;
+SELECT compare('none');
+SELECT more(10, 400);
+CALL guardrail_check('e');
+SELECT compare('none before');
+SELECT totals IS NOT NULL AS kept FROM guardrail_watermark;
+-- what is huge comes and goes: what is left of the sums is not certain, and is computed from all units
+INSERT INTO ev (user_id, variant, x, w) VALUES (7, 'treatment', 1e30, 1), (8, 'control', 1e200, 1), (9, 'treatment', 1e-200, 1);
+CALL guardrail_check('e');
+SELECT compare('huge');
+INSERT INTO ev (user_id, variant, x, w) VALUES (7, 'control', 1, 1), (8, 'treatment', 1, 1);
+CALL guardrail_check('e');
+SELECT compare('gone');
+SELECT more(50, 400);
+CALL guardrail_check('e');
+SELECT compare('afterwards');
+SELECT * FROM differing;
+SELECT * FROM guardrail_audit('e');
+
+-- damaged bytes are an error that says what to do
+CREATE FUNCTION damaged(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE m text; h text;
+BEGIN
+  UPDATE public.guardrail_watermark SET totals = bytes;
+  PERFORM count(*) FROM public.guardrail_evaluate('e');
+  RAISE SQLSTATE 'ZZ001';
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS m = MESSAGE_TEXT, h = PG_EXCEPTION_HINT;
+  RETURN CASE SQLSTATE WHEN 'ZZ001' THEN 'accepted' ELSE SQLSTATE || ': ' || m || ', ' || h END;
+END $$;
+SELECT damaged(substring(totals FOR n)), count(*) FROM guardrail_watermark, unnest('{0,1,4,5,9,17,20,60,300,700,1000,1500}'::int[]) n GROUP BY 1 ORDER BY 1;
+SELECT damaged(totals || '\x00') FROM guardrail_watermark;
+-- any byte may be another: an answer or an error, never a crash
+SELECT sum(CASE WHEN damaged(set_byte(totals, i, (get_byte(totals, i) + 1 + 37 * i) % 256)) ~ '^(accepted|XX001: stored slice is damaged, Recompute)' THEN 1 ELSE 0 END) = count(*) AS all_clean, count(*) > 300 AS many
+  FROM guardrail_watermark, generate_series(0, length(totals) - 1, 5) i;
+SELECT compare('the same');
+SELECT * FROM differing;
+
+-- a column that does not vary, and few units
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units) VALUES ('constant', 'ev', NULL, 'id', 'fixed', 100);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, unit_aggregate, worse, limit_kind, limit_value) VALUES ('constant', 'one', 'primary', 'mean', '0.1', 'max', 'higher', 'difference', 1), ('constant', 'whole', 'guardrail', 'mean', '3', 'max', 'higher', 'difference', 1);
+SET client_min_messages = error;
+SELECT guardrail_launch('constant');
+SET client_min_messages = warning;
+CALL guardrail_check('constant');
+SELECT more(100, 400);
+CALL guardrail_check('constant');
+SELECT metric, control_value, control_se, treatment_value, treatment_se FROM guardrail_evaluate('constant') ORDER BY 1;
+SELECT error FROM guardrail_verdict WHERE experiment_id = 'constant';
+
+DROP EXTENSION guardrail CASCADE;
+DROP SCHEMA totals_test CASCADE;
