@@ -8,6 +8,7 @@
 #include "slice/slice.h"
 
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "units/bins.h"
 #include "units/varint.h"
 
@@ -128,6 +129,7 @@ typedef struct HeadSum
 	int			n;
 	HeadReader *reader;
 	int64	   *count;			/* [COUNTED_RANGE], all 0 between */
+	uint64	   *used;			/* a bit for each, all 0 between */
 
 	/* where the next histogram goes */
 	GrBin	   *free;
@@ -154,26 +156,38 @@ room_for(HeadSum *s, Size n)
 static void
 add_by_counting(HeadSum *s, int32 lowest, int32 range, BinList *to)
 {
-	int			distinct = 0;
+	Size		most = 0;
 
 	for (int h = 0; h < s->n; h++)
 	{
 		const BinRoom *from = &s->reader[h].room;
 
+		most += from->n;
 		for (int i = 0; i < from->n; i++)
-			s->count[from->bins[i].bin - lowest] += from->bins[i].count;
+		{
+			int32		k = from->bins[i].bin - lowest;
+
+			s->count[k] += from->bins[i].count;
+			s->used[k / 64] |= UINT64CONST(1) << (k % 64);
+		}
 	}
-	for (int32 k = 0; k < range; k++)
-		distinct += s->count[k] != 0;
-	to->bins = room_for(s, distinct);
-	for (int32 k = 0; k < range; k++)
+	most = Min(most, (Size) range);
+	to->bins = room_for(s, most);
+	for (int32 word = 0; word <= (range - 1) / 64; word++)
 	{
-		if (s->count[k] == 0)
-			continue;
-		to->bins[to->nbins].bin = lowest + k;
-		to->bins[to->nbins++].count = s->count[k];
+		for (uint64 bits = s->used[word]; bits != 0; bits &= bits - 1)
+		{
+			int32		k = 64 * word + pg_rightmost_one_pos64(bits);
+
+			if (s->count[k] != 0)
+				to->bins[to->nbins++] = (GrBin) {lowest + k, s->count[k]};
+			s->count[k] = 0;
+		}
+		s->used[word] = 0;
 	}
-	memset(s->count, 0, sizeof(int64) * range);
+	/* what it did not take */
+	s->free -= most - to->nbins;
+	s->nfree += most - to->nbins;
 }
 
 /* The next histogram of each head, added up. */
@@ -226,6 +240,7 @@ gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n)
 
 	s.reader = palloc0(sizeof(HeadReader) * Max(n, 1));
 	s.count = palloc0(sizeof(int64) * COUNTED_RANGE);
+	s.used = palloc0(COUNTED_RANGE / BITS_PER_BYTE);
 	for (int h = 0; h < n; h++)
 	{
 		HeadReader *r = &s.reader[h];
@@ -262,6 +277,7 @@ gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n)
 			pfree(s.reader[h].room.bins);
 	}
 	pfree(s.count);
+	pfree(s.used);
 	pfree(s.reader);
 	return head;
 }
