@@ -187,7 +187,8 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, MetricB
 	}
 	if (metric->shape == SHAPE_EVENTS)
 	{
-		buffer_list(walk, metric, &buffer->bins);
+		if (walk->with_bins)
+			buffer_list(walk, metric, &buffer->bins);
 		return;
 	}
 	if (gr_metric_has_values(metric) ? !observe_values(walk, metric, &buffer->bins, x) :
@@ -234,13 +235,13 @@ gr_unit_events(const CollectSpec *spec, const UnitEntry *e)
 }
 
 static void
-fold_units(Walk *walk, FoldState *f)
+fold_units(Walk *walk, FoldState *f, bool bins)
 {
 	Collection *c = f->c;
 	const UnitEntry *e;
 	uint32		n = 0;
 
-	gr_walk_start(walk, true);
+	gr_walk_start(walk, bins);
 	while ((e = gr_walk_next(walk)) != NULL)
 	{
 		ArmData    *arm;
@@ -265,6 +266,56 @@ fold_units(Walk *walk, FoldState *f)
 	}
 }
 
+/* ---- events by table ----------------------------------------------------------- */
+
+/*
+ * Where each table holds units of one batch, and no other process has events of the
+ * same units, a histogram takes the events of a table as they come.
+ */
+static bool
+events_by_table(const Units *u)
+{
+	for (int m = 0; m < u->spec->nmetrics; m++)
+		if (gr_metric_has_values(&u->spec->metrics[m]))
+			return false;
+	return !u->flat && u->tables && u->nparts == 0 && u->hash_bits + u->table_bits >= GR_BATCH_BITS;
+}
+
+typedef struct Looking
+{
+	const CollectSpec *spec;
+	const Metric *metric;
+} Looking;
+
+static bool
+looks_at(const UnitEntry *e, void *arg)
+{
+	const Looking *l = arg;
+
+	return gr_metric_looks_at(l->spec, l->metric, e->slots);
+}
+
+static void
+fold_events(const Units *u, TableOrder *order, Collection *c)
+{
+	for (int t = 0; t < 1 << u->table_bits; t++)
+		for (int m = 0; u->tables[t].n > 0 && m < c->nmetrics; m++)
+		{
+			Looking		looking = {u->spec, &u->spec->metrics[m]};
+			int			batch = gr_batch_of(gr_table_entry(u, &u->tables[t], 0)->hash);
+			const FlatList *events;
+			int32	   *bin;
+
+			if (looking.metric->shape != SHAPE_EVENTS)
+				continue;
+			events = gr_order_events(order, u, t, u->spec->folds[looking.metric->a].slot, c->narms,
+									 looks_at, &looking);
+			bin = events->bin + events->count[0];
+			for (int a = 0; a < c->narms; bin += events->count[1 + a++])
+				gr_buffer_empty(&(BinBuffer) {events->count[1 + a], 0, bin}, &c->arms[a].metrics[m].batch[batch]);
+		}
+}
+
 /* Is there no room for putting the events of some table into the order of its units? */
 static bool
 grouping_outgrows(const Units *u)
@@ -287,15 +338,20 @@ static void
 fold_part(Units *u, void *arg)
 {
 	FoldState  *f = arg;
+	bool		by_table = events_by_table(u);
 	Walk		walk;
+	TableOrder	order;
 	MemoryContext old;
 
 	/* what is needed of a part goes with it */
 	old = MemoryContextSwitchTo(u->context);
 	gr_walk_init(&walk, u);
+	gr_order_init(&order, u);
 	set_caps(&walk, f->c, f->caps);
 	MemoryContextSwitchTo(old);
-	fold_units(&walk, f);
+	fold_units(&walk, f, !by_table);
+	if (by_table)
+		fold_events(u, &order, f->c);
 }
 
 Collection *

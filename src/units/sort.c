@@ -87,14 +87,14 @@ events_in_piece(const EventList *list, Size from)
 	return Min(list->n - from, GR_PIECE_EVENTS);
 }
 
-/* Group a list's events by unit. */
+/* Group a list's events by the rank of their units, which is below nranks. */
 static void
-group_events(const EventList *list, const uint32 *rank, uint32 nunits, FlatList *to)
+group_events(const EventList *list, const uint32 *rank, uint32 nranks, FlatList *to)
 {
 	Size		start = 0;
 
 	to->n = list->n;
-	memset(to->count, 0, sizeof(uint32) * (nunits + 1));
+	memset(to->count, 0, sizeof(uint32) * (nranks + 1));
 	for (Size from = 0; from < list->n; from += GR_PIECE_EVENTS)
 	{
 		const EventPiece *piece = list->piece[from / GR_PIECE_EVENTS];
@@ -103,8 +103,8 @@ group_events(const EventList *list, const uint32 *rank, uint32 nunits, FlatList 
 		for (Size i = 0; i < events_in_piece(list, from); i++)
 			to->count[rank[piece->unit[i]] + 1]++;
 	}
-	/* where the next of each unit goes */
-	for (uint32 i = 0; i < nunits; i++)
+	/* where the next of each goes */
+	for (uint32 i = 0; i < nranks; i++)
 		to->count[i + 1] += to->count[i];
 	for (Size from = 0; from < list->n; from += GR_PIECE_EVENTS)
 	{
@@ -115,7 +115,7 @@ group_events(const EventList *list, const uint32 *rank, uint32 nunits, FlatList 
 			to->bin[to->count[rank[piece->unit[i]]]++] = piece->bin[i];
 	}
 	/* where each ends: how many they are */
-	for (uint32 i = 0; i < nunits; i++)
+	for (uint32 i = 0; i < nranks; i++)
 	{
 		uint32		end = to->count[i];
 
@@ -124,21 +124,36 @@ group_events(const EventList *list, const uint32 *rank, uint32 nunits, FlatList 
 	}
 }
 
+/* Room for so many entries, or ranks. */
+static void
+need_room(TableOrder *o, const Units *u, uint32 n)
+{
+	if (n <= o->capacity && o->capacity > 0)
+		return;
+	o->capacity = Max(n, 1);
+	o->order = make_room(o, o->order, sizeof(uint64) * o->capacity);
+	o->other = make_room(o, o->other, sizeof(uint64) * o->capacity);
+	o->rank = make_room(o, o->rank, sizeof(uint32) * o->capacity);
+	for (int k = 0; k < u->spec->nlists; k++)
+		o->lists[k].count = make_room(o, o->lists[k].count, sizeof(uint32) * ((Size) o->capacity + 1));
+}
+
+static void
+need_bins(TableOrder *o, int list, Size n)
+{
+	if (n <= o->bins[list] && o->bins[list] > 0)
+		return;
+	o->bins[list] = Max(n, 1);
+	o->lists[list].bin = make_room(o, o->lists[list].bin, sizeof(int32) * o->bins[list]);
+}
+
 void
 gr_order_table(TableOrder *o, const Units *u, int table, bool lists)
 {
 	const UnitTable *t = &u->tables[table];
 	int			bits = u->hash_bits + u->table_bits;
 
-	if (t->n > o->capacity || o->capacity == 0)
-	{
-		o->capacity = Max(t->n, 1);
-		o->order = make_room(o, o->order, sizeof(uint64) * o->capacity);
-		o->other = make_room(o, o->other, sizeof(uint64) * o->capacity);
-		o->rank = make_room(o, o->rank, sizeof(uint32) * o->capacity);
-		for (int k = 0; k < u->spec->nlists; k++)
-			o->lists[k].count = make_room(o, o->lists[k].count, sizeof(uint32) * ((Size) o->capacity + 1));
-	}
+	need_room(o, u, t->n);
 	for (uint32 i = 0; i < t->n; i++)
 		o->order[i] = ((gr_table_entry(u, t, i)->hash << bits) & ~UINT64CONST(0xffffffff)) | i;
 	sort_pass(o->order, o->other, t->n, SORTED_SHIFT);
@@ -150,11 +165,25 @@ gr_order_table(TableOrder *o, const Units *u, int table, bool lists)
 		o->rank[(uint32) o->order[i]] = i;
 	for (int k = 0; k < u->spec->nlists; k++)
 	{
-		if (t->lists[k].n > o->bins[k] || o->bins[k] == 0)
-		{
-			o->bins[k] = Max(t->lists[k].n, 1);
-			o->lists[k].bin = make_room(o, o->lists[k].bin, sizeof(int32) * o->bins[k]);
-		}
+		need_bins(o, k, t->lists[k].n);
 		group_events(&t->lists[k], o->rank, t->n, &o->lists[k]);
 	}
+}
+
+const FlatList *
+gr_order_events(TableOrder *o, const Units *u, int table, int list, int narms,
+				bool (*counts) (const UnitEntry *e, void *arg), void *arg)
+{
+	const UnitTable *t = &u->tables[table];
+
+	need_room(o, u, Max(t->n, narms + 1));
+	need_bins(o, list, t->lists[list].n);
+	for (uint32 i = 0; i < t->n; i++)
+	{
+		const UnitEntry *e = gr_table_entry(u, t, i);
+
+		o->rank[i] = e->arm >= 0 && counts(e, arg) ? 1 + e->arm : 0;
+	}
+	group_events(&t->lists[list], o->rank, narms + 1, &o->lists[list]);
+	return &o->lists[list];
 }

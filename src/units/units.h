@@ -275,6 +275,14 @@ extern void gr_order_init(TableOrder *o, const Units *u);
 /* Put a table's units into the order of their hashes, with "lists" their events too. */
 extern void gr_order_table(TableOrder *o, const Units *u, int table, bool lists);
 
+/*
+ * A table's events of one list by arm: first those of units that are in
+ * several or do not count, then those of each arm.
+ */
+extern const FlatList *gr_order_events(TableOrder *o, const Units *u, int table, int list,
+									   int narms, bool (*counts) (const UnitEntry *e, void *arg),
+									   void *arg);
+
 /* ---- send.c ----------------------------------------------------------------- */
 
 /*
