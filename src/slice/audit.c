@@ -169,18 +169,32 @@ compare_range(Audit *a, Stored *s, const Run *runs, int nruns)
 	}
 }
 
+/* Against the standard deviations of both variables. */
 static void
-compare_variances(const Audit *a, const char *variant, const char *name, const GrMoments *totals,
-				  const GrMoments *slices)
+compare_products(const Audit *a, const char *variant, const char *name, const GrMoments *totals,
+				 const GrMoments *slices)
 {
 	for (int i = 0; i < totals->dim; i++)
-	{
-		double		p = gr_moments_cov(totals, i, i);
-		double		q = gr_moments_cov(slices, i, i);
+		for (int j = i; j < totals->dim; j++)
+		{
+			double		p = gr_moments_cov(totals, i, j);
+			double		q = gr_moments_cov(slices, i, j);
+			double		scale = sqrt(gr_moments_cov(slices, i, i)) * sqrt(gr_moments_cov(slices, j, j));
 
-		if (fabs(p - q) > SUM_TOLERANCE * Max(fabs(p), fabs(q)))
-			report(a, variant, psprintf("variance of %s", name), p, q);
-	}
+			if (fabs(p - q) > SUM_TOLERANCE * scale)
+				report(a, variant, psprintf("%s of %s", i == j ? "variance" : "covariance", name), p, q);
+		}
+}
+
+static void
+compare_total(const Audit *a, const char *variant, const char *name, const MetricData *total,
+			  const MetricData *slices)
+{
+	compare_metric(a, variant, name, total, slices);
+	compare(a, variant, psprintf("units of %s that are not 0", name), total->nonzero, slices->nonzero);
+	compare(a, variant, psprintf("units of %s that are not finite", name), total->skipped, slices->skipped);
+	compare_products(a, variant, name, &total->moments, &slices->moments);
+	compare_products(a, variant, name, &total->adjusted, &slices->adjusted);
 }
 
 /* Hold the running totals against the slices. */
@@ -193,9 +207,13 @@ compare_totals(Audit *a, Stored *s)
 
 	if (slices == NULL)
 		gr_slice_corrupt();
-	/* not certain: a check folds all units */
 	if (totals == NULL)
+	{
+		ereport(NOTICE,
+				(errmsg("running totals of experiment \"%s\" are not certain: its checks look at all units", s->e->id),
+				 errhint("They are computed again after some time, or by guardrail_rebuild().")));
 		return;
+	}
 	compare(a, NULL, "units in several arms", totals->crossover_units, slices->crossover_units);
 	for (int i = 0; i < s->narms; i++)
 	{
@@ -206,13 +224,14 @@ compare_totals(Audit *a, Stored *s)
 		compare(a, s->arm[i], "events", t->events, u->events);
 		for (int m = 0; m < s->spec->nmetrics; m++)
 		{
+			const MetricData *x = &t->metrics[m];
 			const char *name = metric_name(a->s->e, m);
 
-			compare_metric(a, s->arm[i], name, &t->metrics[m], &u->metrics[m]);
-			compare_variances(a, s->arm[i], name, &t->metrics[m].moments, &u->metrics[m].moments);
-			compare_variances(a, s->arm[i], name, &t->metrics[m].adjusted, &u->metrics[m].adjusted);
-			for (int b = 0; s->spec->metrics[m].shape != SHAPE_EVENTS && t->metrics[m].batch && b < GR_BATCHES; b++)
-				compare_histogram(a, s->arm[i], name, &t->metrics[m].batch[b], &u->metrics[m].batch[b]);
+			if (s->spec->metrics[m].shape == SHAPE_EVENTS)
+				continue;
+			compare_total(a, s->arm[i], name, x, &u->metrics[m]);
+			for (int b = 0; x->batch && b < GR_BATCHES; b++)
+				compare_histogram(a, s->arm[i], name, &x->batch[b], &u->metrics[m].batch[b]);
 		}
 	}
 }

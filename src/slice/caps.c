@@ -41,15 +41,13 @@ keep_value(CapValues *v, int k, double x)
 }
 
 static void
-keep_values(void *arg, UnitEntry *base, const UnitEntry *tail)
+keep_values(void *arg, const GrMergedUnit *unit)
 {
 	CapValues  *v = arg;
 	const CollectSpec *spec = v->s->spec;
-	const UnitEntry *e = base ? base : tail;
+	const UnitEntry *e = unit->all;
 	double		x[GR_MAX_DIM];
 
-	if (base && tail)
-		gr_entry_add(spec, base, tail, tail->arm);
 	if (e->arm < 0 || !v->fits)
 		return;
 	for (int m = 0; m < spec->nmetrics; m++)

@@ -142,12 +142,12 @@ flush_block(FoldState *f)
 
 /* A unit of the tail: is it in one arm still? */
 static void
-note_arms(FoldState *f, const UnitEntry *base, const UnitEntry *tail)
+note_arms(FoldState *f, const GrMergedUnit *unit)
 {
-	int32		arm = base && base->arm != tail->arm ? ARM_CROSSOVER : tail->arm;
+	const UnitEntry *before = unit->runs;
 
-	f->tail_arm[f->tail_at++] = arm;
-	if (base == NULL || base->arm < 0 || arm >= 0)
+	f->tail_arm[f->tail_at++] = unit->all->arm;
+	if (before == NULL || before->arm < 0 || unit->all->arm >= 0)
 		return;
 	if (f->ncrossed == f->capacity)
 	{
@@ -155,24 +155,21 @@ note_arms(FoldState *f, const UnitEntry *base, const UnitEntry *tail)
 		f->crossed = f->crossed ? repalloc_huge(f->crossed, sizeof(uint64) * f->capacity) :
 			palloc_extended(sizeof(uint64) * f->capacity, MCXT_ALLOC_HUGE);
 	}
-	f->crossed[f->ncrossed++] = base->hash;
-	f->crossed_events += base->events;
+	f->crossed[f->ncrossed++] = before->hash;
+	f->crossed_events += before->events;
 }
 
 static void
-fold_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
+fold_unit(void *arg, const GrMergedUnit *unit)
 {
 	FoldState  *f = arg;
-	UnitEntry  *to;
 
-	if (tail && f->tail_arm)
-		note_arms(f, base, tail);
+	if (unit->tail && f->tail_arm)
+		note_arms(f, unit);
 	if (f->block == NULL)
 		return;
-	to = gr_entry(f->block->flat->entries, f->s->entry_size, f->block->flat->n++);
-	memcpy(to, base ? base : tail, f->s->entry_size);
-	if (base && tail)
-		gr_entry_add(f->s->spec, to, tail, tail->arm);
+	memcpy(gr_entry(f->block->flat->entries, f->s->entry_size, f->block->flat->n++), unit->all,
+		   f->s->entry_size);
 	if (f->block->flat->n == BLOCK_UNITS)
 		flush_block(f);
 }
@@ -367,29 +364,16 @@ gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail, const char *ta
 
 /* ---- by the running totals ------------------------------------------------------ */
 
-static int64
-total_units(const Collection *c)
-{
-	int64		n = 0;
-
-	for (int a = 0; a < c->narms; a++)
-		n += c->arms[a].units;
-	return n;
-}
-
 static void
-change_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
+change_unit(void *arg, const GrMergedUnit *unit)
 {
 	FoldState  *f = arg;
 
 	if (f->tail_arm)
-		note_arms(f, base, tail);
-	if (base)
-	{
-		gr_totals_change(f->s->totals, base, -1);
-		gr_entry_add(f->s->spec, base, tail, tail->arm);
-	}
-	gr_totals_change(f->s->totals, base ? base : tail, 1);
+		note_arms(f, unit);
+	if (unit->runs)
+		gr_totals_change(f->s->totals, unit->runs, -1);
+	gr_totals_change(f->s->totals, unit->all, 1);
 }
 
 Collection *
@@ -397,7 +381,6 @@ gr_slice_fold_on(Stored *s, Units *tail, const char *tail_range, bool fold, Head
 				 MemoryContext context)
 {
 	FoldState	f = {.s = s, .tail = tail, .context = context};
-	Collection *c;
 
 	if (s->totals)
 	{
@@ -418,9 +401,5 @@ gr_slice_fold_on(Stored *s, Units *tail, const char *tail_range, bool fold, Head
 			return finish(&f, s->runs, s->nruns, delta);
 		}
 	}
-	c = gr_slice_fold(s, s->runs, s->nruns, tail, tail_range, fold, delta, context);
-	/* of so much coming and going that they may be certain when computed again */
-	if (s->totals && c && gr_totals_steps(s->totals) / 2 > total_units(c))
-		s->totals = NULL;
-	return c;
+	return gr_slice_fold(s, s->runs, s->nruns, tail, tail_range, fold, delta, context);
 }

@@ -17,6 +17,7 @@ typedef struct Reader
 	Part		part;
 	uint32		i;
 	uint64		hash;			/* of the unit */
+	bool		at_end;			/* its parts are closed */
 } Reader;
 
 /* Go to the first unit of the next part that has one; false at the end. */
@@ -67,123 +68,155 @@ seek(const Stored *s, Reader *r, uint64 hash)
 	{
 		/* not each unit of what is passed over */
 		if (gr_get64(r->part.hash, r->part.n - 1) < hash)
+		{
 			r->i = r->part.n - 1;
+			r->hash = gr_get64(r->part.hash, r->i);
+		}
 		if (!next_unit(s, r))
 			return false;
 	}
 	return true;
 }
 
-static int
-open_readers(const Stored *s, const Run *runs, int nruns, Reader *readers)
+/* One unit, added up over the runs and the tail. */
+typedef struct Merge
 {
-	int			n = 0;
+	const Stored *s;
+	int			nruns;
+	Reader	   *readers;		/* [nruns], the oldest first */
+	UnitEntry  *other;
+	UnitEntry  *sum_of_runs;
+	UnitEntry  *sum_of_all;
+	GrMergedUnit unit;
+} Merge;
 
+static void
+start_merge(Merge *m, const Stored *s, const Run *runs, int nruns)
+{
+	*m = (Merge) {.s = s, .nruns = nruns};
+	m->readers = palloc0(sizeof(Reader) * Max(nruns, 1));
+	m->other = palloc(s->entry_size);
+	m->sum_of_runs = palloc(s->entry_size);
+	m->sum_of_all = palloc(s->entry_size);
 	for (int k = 0; k < nruns; k++)
 	{
-		readers[n] = (Reader) {.parts = gr_parts_open(s, &runs[k])};
-		n += next_part(s, &readers[n]);
+		m->readers[k].parts = gr_parts_open(s, &runs[k]);
+		m->readers[k].at_end = !next_part(s, &m->readers[k]);
 	}
-	return n;
-}
-
-/* Room for a unit, and for one to be added to it. */
-typedef struct Sum
-{
-	UnitEntry  *base;
-	UnitEntry  *other;
-	bool		is_there;
-} Sum;
-
-static Sum
-make_sum(const Stored *s)
-{
-	return (Sum) {palloc(s->entry_size), palloc(s->entry_size), false};
 }
 
 static void
-add_up(const Stored *s, const Reader *r, Sum *sum)
+end_merge(Merge *m)
 {
-	UnitEntry  *to = sum->is_there ? sum->other : sum->base;
-
-	gr_part_entry(s->spec, &r->part, r->i, s->narms, to);
-	if (sum->is_there)
-		gr_entry_add(s->spec, sum->base, to, to->arm);
-	sum->is_there = true;
+	for (int k = 0; k < m->nruns; k++)
+		if (!m->readers[k].at_end)
+			gr_parts_close(m->readers[k].parts);
+	pfree(m->readers);
+	pfree(m->other);
+	pfree(m->sum_of_runs);
+	pfree(m->sum_of_all);
 }
 
-/* Step over the unit in each run that has it, adding up. */
 static void
-take_unit(const Stored *s, Reader *readers, int *n, uint64 hash, Sum *sum)
+start_unit(Merge *m, const UnitEntry *tail)
 {
-	sum->is_there = false;
-	for (int k = *n - 1; k >= 0; k--)
-	{
-		if (readers[k].hash != hash)
-			continue;
-		add_up(s, &readers[k], sum);
-		if (!next_unit(s, &readers[k]))
-			readers[k] = readers[--*n];
-	}
+	m->unit = (GrMergedUnit) {NULL, tail, NULL};
+	if (tail)
+		memcpy(m->sum_of_all, tail, m->s->entry_size);
+}
+
+/*
+ * Numbers are added from the newest to the oldest, the tail first.  A slice that was
+ * merged is the beginning of that sum: so a unit amounts to the same, to the last
+ * bit, before its slices are merged and after.
+ */
+static void
+add_run(Merge *m, const Reader *r)
+{
+	const CollectSpec *spec = m->s->spec;
+	UnitEntry  *e = m->unit.runs ? m->other : m->sum_of_runs;
+
+	gr_part_entry(spec, &r->part, r->i, m->s->narms, e);
+	if (m->unit.tail)
+		gr_entry_add(spec, m->sum_of_all, e, e->arm);
+	if (m->unit.runs)
+		gr_entry_add(spec, m->sum_of_runs, e, e->arm);
+	m->unit.runs = m->sum_of_runs;
+}
+
+static void
+visit_unit(Merge *m, GrVisit visit, void *arg)
+{
+	m->unit.all = m->unit.tail ? m->sum_of_all : m->unit.runs;
+	visit(arg, &m->unit);
 }
 
 void
 gr_merge(const Stored *s, const Run *runs, int nruns, const Flat *tail, GrVisit visit, void *arg)
 {
-	Reader	   *readers = palloc0(sizeof(Reader) * Max(nruns, 1));
-	Sum			sum = make_sum(s);
 	uint32		ntail = tail ? tail->n : 0;
 	uint32		j = 0;
-	int			n = open_readers(s, runs, nruns, readers);
+	Merge		m;
 
-	for (uint32 count = 0; n > 0 || j < ntail; count++)
+	start_merge(&m, s, runs, nruns);
+	for (uint32 count = 0;; count++)
 	{
 		const UnitEntry *t = j < ntail ? gr_entry(tail->entries, s->entry_size, j) : NULL;
 		uint64		hash = t ? t->hash : PG_UINT64_MAX;
+		bool		any = t != NULL;
 
 		if ((count & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
-		for (int k = 0; k < n; k++)
-			hash = Min(hash, readers[k].hash);
-		take_unit(s, readers, &n, hash, &sum);
+		for (int k = 0; k < nruns; k++)
+			if (!m.readers[k].at_end)
+			{
+				hash = Min(hash, m.readers[k].hash);
+				any = true;
+			}
+		if (!any)
+			break;
 		t = t && t->hash == hash ? t : NULL;
-		visit(arg, sum.is_there ? sum.base : NULL, t);
 		j += (t != NULL);
+		start_unit(&m, t);
+		for (int k = nruns - 1; k >= 0; k--)
+		{
+			Reader	   *r = &m.readers[k];
+
+			if (r->at_end || r->hash != hash)
+				continue;
+			add_run(&m, r);
+			r->at_end = !next_unit(s, r);
+		}
+		visit_unit(&m, visit, arg);
 	}
-	pfree(sum.base);
-	pfree(sum.other);
-	pfree(readers);
+	end_merge(&m);
 }
 
 void
 gr_merge_tail(const Stored *s, const Run *runs, int nruns, const Flat *tail, GrVisit visit,
 			  void *arg)
 {
-	Reader	   *readers = palloc0(sizeof(Reader) * Max(nruns, 1));
-	Sum			sum = make_sum(s);
-	int			n = open_readers(s, runs, nruns, readers);
+	Merge		m;
 
+	start_merge(&m, s, runs, nruns);
 	for (uint32 j = 0; j < tail->n; j++)
 	{
 		const UnitEntry *t = gr_entry(tail->entries, s->entry_size, j);
 
 		if ((j & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
-		sum.is_there = false;
-		for (int k = n - 1; k >= 0; k--)
+		start_unit(&m, t);
+		for (int k = nruns - 1; k >= 0; k--)
 		{
-			if (readers[k].hash < t->hash && !seek(s, &readers[k], t->hash))
-				readers[k] = readers[--n];
-			else if (readers[k].hash == t->hash)
-				add_up(s, &readers[k], &sum);
+			Reader	   *r = &m.readers[k];
+
+			r->at_end = r->at_end || !seek(s, r, t->hash);
+			if (!r->at_end && r->hash == t->hash)
+				add_run(&m, r);
 		}
-		visit(arg, sum.is_there ? sum.base : NULL, t);
+		visit_unit(&m, visit, arg);
 	}
-	for (int k = 0; k < n; k++)
-		gr_parts_close(readers[k].parts);
-	pfree(sum.base);
-	pfree(sum.other);
-	pfree(readers);
+	end_merge(&m);
 }
 
 /* ---- writing ---------------------------------------------------------------- */
@@ -198,14 +231,11 @@ typedef struct Writer
 } Writer;
 
 static void
-write_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
+write_unit(void *arg, const GrMergedUnit *unit)
 {
 	Writer	   *w = arg;
-	UnitEntry  *to = gr_entry(w->entries, w->s->entry_size, w->n++);
 
-	memcpy(to, base ? base : tail, w->s->entry_size);
-	if (base && tail)
-		gr_entry_add(w->s->spec, to, tail, tail->arm);
+	memcpy(gr_entry(w->entries, w->s->entry_size, w->n++), unit->all, w->s->entry_size);
 	if (w->n < w->capacity)
 		return;
 	gr_parts_put(w->parts, w->entries, w->n);

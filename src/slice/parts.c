@@ -48,6 +48,11 @@ gr_parts_open(const Stored *s, const Run *run)
 
 	r->table = table_open(table, AccessShareLock);
 	list_free(RelationGetIndexList(r->table));
+	if (!OidIsValid(r->table->rd_pkindex))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table guardrail_slice has no primary key"),
+				 errhint("Create it again on (experiment_id, slice, part).")));
 	r->index = index_open(r->table->rd_pkindex, AccessShareLock);
 	r->nparts = run->nparts;
 	ScanKeyEntryInitialize(&key[0], 0, COLUMN_EXPERIMENT, BTEqualStrategyNumber, InvalidOid,

@@ -90,7 +90,7 @@ rebuild_range(Stored *s, const char *from, const char *to)
 			return -1;
 		n++;
 	}
-	s->totals = gr_totals_of_runs(s);
+	gr_totals_renew(s);
 	/* where there was no event yet, there may be one now */
 	s->position = s->nruns > 0 ? s->runs[s->nruns - 1].to : NULL;
 	gr_stored_save(s);
@@ -125,7 +125,7 @@ rebuild(FunctionCallInfo fcinfo, Stored *s)
 		if (gr_slice_store(s, upper, false, &c, CurrentMemoryContext) == GR_NO_AGREEMENT)
 			gr_slice_corrupt();
 		if (s->totals == NULL)
-			s->totals = gr_totals_of_runs(s);
+			gr_totals_renew(s);
 		gr_stored_save(s);
 	}
 	PopActiveSnapshot();

@@ -174,9 +174,15 @@ extern void gr_parts_end(PartWriter *w);
 
 /* ---- reading in the order of the hashes (merge.c) --------------------------- */
 
-/* base: the unit in the runs; tail: in the flat; either may be NULL.  Base may be
- * changed. */
-typedef void (*GrVisit) (void *arg, UnitEntry *base, const UnitEntry *tail);
+/* A unit of some runs and a tail; either may be NULL, not both. */
+typedef struct GrMergedUnit
+{
+	const UnitEntry *runs;		/* what it amounts to in the runs */
+	const UnitEntry *tail;		/* in the tail */
+	const UnitEntry *all;		/* in both */
+} GrMergedUnit;
+
+typedef void (*GrVisit) (void *arg, const GrMergedUnit *unit);
 
 /* Visit the units of some runs and of a flat (NULL: none). */
 extern void gr_merge(const Stored *s, const Run *runs, int nruns, const Flat *tail,
@@ -203,21 +209,26 @@ typedef struct Totals Totals;
 extern bool gr_totals_suit(const CollectSpec *spec);
 extern Totals *gr_totals_make(const CollectSpec *spec, MemoryContext context);
 
-/* Those of all runs together; NULL when they do not suit. */
-extern Totals *gr_totals_of_runs(const Stored *s);
+/* Compute them from all runs; there are none afterwards when they do not suit. */
+extern void gr_totals_renew(Stored *s);
 
 /* A unit comes (1), or goes (-1) as it came. */
 extern void gr_totals_change(Totals *t, const UnitEntry *e, int sign);
 
 /*
  * A collection of so many arms, but for what heads hold; NULL when a sum is not
- * certain enough.
+ * certain enough, or they cannot be right.
  */
 extern Collection *gr_totals_collect(Totals *t, int narms);
 
-/* How many units have come and gone, at most, in one sum. */
-extern int64 gr_totals_steps(const Totals *t);
+/*
+ * Should they be computed again: is a sum not certain after more units came and went
+ * than are in it, or can they not be right?
+ */
+extern bool gr_totals_are_worn(Totals *t);
 extern bytea *gr_totals_encode(Totals *t);
+
+/* NULL when the bytes are none that gr_totals_encode writes. */
 extern Totals *gr_totals_decode(const CollectSpec *spec, const bytea *bytes, MemoryContext context);
 
 /* ---- caps (caps.c) ------------------------------------------------------------ */
@@ -235,11 +246,11 @@ extern CapPair *gr_slice_caps(Stored *s, const Run *runs, int nruns, const Units
 
 /*
  * Fold some runs and a tail (NULL: none), whose arms are numbered as the stored
- * ones are.  *delta: what the tail adds to the heads of all runs (to be
- * given to gr_slice_append); NULL when the runs do not agree with the events, as
- * after one was deleted.  fold false: only that; also when there are caps at a
- * quantile and the memory setting does not hold the units' totals.  Histograms of events are of all
- * runs together: when these are not all, they are left empty.
+ * ones are.  *delta: what the tail adds to the heads of all runs (to be given to
+ * gr_slice_append); NULL when the runs do not agree with the events, as after one
+ * was deleted.  fold false: only that; also when there are caps at a quantile and
+ * the memory setting does not hold the units' totals.  Histograms of events are of
+ * all runs together: when these are not all, they are left empty.
  */
 extern Collection *gr_slice_fold(Stored *s, const Run *runs, int nruns, Units *tail,
 								 const char *tail_range, bool fold, Head **delta,

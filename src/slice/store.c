@@ -234,7 +234,7 @@ gr_stored_drop(Stored *s)
 	s->nruns = 0;
 	s->narms = 0;
 	s->position = NULL;
-	s->totals = gr_totals_of_runs(s);
+	gr_totals_renew(s);
 	gr_stored_save(s);
 }
 

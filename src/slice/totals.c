@@ -4,9 +4,11 @@
  *
  * A check changes the numbers of few units.  What each gave before is taken out of
  * the totals and what it gives now is added, so that no other unit is folded.
+ * What is taken out is to the last bit what was put in (merge.c sees to that).
  * Counts and histograms are whole numbers, and exact; sums are kept so that what
  * went through them costs no digits, and say when they are not sure (sums.c in
- * stats): then, and when there are none, all units are folded.
+ * stats): then, and when there are none, all units are folded.  They can always be
+ * computed from the slices: bytes that cannot be right are as good as none.
  *
  * Bytes, version 1: version, numbers of arms and of metrics as varints · units in
  * several arms 8 · by arm: units and events 8 each; of each metric what
@@ -170,51 +172,55 @@ gr_totals_change(Totals *t, const UnitEntry *e, int sign)
 }
 
 static void
-add_unit(void *arg, UnitEntry *base, const UnitEntry *tail)
+add_unit(void *arg, const GrMergedUnit *unit)
 {
-	gr_totals_change(arg, base, 1);
+	gr_totals_change(arg, unit->all, 1);
 }
 
-Totals *
-gr_totals_of_runs(const Stored *s)
+void
+gr_totals_renew(Stored *s)
 {
-	Totals	   *t;
-
+	s->totals = NULL;
 	if (!gr_totals_suit(s->spec))
-		return NULL;
-	t = gr_totals_make(s->spec, s->context);
-	gr_merge(s, s->runs, s->nruns, NULL, add_unit, t);
-	return t;
+		return;
+	s->totals = gr_totals_make(s->spec, s->context);
+	gr_merge(s, s->runs, s->nruns, NULL, add_unit, s->totals);
 }
 
 /* ---- reading ------------------------------------------------------------------- */
 
-static void
+static bool
 copy_histogram(const MetricTotal *total, MetricData *data)
 {
 	for (int b = 0; b < GR_BATCHES; b++)
 	{
-		if (!gr_histogram_valid(total->batch[b].bins, total->batch[b].nbins))
-			gr_slice_corrupt();
-		data->batch[b].nbins = total->batch[b].nbins;
-		data->batch[b].bins = palloc_extended(sizeof(GrBin) * Max(total->batch[b].nbins, 1), MCXT_ALLOC_HUGE);
-		memcpy(data->batch[b].bins, total->batch[b].bins, sizeof(GrBin) * total->batch[b].nbins);
+		const BinList *from = &total->batch[b];
+
+		if (!gr_histogram_valid(from->bins, from->nbins))
+			return false;
+		data->batch[b].nbins = from->nbins;
+		data->batch[b].bins = palloc_extended(sizeof(GrBin) * Max(from->nbins, 1), MCXT_ALLOC_HUGE);
+		memcpy(data->batch[b].bins, from->bins, sizeof(GrBin) * from->nbins);
 	}
+	return true;
 }
 
 static bool
 collect_metric(const Metric *metric, const MetricTotal *total, MetricData *data)
 {
+	if (total->skipped < 0 || total->nonzero < 0)
+		return false;
 	data->skipped = total->skipped;
 	data->nonzero = total->nonzero;
-	if (total->batch)
-		copy_histogram(total, data);
+	if (total->batch && !copy_histogram(total, data))
+		return false;
 	if (gr_metric_has_histogram(metric))
 		return true;
 	if (!isnan(metric->cap_value))
 		data->cap[0] = metric->cap_value;
 	return gr_sums_moments(&total->sums[0], &data->moments) &&
-		(metric->covariate < 0 || gr_sums_moments(&total->sums[1], &data->adjusted));
+		(metric->covariate < 0 || gr_sums_moments(&total->sums[1], &data->adjusted)) &&
+		total->nonzero <= total->sums[0].n + total->sums[1].n;
 }
 
 Collection *
@@ -224,14 +230,16 @@ gr_totals_collect(Totals *t, int narms)
 	MemoryContext old;
 
 	need_arm(t, narms - 1);
-	if (t->narms > narms)
-		gr_slice_corrupt();
+	if (t->narms > narms || t->crossover_units < 0)
+		return NULL;
 	old = MemoryContextSwitchTo(t->context);
 	empty_changes(t);
 	MemoryContextSwitchTo(old);
 	c->crossover_units = t->crossover_units;
 	for (int a = 0; a < narms; a++)
 	{
+		if (t->arms[a].units < 0 || t->arms[a].events < 0)
+			return NULL;
 		c->arms[a].units = t->arms[a].units;
 		c->arms[a].events = t->arms[a].events;
 		for (int m = 0; m < t->spec->nmetrics; m++)
@@ -241,16 +249,38 @@ gr_totals_collect(Totals *t, int narms)
 	return c;
 }
 
-int64
-gr_totals_steps(const Totals *t)
+/* Is one of the sums why there is no collection? */
+static bool
+is_uncertain(const Totals *t, bool *worn)
 {
-	int64		steps = 0;
+	GrMoments	moments;
+	bool		any = false;
 
 	for (int a = 0; a < t->narms; a++)
 		for (int m = 0; m < t->spec->nmetrics; m++)
 			for (int k = 0; k < 2; k++)
-				steps = Max(steps, t->arms[a].metrics[m].sums[k].steps);
-	return steps;
+			{
+				const GrSums *sums = &t->arms[a].metrics[m].sums[k];
+
+				if (gr_sums_moments(sums, &moments))
+					continue;
+				any = true;
+				*worn |= sums->steps / 2 > sums->n;
+			}
+	return any;
+}
+
+bool
+gr_totals_are_worn(Totals *t)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "collection", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+	bool		worn = false;
+	bool		wrong = gr_totals_collect(t, t->narms) == NULL && !is_uncertain(t, &worn);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return wrong || worn;
 }
 
 /* ---- bytes --------------------------------------------------------------------- */
@@ -270,47 +300,56 @@ send_sums(StringInfo buf, const GrSums *s)
 		pq_sendfloat8(buf, s->product[i / 2][i % 2]);
 }
 
-static int64
-get_int64(StringInfo buf)
+/* A reader of bytes, which may be anything. */
+typedef struct Bytes
 {
-	if (buf->len - buf->cursor < (int) sizeof(int64))
-		gr_slice_corrupt();
-	return pq_getmsgint64(buf);
+	const char *p;
+	const char *end;
+	bool		right;			/* so far */
+} Bytes;
+
+static int64
+get_int64(Bytes *b)
+{
+	uint64		x;
+
+	b->right = b->right && b->end - b->p >= (ptrdiff_t) sizeof(x);
+	if (!b->right)
+		return 0;
+	memcpy(&x, b->p, sizeof(x));
+	b->p += sizeof(x);
+	return (int64) pg_ntoh64(x);
 }
 
 static double
-get_float8(StringInfo buf)
+get_float8(Bytes *b)
 {
-	return DatumGetFloat8(Int64GetDatum(get_int64(buf)));
+	return DatumGetFloat8(Int64GetDatum(get_int64(b)));
 }
 
 static uint64
-get_number(StringInfo buf)
+get_number(Bytes *b)
 {
-	const char *p = buf->data + buf->cursor;
-	uint64		x;
+	uint64		x = 0;
 
-	if (!gr_get_varint(&p, buf->data + buf->len, &x))
-		gr_slice_corrupt();
-	buf->cursor = (int) (p - buf->data);
+	b->right = b->right && gr_get_varint(&b->p, b->end, &x);
 	return x;
 }
 
 static void
-receive_sums(StringInfo buf, GrSums *s)
+receive_sums(Bytes *b, GrSums *s)
 {
-	s->exact = get_number(buf);
-	s->lost = get_number(buf);
-	s->n = get_int64(buf);
-	s->steps = get_int64(buf);
+	s->exact = get_number(b) != 0;
+	s->lost = get_number(b) != 0;
+	s->n = get_int64(b);
+	s->steps = get_int64(b);
 	for (int i = 0; i < s->dim; i++)
-		s->peak[i] = get_float8(buf);
+		s->peak[i] = get_float8(b);
 	for (int i = 0; i < 2 * s->dim; i++)
-		s->sum[i / 2][i % 2] = get_float8(buf);
+		s->sum[i / 2][i % 2] = get_float8(b);
 	for (int i = 0; i < s->dim * (s->dim + 1); i++)
-		s->product[i / 2][i % 2] = get_float8(buf);
-	if (!gr_sums_valid(s))
-		gr_slice_corrupt();
+		s->product[i / 2][i % 2] = get_float8(b);
+	b->right = b->right && gr_sums_valid(s);
 }
 
 static void
@@ -328,25 +367,22 @@ send_metric(StringInfo buf, const Metric *metric, const MetricTotal *total)
 }
 
 static void
-receive_metric(StringInfo buf, const Metric *metric, MetricTotal *total)
+receive_metric(Bytes *b, const Metric *metric, MetricTotal *total)
 {
-	total->skipped = get_int64(buf);
-	total->nonzero = get_int64(buf);
-	for (int b = 0; total->batch && b < GR_BATCHES; b++)
+	total->skipped = get_int64(b);
+	total->nonzero = get_int64(b);
+	for (int i = 0; total->batch && i < GR_BATCHES && b->right; i++)
 	{
-		const char *p = buf->data + buf->cursor;
 		BinRoom		room = {0};
 
-		if (!gr_bins_decode(&room, &p, buf->data + buf->len))
-			gr_slice_corrupt();
-		buf->cursor = (int) (p - buf->data);
-		total->batch[b] = (BinList) {room.n, room.bins};
+		b->right = gr_bins_decode(&room, &b->p, b->end);
+		total->batch[i] = (BinList) {room.n, room.bins};
 	}
 	if (gr_metric_has_histogram(metric))
 		return;
-	receive_sums(buf, &total->sums[0]);
+	receive_sums(b, &total->sums[0]);
 	if (metric->covariate >= 0)
-		receive_sums(buf, &total->sums[1]);
+		receive_sums(b, &total->sums[1]);
 }
 
 bytea *
@@ -376,30 +412,23 @@ Totals *
 gr_totals_decode(const CollectSpec *spec, const bytea *bytes, MemoryContext context)
 {
 	Totals	   *t = gr_totals_make(spec, context);
-	MemoryContext here;
-	StringInfoData buf;
+	MemoryContext here = MemoryContextSwitchTo(context);
+	Bytes		b = {VARDATA_ANY(bytes), VARDATA_ANY(bytes) + VARSIZE_ANY_EXHDR(bytes), true};
 	uint64		narms;
 
-	buf.data = (char *) VARDATA_ANY(bytes);
-	buf.len = buf.maxlen = VARSIZE_ANY_EXHDR(bytes);
-	buf.cursor = 0;
-	if (get_number(&buf) != TOTALS_VERSION)
-		gr_slice_corrupt();
-	narms = get_number(&buf);
-	if (narms > GR_MAX_ARMS || get_number(&buf) != (uint64) spec->nmetrics)
-		gr_slice_corrupt();
-	need_arm(t, (int) narms - 1);
-	here = MemoryContextSwitchTo(context);
-	t->crossover_units = get_int64(&buf);
+	b.right = get_number(&b) == TOTALS_VERSION;
+	narms = get_number(&b);
+	b.right = b.right && narms <= GR_MAX_ARMS && get_number(&b) == (uint64) spec->nmetrics;
+	if (b.right)
+		need_arm(t, (int) narms - 1);
+	t->crossover_units = get_int64(&b);
 	for (int a = 0; a < t->narms; a++)
 	{
-		t->arms[a].units = get_int64(&buf);
-		t->arms[a].events = get_int64(&buf);
+		t->arms[a].units = get_int64(&b);
+		t->arms[a].events = get_int64(&b);
 		for (int m = 0; m < spec->nmetrics; m++)
-			receive_metric(&buf, &spec->metrics[m], &t->arms[a].metrics[m]);
+			receive_metric(&b, &spec->metrics[m], &t->arms[a].metrics[m]);
 	}
-	if (buf.cursor != buf.len)
-		gr_slice_corrupt();
 	MemoryContextSwitchTo(here);
-	return t;
+	return b.right && b.p == b.end ? t : NULL;
 }

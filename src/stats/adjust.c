@@ -195,10 +195,16 @@ gr_bh(const double *p, const double *alpha, int n, double *scaled,
 			return GR_BAD_ARGUMENT;
 		greatest = fmax(greatest, alpha[i]);
 	}
-	/* a NaN stays one, and is refused */
+	/* what is no p-value stays what it is, and is refused */
 	for (int i = 0; i < n; i++)
-		scaled[i] = p[i] > alpha[i] / greatest && p[i] <= 1.0 ? 1.0 :
-			p[i] * (greatest / alpha[i]);
+	{
+		if (!(p[i] > 0.0 && p[i] <= 1.0))
+			scaled[i] = p[i];
+		else if (p[i] > alpha[i] / greatest)
+			scaled[i] = 1.0;
+		else
+			scaled[i] = fmin(p[i] * (greatest / alpha[i]), 1.0);
+	}
 	code = gr_p_adjust(scaled, n, GR_ADJUST_BH, adjusted, order);
 	for (int i = 0; code == GR_OK && i < n; i++)
 	{

@@ -2,7 +2,7 @@
  * diversity.c
  *	  How many different values there are, and how evenly they come.
  */
-#include "stats/stats.h"
+#include "stats.h"
 
 #include <math.h>
 

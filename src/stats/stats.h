@@ -137,7 +137,7 @@ extern bool gr_moments_parse(const char *text, GrMoments *m);
 
 /*
  * The same numbers as sums of the values and of their products, in double-double.
- * steps: units added or taken out; peak: the largest sum of squares there was,
+ * steps: units added or taken out since there were none; peak: the largest sum of squares there was,
  * which rounding is in proportion to; exact: nothing was ever rounded; lost: a value
  * whose square is too large or too small was among them.
  * Each sum is two numbers, {hi, lo}.

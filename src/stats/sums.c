@@ -76,6 +76,9 @@ gr_sums_add(GrSums *s, const double *x, int sign)
 	}
 	s->n += sign;
 	s->steps++;
+	/* nothing is left: neither is what rounding left */
+	if (s->n == 0)
+		gr_sums_init(s, s->dim);
 	return true;
 }
 

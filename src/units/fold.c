@@ -340,18 +340,16 @@ fold_part(Units *u, void *arg)
 	FoldState  *f = arg;
 	bool		by_table = events_by_table(u);
 	Walk		walk;
-	TableOrder	order;
 	MemoryContext old;
 
 	/* what is needed of a part goes with it */
 	old = MemoryContextSwitchTo(u->context);
 	gr_walk_init(&walk, u);
-	gr_order_init(&order, u);
 	set_caps(&walk, f->c, f->caps);
 	MemoryContextSwitchTo(old);
 	fold_units(&walk, f, !by_table);
 	if (by_table)
-		fold_events(u, &order, f->c);
+		fold_events(u, &walk.source[0].order, f->c);
 }
 
 Collection *

@@ -1,13 +1,14 @@
 /*
  * varint.h
  *	  Whole numbers in as few bytes as they need: seven bits a byte, the lowest
- *	  first; signed ones zigzag.
+ *	  first; signed ones zigzag.  For bytes that may be anyone's, unlike number.h.
  */
 #ifndef GR_VARINT_H
 #define GR_VARINT_H
 
 #include "guardrail.h"
 #include "lib/stringinfo.h"
+#include "units/number.h"
 
 static inline void
 gr_put_varint(StringInfo buf, uint64 x)
@@ -23,7 +24,7 @@ gr_put_varint(StringInfo buf, uint64 x)
 static inline void
 gr_put_signed(StringInfo buf, int64 x)
 {
-	gr_put_varint(buf, ((uint64) x << 1) ^ (uint64) (x >> 63));
+	gr_put_varint(buf, gr_zigzag(x));
 }
 
 /* False at the end of the bytes, or when it is too long. */
@@ -52,7 +53,7 @@ gr_get_signed(const char **p, const char *end, int64 *x)
 
 	if (!gr_get_varint(p, end, &u))
 		return false;
-	*x = (int64) (u >> 1) ^ -(int64) (u & 1);
+	*x = gr_unzigzag(u);
 	return true;
 }
 

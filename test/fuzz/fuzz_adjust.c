@@ -1,6 +1,6 @@
 /*
  * fuzz_adjust.c
- *	  Adjusted p-values, and the levels whose bounds agree with them.
+ *	  Adjusted p-values, and the levels whose bounds agree with them; e-values.
  */
 #include "fuzz.h"
 
@@ -15,6 +15,71 @@ check_adjusted(const double *p, const double *adjusted, int n)
 		for (int j = 0; j < n; j++)
 			EXPECT(p[i] > p[j] || adjusted[i] <= adjusted[j]);
 	}
+}
+
+/* One level for all: what is rejected is what the definition of e-BH rejects. */
+static void
+check_rejected(const double *log_e, const double *adjusted, int n, double alpha)
+{
+	int			rejected = 0;
+
+	for (int i = 0; i < n; i++)
+		rejected += adjusted[i] <= alpha;
+	for (int k = n; k > 0; k--)
+	{
+		double		needed = log(n / (k * alpha));
+		int			reached = 0;
+		int			nearly = 0;
+
+		for (int i = 0; i < n; i++)
+		{
+			reached += log_e[i] >= needed + 1e-9;
+			nearly += log_e[i] >= needed - 1e-9;
+		}
+		/* on the edge rounding decides */
+		if (nearly != reached && nearly >= k)
+			return;
+		if (reached >= k)
+		{
+			EXPECT_WITH(rejected == reached, "%d rejected, %d reach %g", rejected, reached, needed);
+			return;
+		}
+	}
+	EXPECT(rejected == 0);
+}
+
+static void
+fuzz_e_values(Input *in)
+{
+	double		log_e[MAX_TESTS];
+	double		alpha[MAX_TESTS];
+	double		scaled[MAX_TESTS];
+	double		adjusted[MAX_TESTS];
+	int			order[MAX_TESTS];
+	int			n = take_below(in, MAX_TESTS);
+	bool		wild = take_below(in, 4) == 0;
+	bool		one_level = take_below(in, 2) == 0;
+	bool		bad = false;
+	GrCode		code;
+
+	for (int i = 0; i < n; i++)
+	{
+		log_e[i] = wild ? take_double(in) : i > 0 && take_below(in, 4) == 0 ? log_e[i - 1] :
+			20 * take_unit(in) - 5;
+		alpha[i] = one_level && i > 0 ? alpha[0] : wild ? take_double(in) : take_unit(in);
+		bad = bad || isnan(log_e[i]) || !(alpha[i] > 0.0 && alpha[i] < 1.0);
+	}
+	code = gr_e_bh(log_e, alpha, n, scaled, adjusted, order);
+	EXPECT((code == GR_OK) == !bad);
+	for (int i = 0; code == GR_OK && i < n; i++)
+	{
+		EXPECT(adjusted[i] >= 0.0);
+		for (int j = 0; j < n; j++)
+			EXPECT(alpha[i] != alpha[j] || log_e[i] < log_e[j] || adjusted[i] <= adjusted[j]);
+	}
+	/* below that 1/e is no double */
+	if (code == GR_OK && one_level && n > 0 && alpha[0] > 1e-300)
+		check_rejected(log_e, adjusted, n, alpha[0]);
 }
 
 int
@@ -34,6 +99,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	double		level = take_unit(&in);
 	GrCode		code;
 
+	if (take_below(&in, 4) == 0)
+	{
+		fuzz_e_values(&in);
+		return 0;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		/* ties, tiny numbers, and levels that are multiples of p */

@@ -237,6 +237,12 @@ test_e_bh(void)
 	alpha[0] = 0;
 	CHECK(gr_bh(scaled, alpha, 1, scaled, adjusted, order) == GR_BAD_ARGUMENT);
 	CHECK(gr_e_bh(scaled, alpha, 0, scaled, adjusted, order) == GR_OK);
+	/* levels so far apart that their ratio is no double */
+	scaled[0] = 0;
+	scaled[1] = 1e-321;
+	alpha[0] = alpha[1] = 5e-324;
+	alpha[2] = scaled[2] = 0.25;
+	CHECK(gr_bh(scaled, alpha, 3, scaled, adjusted, order) == GR_OK && adjusted[0] == 0);
 }
 
 /* With one level for all it is p.adjust's BH; with several, adjusted <= alpha decides as the definition does. */

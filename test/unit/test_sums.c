@@ -161,8 +161,11 @@ test_refusals(void)
 	{
 		gr_sums_init(&s, 1);
 		x = k == 0 ? 1e160 : 1e-160;
-		CHECK(gr_sums_add(&s, &x, 1) && !gr_sums_moments(&s, &m));
-		CHECK(gr_sums_add(&s, &x, -1) && s.n == 0 && !gr_sums_moments(&s, &m));
+		double		other = 5;
+
+		CHECK(gr_sums_add(&s, &other, 1) && gr_sums_add(&s, &x, 1) && !gr_sums_moments(&s, &m));
+		CHECK(gr_sums_add(&s, &x, -1) && s.n == 1 && !gr_sums_moments(&s, &m));
+		CHECK(gr_sums_add(&s, &other, -1) && s.n == 0 && gr_sums_moments(&s, &m));
 	}
 	gr_sums_init(&s, 2);
 	for (int k = 0; k < 4; k++)
@@ -178,7 +181,7 @@ test_refusals(void)
 	x = 0.7;
 	CHECK(gr_sums_add(&s, &x, 1) && gr_sums_moments(&s, &m) && m.n == 1 && m.product[0] == 0);
 	CHECK(gr_sums_add(&s, &x, -1) && gr_sums_add(&s, &x, -1));
-	CHECK(!gr_sums_moments(&s, &m) && !gr_sums_valid(&s));
+	CHECK(s.n == -1 && !gr_sums_moments(&s, &m) && !gr_sums_valid(&s));
 	gr_sums_init(&s, GR_MAX_DIM + 1);
 	CHECK(!gr_sums_add(&s, &x, 1) && !gr_sums_valid(&s) && !gr_sums_moments(&s, &m));
 }
