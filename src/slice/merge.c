@@ -8,7 +8,7 @@
 #include "utils/memutils.h"
 
 /* Slices that are merged, with a new one, at least. */
-#define MERGED_RUNS 3
+#define MERGED_RUNS 4
 
 /* A run at one of its units. */
 typedef struct Reader

@@ -16,8 +16,11 @@
  * - A slice's units have the arm that they have in the slice's own events.
  * - The bins of a head are signed differences: the sum over all slices is the
  *	 histogram of the events of those units that are in one arm only.
- * - Slices and position are written in one transaction, with the experiment's row
- *	 locked, and belong to one fingerprint: of all that they depend on.
+ * - A unit's numbers are added up from the newest slice to the oldest.  Only the
+ *	 newest slices are merged, so a merged one is the beginning of that sum, and
+ *	 changes no bit of it: what the running totals hold of a unit can be taken out.
+ * - Slices, totals and position are written in one transaction, with the
+ *	 experiment's row locked, and belong to one fingerprint: of all that they depend on.
  */
 #ifndef GR_SLICE_H
 #define GR_SLICE_H

@@ -23,6 +23,7 @@
 #include "units/bins.h"
 #include "units/varint.h"
 
+/* To be raised when a metric comes to observe something else of the same unit. */
 #define TOTALS_VERSION 1
 
 typedef struct MetricTotal
