@@ -20,6 +20,7 @@
 
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "stats/sums.h"
 #include "units/bins.h"
 #include "units/varint.h"
 

@@ -133,43 +133,6 @@ extern double gr_moments_cov(const GrMoments *m, int i, int j);
 extern int	gr_moments_print(const GrMoments *m, char *buf, size_t size);
 extern bool gr_moments_parse(const char *text, GrMoments *m);
 
-/* ---- sums that units can be taken out of again (sums.c) ----------------- */
-
-/*
- * The same numbers as sums of the values and of their products, in double-double.
- * steps: units added or taken out since there were none; peak: the largest sum of squares there was,
- * which rounding is in proportion to; exact: nothing was ever rounded; lost: a value
- * whose square is too large or too small was among them.
- * Each sum is two numbers, {hi, lo}.
- */
-typedef struct GrSums
-{
-	int			dim;			/* 1 .. GR_MAX_DIM */
-	bool		exact;
-	bool		lost;
-	int64_t		n;				/* units in it now */
-	int64_t		steps;
-	double		sum[GR_MAX_DIM][2];
-	double		product[GR_MAX_PRODUCTS][2];
-	double		peak[GR_MAX_DIM];
-} GrSums;
-
-extern void gr_sums_init(GrSums *s, int dim);
-
-/* Add a unit (sign 1), or take one out that was added (-1).  False, and nothing
- * done, when a value is not finite. */
-extern bool gr_sums_add(GrSums *s, const double *x, int sign);
-
-/*
- * As moments, each variance right to 2^-46 of itself and each covariance to 2^-46 of
- * the product of the standard deviations.  False when that is not certain: too much
- * has come and gone, or a variance is too small beside the mean.
- */
-extern bool gr_sums_moments(const GrSums *s, GrMoments *out);
-
-/* Can it be what gr_sums_add leaves?  For bytes from outside. */
-extern bool gr_sums_valid(const GrSums *s);
-
 /* ---- histograms (histogram.c) ----------------------------------------- */
 
 /* The edges of a bin (bin.h) by value; NaN beyond GR_BIN_MAX. */

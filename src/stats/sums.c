@@ -9,7 +9,7 @@
  * over n by 6 k 2^-106 p sqrt(k / n).  What is left after the mean is taken off is
  * compared with both, and with what that subtraction itself loses.
  */
-#include "stats.h"
+#include "sums.h"
 
 #include <float.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  * 113-bit arithmetic.
  */
 #include "unit.h"
-#include "stats.h"
+#include "sums.h"
 
 #define UNITS 3000
 
