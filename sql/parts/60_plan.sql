@@ -67,7 +67,9 @@ BEGIN ATOMIC
     'experiment', pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(e) - '{state,launched_at,stopped_at,plan_version,plan_hash}'::text[]),
     'rules', (SELECT coalesce(pg_catalog.jsonb_object_agg(r.metric, pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(r) - '{experiment_id,metric}'::text[])), '{}')
       FROM guardrail_rule r WHERE r.experiment_id = e.experiment_id),
-    'definitions', guardrail_definitions(e.events) || guardrail_definitions(e.exposures) || (
+    -- not asked of tables: every check makes this
+    'definitions', CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid IN (e.events, e.exposures) AND c.relhasrules)
+        THEN guardrail_definitions(e.events) || guardrail_definitions(e.exposures) ELSE '{}' END || (
       SELECT coalesce(pg_catalog.jsonb_object_agg(p.oid::regprocedure::text, pg_catalog.pg_get_functiondef(p.oid)), '{}')
       FROM pg_catalog.unnest(guardrail_plan_functions(e.experiment_id)) f JOIN pg_catalog.pg_proc p ON p.oid = f WHERE p.prokind = 'f'))
   FROM guardrail_experiment e WHERE e.experiment_id = guardrail_plan_body.experiment;
@@ -177,6 +179,21 @@ BEGIN ATOMIC
       AND EXISTS (SELECT FROM now WHERE plan ->> 'server_version'::text = (pg_catalog.current_setting('server_version_num')::integer / 10000)::text);
 END;
 COMMENT ON FUNCTION guardrail_plan_present(text) IS 'in what an experiment and its rules, as they are now, differ from the plan; no row: in nothing';
+
+-- What the two above say at length, when it is nothing; every check asks.
+CREATE FUNCTION guardrail_plan_intact(experiment text) RETURNS boolean
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT EXISTS (SELECT FROM guardrail_experiment e JOIN guardrail_plan p ON p.experiment_id = e.experiment_id AND p.version = e.plan_version
+      WHERE e.experiment_id = guardrail_plan_intact.experiment AND e.plan_hash = p.plan_hash
+        AND CASE WHEN pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p.plan, 'UTF8')), 'hex') = p.plan_hash
+            THEN p.plan::jsonb - '{format,version,previous_hash,made_at,made_by,reason,after_data,extension_version,server_version}'::text[]
+              = guardrail_plan_body(e.experiment_id) END
+        AND NOT EXISTS (SELECT FROM guardrail_plan l WHERE l.experiment_id = p.experiment_id AND l.version > p.version))
+    AND NOT EXISTS (SELECT FROM guardrail_plan_chain(guardrail_plan_intact.experiment) c WHERE c.finding IS NOT NULL);
+END;
+COMMENT ON FUNCTION guardrail_plan_intact(text) IS 'are all versions of a plan as they were registered, and the rows as the last says; false: guardrail_verify says what differs, if anything';
 
 CREATE FUNCTION guardrail_verify(experiment text)
   RETURNS TABLE (version integer, plan_hash text, made_at timestamptz, made_by text, reason text, after_data boolean, intact boolean, finding text)

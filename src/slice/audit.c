@@ -115,10 +115,9 @@ compare_histogram(const Audit *a, const char *variant, const char *name, const B
 }
 
 static void
-compare_arm(const Audit *a, const char *name, ArmData *stored, ArmData *events, bool whole)
+compare_counts(const Audit *a, const char *name, const ArmData *stored, const ArmData *events)
 {
-	const CollectSpec *spec = a->s->spec;
-	int			n = GR_BATCHES * spec->ncolumns;
+	int			n = GR_BATCHES * a->s->spec->ncolumns;
 
 	compare(a, name, "rows", total(stored->counts.rows, GR_BATCHES),
 			total(events->counts.rows, GR_BATCHES));
@@ -128,6 +127,21 @@ compare_arm(const Audit *a, const char *name, ArmData *stored, ArmData *events, 
 			total(events->counts.nulls, n));
 	compare(a, name, "values that are not finite", total(stored->counts.nonfinite, n),
 			total(events->counts.nonfinite, n));
+}
+
+static void
+compare_counts_beside_arms(const Audit *a, const Collection *stored, const Collection *events)
+{
+	compare(a, NULL, "rows without a unit", stored->null_unit_rows, events->null_unit_rows);
+	compare(a, NULL, "rows of unknown arms", stored->unknown_arm_rows, events->unknown_arm_rows);
+}
+
+static void
+compare_arm(const Audit *a, const char *name, ArmData *stored, ArmData *events, bool whole)
+{
+	const CollectSpec *spec = a->s->spec;
+
+	compare_counts(a, name, stored, events);
 	for (int m = 0; m < spec->nmetrics; m++)
 	{
 		const char *metric = metric_name(a->s->e, m);
@@ -152,8 +166,7 @@ compare_range(Audit *a, Stored *s, const Run *runs, int nruns)
 		gr_slice_corrupt();
 	e.range = gr_cursor_range(s->cursor, a->from, a->to);
 	events = gr_collect(&e, s->plan, s->schema, CurrentMemoryContext);
-	compare(a, NULL, "rows without a unit", stored->null_unit_rows, events->null_unit_rows);
-	compare(a, NULL, "rows of unknown arms", stored->unknown_arm_rows, events->unknown_arm_rows);
+	compare_counts_beside_arms(a, stored, events);
 	compare(a, NULL, "units in several arms", stored->crossover_units, events->crossover_units);
 	for (int i = 0; i < stored->narms + events->narms; i++)
 	{
@@ -197,6 +210,24 @@ compare_total(const Audit *a, const char *variant, const char *name, const Metri
 	compare_products(a, variant, name, &total->adjusted, &slices->adjusted);
 }
 
+/* Histograms of events are kept as far as the rules ask. */
+static void
+compare_events(const Audit *a, int arm, int m, const MetricData *total, const MetricData *slices)
+{
+	const CollectSpec *spec = a->s->spec;
+	const HeadTotals *heads = gr_totals_heads(a->s->totals);
+	const char *name = metric_name(a->s->e, m);
+
+	compare_histogram(a, a->s->arm[arm], name, &total->pooled, &slices->pooled);
+	for (int b = 0; b < GR_BATCHES; b++)
+	{
+		BinList		reduced = gr_head_totals_reduced(heads, arm, spec->folds[spec->metrics[m].a].slot,
+													 &slices->batch[b]);
+
+		compare_histogram(a, a->s->arm[arm], name, &total->batch[b], &reduced);
+	}
+}
+
 /* Hold the running totals against the slices. */
 static void
 compare_totals(Audit *a, Stored *s)
@@ -204,6 +235,7 @@ compare_totals(Audit *a, Stored *s)
 	Head	   *delta;
 	Collection *totals = gr_totals_collect(s->totals, s->narms);
 	Collection *slices = gr_slice_fold(s, s->runs, s->nruns, NULL, NULL, true, &delta, CurrentMemoryContext);
+	bool		heads;
 
 	if (slices == NULL)
 		gr_slice_corrupt();
@@ -214,21 +246,30 @@ compare_totals(Audit *a, Stored *s)
 				 errhint("They are computed again after some time, or by guardrail_rebuild().")));
 		return;
 	}
+	/* when these do not do, the next check does not use them, and computes them again */
+	heads = gr_head_totals_complete(gr_totals_heads(s->totals), s->e, totals);
 	compare(a, NULL, "units in several arms", totals->crossover_units, slices->crossover_units);
+	if (heads)
+		compare_counts_beside_arms(a, totals, slices);
 	for (int i = 0; i < s->narms; i++)
 	{
-		const ArmData *t = &totals->arms[i];
+		ArmData    *t = &totals->arms[i];
 		const ArmData *u = &slices->arms[i];
 
-		compare(a, s->arm[i], "units", t->units, u->units);
-		compare(a, s->arm[i], "events", t->events, u->events);
+		if (!heads)
+			t->counts = u->counts;
+		compare_counts(a, s->arm[i], t, u);
 		for (int m = 0; m < s->spec->nmetrics; m++)
 		{
 			const MetricData *x = &t->metrics[m];
 			const char *name = metric_name(a->s->e, m);
 
 			if (s->spec->metrics[m].shape == SHAPE_EVENTS)
+			{
+				if (heads)
+					compare_events(a, i, m, x, &u->metrics[m]);
 				continue;
+			}
 			compare_total(a, s->arm[i], name, x, &u->metrics[m]);
 			for (int b = 0; x->batch && b < GR_BATCHES; b++)
 				compare_histogram(a, s->arm[i], name, &x->batch[b], &u->metrics[m].batch[b]);

@@ -72,33 +72,43 @@ add_collection(Collection *to, const Collection *from)
  * The counts, and with events their histograms: false when these cannot be right.
  */
 static bool
-add_head(Collection *c, const CollectSpec *spec, Head *head, const Stored *s, bool events)
+add_head(Collection *c, const CollectSpec *spec, Head *head, bool events)
 {
 	c->null_unit_rows = head->null_unit_rows;
 	c->unknown_arm_rows = head->unknown_arm_rows;
 	for (int a = 0; a < c->narms; a++)
 	{
-		ArmData    *arm = &c->arms[a];
-
-		arm->name = pstrdup(s->arm[a]);
-		arm->counts = *gr_head_counts(head, a);
-		for (int m = 0; m < spec->nmetrics; m++)
+		c->arms[a].counts = *gr_head_counts(head, a);
+		for (int m = 0; events && m < spec->nmetrics; m++)
 		{
+			MetricData *data = &c->arms[a].metrics[m];
 			const BinList *bins;
 
-			if (spec->metrics[m].shape == SHAPE_EVENTS && events)
-			{
-				bins = gr_head_bins(head, a, spec->folds[spec->metrics[m].a].slot);
-				memcpy(arm->metrics[m].batch, bins, sizeof(BinList) * GR_BATCHES);
-				for (int b = 0; b < GR_BATCHES; b++)
-					if (!gr_histogram_valid(bins[b].bins, bins[b].nbins))
-						return false;
-			}
-			if (arm->metrics[m].batch)
-				gr_metric_pool(&arm->metrics[m]);
+			if (spec->metrics[m].shape != SHAPE_EVENTS)
+				continue;
+			bins = gr_head_bins(head, a, spec->folds[spec->metrics[m].a].slot);
+			memcpy(data->batch, bins, sizeof(BinList) * GR_BATCHES);
+			for (int b = 0; b < GR_BATCHES; b++)
+				if (!gr_histogram_valid(bins[b].bins, bins[b].nbins))
+					return false;
+			gr_metric_pool(data);
+			data->reduced = false;
 		}
 	}
 	return true;
+}
+
+/* Its arms' names, and the histograms over units of all batches. */
+static void
+name_and_pool(Collection *c, const Stored *s)
+{
+	for (int a = 0; a < c->narms; a++)
+	{
+		c->arms[a].name = pstrdup(s->arm[a]);
+		for (int m = 0; m < c->nmetrics; m++)
+			if (c->arms[a].metrics[m].batch && s->spec->metrics[m].shape != SHAPE_EVENTS)
+				gr_metric_pool(&c->arms[a].metrics[m]);
+	}
 }
 
 /* ---- blocks of units ----------------------------------------------------------- */
@@ -302,16 +312,16 @@ tail_head(FoldState *f, const char *tail_range)
 	return head;
 }
 
-/* The heads of all runs and of the tail. */
-static Head *
-sum_heads(const Stored *s, const Run *runs, int nruns, const Head *delta)
+Head *
+gr_sum_heads(const Stored *s, const Run *runs, int nruns, const Head *delta)
 {
 	bytea	   *heads[GR_MAX_RUNS + 1];
 
 	for (int k = 0; k < nruns; k++)
 		heads[k] = gr_stored_read_head(s, &runs[k]);
-	heads[nruns] = gr_head_encode(delta);
-	return gr_heads_sum(s->spec, heads, nruns + 1);
+	if (delta)
+		heads[nruns] = gr_head_encode(delta);
+	return gr_heads_sum(s->spec, heads, nruns + (delta != NULL));
 }
 
 /* Room for the arms that the tail's units have after merging, when that matters. */
@@ -332,7 +342,8 @@ finish(FoldState *f, const Run *runs, int nruns, Head **delta)
 	if (*delta == NULL || f->total == NULL)
 		return NULL;
 	here = MemoryContextSwitchTo(f->context);
-	if (!add_head(f->total, f->s->spec, sum_heads(f->s, runs, nruns, *delta), f->s, nruns == f->s->nruns))
+	name_and_pool(f->total, f->s);
+	if (!add_head(f->total, f->s->spec, gr_sum_heads(f->s, runs, nruns, *delta), nruns == f->s->nruns))
 		*delta = NULL;
 	MemoryContextSwitchTo(here);
 	return *delta ? f->total : NULL;
@@ -376,11 +387,36 @@ change_unit(void *arg, const GrMergedUnit *unit)
 	gr_totals_change(f->s->totals, unit->all, 1);
 }
 
+/* Complete a collection (NULL: there is none to be) by the totals of the heads. */
+static Collection *
+finish_on(FoldState *f, Head **delta)
+{
+	Stored	   *s = f->s;
+	MemoryContext here = MemoryContextSwitchTo(f->context);
+
+	if (f->total && *delta)
+	{
+		name_and_pool(f->total, s);
+		if (!gr_head_totals_complete(gr_totals_heads(s->totals), s->e, f->total))
+		{
+			Head	   *sum = gr_sum_heads(s, s->runs, s->nruns, *delta);
+
+			if (add_head(f->total, s->spec, sum, true))
+				gr_totals_set_heads(s->totals, gr_head_totals_make(s->e, s->spec, sum, s->context));
+			else
+				*delta = NULL;
+		}
+	}
+	MemoryContextSwitchTo(here);
+	return *delta ? f->total : NULL;
+}
+
 Collection *
 gr_slice_fold_on(Stored *s, Units *tail, const char *tail_range, bool fold, Head **delta,
 				 MemoryContext context)
 {
 	FoldState	f = {.s = s, .tail = tail, .context = context};
+	Collection *c;
 
 	if (s->totals)
 	{
@@ -398,8 +434,13 @@ gr_slice_fold_on(Stored *s, Units *tail, const char *tail_range, bool fold, Head
 		if (f.total || !fold)
 		{
 			*delta = tail_head(&f, tail_range);
-			return finish(&f, s->runs, s->nruns, delta);
+			if (*delta)
+				gr_head_totals_add(gr_totals_heads(s->totals), *delta);
+			return finish_on(&f, delta);
 		}
 	}
-	return gr_slice_fold(s, s->runs, s->nruns, tail, tail_range, fold, delta, context);
+	c = gr_slice_fold(s, s->runs, s->nruns, tail, tail_range, fold, delta, context);
+	if (s->totals && *delta)
+		gr_head_totals_add(gr_totals_heads(s->totals), *delta);
+	return c;
 }

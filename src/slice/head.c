@@ -101,16 +101,6 @@ gr_head_encode(const Head *head)
 	return (bytea *) buf.data;
 }
 
-static uint64
-get_count(const char **p, const char *end)
-{
-	uint64		x;
-
-	if (!gr_get_varint(p, end, &x))
-		gr_slice_corrupt();
-	return x;
-}
-
 /* ---- many heads at once --------------------------------------------------------- */
 
 /* Bins that lie within so many are added up in a table. */
@@ -128,6 +118,7 @@ typedef struct HeadSum
 {
 	int			n;
 	HeadReader *reader;
+	bool		right;			/* so far: the bytes are those of heads */
 	int64	   *count;			/* [COUNTED_RANGE], all 0 between */
 	uint64	   *used;			/* a bit for each, all 0 between */
 
@@ -135,6 +126,15 @@ typedef struct HeadSum
 	GrBin	   *free;
 	Size		nfree;
 } HeadSum;
+
+static uint64
+get_count(HeadSum *s, HeadReader *r)
+{
+	uint64		x = 0;
+
+	s->right = s->right && gr_get_varint(&r->p, r->end, &x);
+	return x;
+}
 
 /* Bins out of a large piece of memory, not each list by itself. */
 static GrBin *
@@ -205,7 +205,10 @@ add_lists(HeadSum *s, BinList *to)
 		if ((r->parts & 2) == 0)
 			continue;
 		if (!gr_bins_decode(&r->room, &r->p, r->end))
-			gr_slice_corrupt();
+		{
+			s->right = false;
+			return;
+		}
 		if (r->room.n == 0)
 			continue;
 		lowest = Min(lowest, r->room.bins[0].bin);
@@ -221,22 +224,42 @@ add_lists(HeadSum *s, BinList *to)
 }
 
 static void
-add_counts(HeadReader *r, RowCounts *counts, int ncolumns)
+add_counts(HeadSum *s, HeadReader *r, RowCounts *counts, int ncolumns)
 {
 	for (int b = 0; b < GR_BATCHES; b++)
-		counts->rows[b] += get_count(&r->p, r->end);
+		counts->rows[b] += get_count(s, r);
 	for (int k = 0; k < GR_BATCHES * ncolumns; k++)
 	{
-		counts->nulls[k] += get_count(&r->p, r->end);
-		counts->nonfinite[k] += get_count(&r->p, r->end);
+		counts->nulls[k] += get_count(s, r);
+		counts->nonfinite[k] += get_count(s, r);
 	}
 }
 
-Head *
-gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n)
+/* The row counts and histograms of one arm. */
+static void
+add_arm(HeadSum *s, int arm, Head *head)
+{
+	uint64		any = 0;
+
+	for (int h = 0; h < s->n; h++)
+	{
+		HeadReader *r = &s->reader[h];
+
+		r->parts = get_count(s, r);
+		any |= r->parts;
+		if (r->parts & 1)
+			add_counts(s, r, gr_head_counts(head, arm), head->ncolumns);
+	}
+	for (int k = 0; (any & 2) && s->right && k < GR_BATCHES * head->nlists; k++)
+		add_lists(s, gr_head_bins(head, arm, 0) + k);
+}
+
+/* NULL: the bytes are not those of heads. */
+static Head *
+sum_or_null(const CollectSpec *spec, bytea *const *bytes, int n)
 {
 	Head	   *head = gr_head_make(spec);
-	HeadSum		s = {.n = n};
+	HeadSum		s = {.n = n, .right = true};
 
 	s.reader = palloc0(sizeof(HeadReader) * Max(n, 1));
 	s.count = palloc0(sizeof(int64) * COUNTED_RANGE);
@@ -247,37 +270,39 @@ gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n)
 
 		r->p = VARDATA_ANY(bytes[h]);
 		r->end = r->p + VARSIZE_ANY_EXHDR(bytes[h]);
-		if (r->p >= r->end || *r->p++ != STATE_VERSION)
-			gr_slice_corrupt();
-		head->null_unit_rows += get_count(&r->p, r->end);
-		head->unknown_arm_rows += get_count(&r->p, r->end);
+		s.right = s.right && r->p < r->end && *r->p++ == STATE_VERSION;
+		head->null_unit_rows += get_count(&s, r);
+		head->unknown_arm_rows += get_count(&s, r);
 	}
-	for (int a = 0; a < GR_MAX_ARMS; a++)
+	for (int a = 0; a < GR_MAX_ARMS && s.right; a++)
 	{
-		uint64		any = 0;
-
 		CHECK_FOR_INTERRUPTS();
-		for (int h = 0; h < n; h++)
-		{
-			HeadReader *r = &s.reader[h];
-
-			r->parts = get_count(&r->p, r->end);
-			any |= r->parts;
-			if (r->parts & 1)
-				add_counts(r, gr_head_counts(head, a), head->ncolumns);
-		}
-		for (int k = 0; (any & 2) && k < GR_BATCHES * head->nlists; k++)
-			add_lists(&s, gr_head_bins(head, a, 0) + k);
+		add_arm(&s, a, head);
 	}
 	for (int h = 0; h < n; h++)
 	{
-		if (s.reader[h].p != s.reader[h].end)
-			gr_slice_corrupt();
+		s.right = s.right && s.reader[h].p == s.reader[h].end;
 		if (s.reader[h].room.bins)
 			pfree(s.reader[h].room.bins);
 	}
 	pfree(s.count);
 	pfree(s.used);
 	pfree(s.reader);
+	return s.right ? head : NULL;
+}
+
+Head *
+gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n)
+{
+	Head	   *head = sum_or_null(spec, bytes, n);
+
+	if (head == NULL)
+		gr_slice_corrupt();
 	return head;
+}
+
+Head *
+gr_head_decode(const CollectSpec *spec, bytea *bytes)
+{
+	return sum_or_null(spec, &bytes, 1);
 }

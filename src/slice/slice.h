@@ -65,6 +65,9 @@ extern bytea *gr_head_encode(const Head *head);
  */
 extern Head *gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n);
 
+/* One head; NULL when the bytes are none. */
+extern Head *gr_head_decode(const CollectSpec *spec, bytea *bytes);
+
 /* ---- bytes of units (state.c) --------------------------------------------------- */
 
 /* Units of a part; gr_part_open has seen that they are all there. */
@@ -204,6 +207,33 @@ extern void gr_slice_append(Stored *s, const Units *tail, Head *head, const char
 /* Store a slice under a number and range that it has already. */
 extern void gr_slice_replace(Stored *s, Run *run, const Units *tail, Head *head);
 
+/* ---- running totals of heads (head_totals.c) ---------------------------------- */
+
+typedef struct HeadTotals HeadTotals;
+
+/* Of the sum of all heads, with windows for what the experiment's rules ask. */
+extern HeadTotals *gr_head_totals_make(const Experiment *e, const CollectSpec *spec, Head *sum,
+									   MemoryContext context);
+
+/* A slice, or a tail, adds this to the heads. */
+extern void gr_head_totals_add(HeadTotals *t, Head *delta);
+
+/*
+ * Give a collection the counts and histograms of events, in the current context.
+ * False when a quantile is not in a window, or they cannot be right: it is to have
+ * them from the heads then.
+ */
+extern bool gr_head_totals_complete(const HeadTotals *t, const Experiment *e, Collection *c);
+
+/* A batch's histogram as far as it is kept. */
+extern BinList gr_head_totals_reduced(const HeadTotals *t, int arm, int list, const BinList *full);
+
+extern void gr_head_totals_encode(StringInfo buf, const HeadTotals *t);
+
+/* NULL when the bytes are none that gr_head_totals_encode writes. */
+extern HeadTotals *gr_head_totals_decode(const CollectSpec *spec, const char **p, const char *end,
+										 MemoryContext context);
+
 /* ---- running totals (totals.c) ----------------------------------------------- */
 
 typedef struct Totals Totals;
@@ -214,6 +244,10 @@ extern Totals *gr_totals_make(const CollectSpec *spec, MemoryContext context);
 
 /* Compute them from all runs; there are none afterwards when they do not suit. */
 extern void gr_totals_renew(Stored *s);
+
+/* Those of the heads; never NULL. */
+extern HeadTotals *gr_totals_heads(const Totals *t);
+extern void gr_totals_set_heads(Totals *t, HeadTotals *heads);
 
 /* A unit comes (1), or goes (-1) as it came. */
 extern void gr_totals_change(Totals *t, const UnitEntry *e, int sign);
@@ -246,6 +280,9 @@ typedef double CapPair[2];
 extern CapPair *gr_slice_caps(Stored *s, const Run *runs, int nruns, const Units *tail, bool *fits);
 
 /* ---- from units to a collection (fold.c) ------------------------------------- */
+
+/* The heads of some runs, and of what comes to them (NULL: nothing). */
+extern Head *gr_sum_heads(const Stored *s, const Run *runs, int nruns, const Head *delta);
 
 /*
  * Fold some runs and a tail (NULL: none), whose arms are numbered as the stored

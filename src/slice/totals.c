@@ -10,9 +10,9 @@
  * stats): then, and when there are none, all units are folded.  They can always be
  * computed from the slices: bytes that cannot be right are as good as none.
  *
- * Bytes, version 1: version, numbers of arms and of metrics as varints · units in
+ * Bytes, version 2: version, numbers of arms and of metrics as varints · units in
  * several arms 8 · by arm: units and events 8 each; of each metric what
- * send_metric writes.
+ * send_metric writes · those of the heads.
  */
 #include "slice/slice.h"
 
@@ -25,7 +25,7 @@
 #include "units/varint.h"
 
 /* To be raised when a metric comes to observe something else of the same unit. */
-#define TOTALS_VERSION 1
+#define TOTALS_VERSION 2
 
 typedef struct MetricTotal
 {
@@ -51,6 +51,7 @@ struct Totals
 	int			narms;
 	int			batch;			/* at hand */
 	ArmTotal	arms[GR_MAX_ARMS];
+	HeadTotals *heads;
 };
 
 bool
@@ -187,6 +188,20 @@ gr_totals_renew(Stored *s)
 		return;
 	s->totals = gr_totals_make(s->spec, s->context);
 	gr_merge(s, s->runs, s->nruns, NULL, add_unit, s->totals);
+	s->totals->heads = gr_head_totals_make(s->e, s->spec, gr_sum_heads(s, s->runs, s->nruns, NULL),
+										   s->context);
+}
+
+HeadTotals *
+gr_totals_heads(const Totals *t)
+{
+	return t->heads;
+}
+
+void
+gr_totals_set_heads(Totals *t, HeadTotals *heads)
+{
+	t->heads = heads;
 }
 
 /* ---- reading ------------------------------------------------------------------- */
@@ -407,6 +422,7 @@ gr_totals_encode(Totals *t)
 		for (int m = 0; m < t->spec->nmetrics; m++)
 			send_metric(&buf, &t->spec->metrics[m], &t->arms[a].metrics[m]);
 	}
+	gr_head_totals_encode(&buf, t->heads);
 	return pq_endtypsend(&buf);
 }
 
@@ -432,5 +448,7 @@ gr_totals_decode(const CollectSpec *spec, const bytea *bytes, MemoryContext cont
 			receive_metric(&b, &spec->metrics[m], &t->arms[a].metrics[m]);
 	}
 	MemoryContextSwitchTo(here);
-	return b.right && b.p == b.end ? t : NULL;
+	if (b.right)
+		t->heads = gr_head_totals_decode(spec, &b.p, b.end, context);
+	return t->heads && b.p == b.end ? t : NULL;
 }

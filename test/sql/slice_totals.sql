@@ -180,5 +180,59 @@ CALL guardrail_check('constant');
 SELECT metric, control_value, control_se, treatment_value, treatment_se FROM guardrail_evaluate('constant') ORDER BY 1;
 SELECT error FROM guardrail_verdict WHERE experiment_id = 'constant';
 
+-- what is kept of events' histograms is what lies around the quantiles: these move away and come back, lie far apart and close together,
+-- and another is asked of the same values
+CREATE TABLE drift (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id int, variant text, x float8);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units, max_crossover) VALUES ('drift', 'drift', NULL, 'id', 'fixed', 100, 1);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, quantile, quantile_over, worse, limit_kind, limit_value) VALUES
+  ('drift', 'median', 'primary', 'quantile', 'x', 0.5, 'events', 'higher', 'difference', 1), ('drift', 'p95', 'guardrail', 'quantile', 'x', 0.95, 'events', 'higher', 'difference', 1),
+  ('drift', 'least', 'guardrail', 'quantile', 'x', 0.01, 'events', 'higher', 'difference', 1);
+SET client_min_messages = error;
+SELECT guardrail_launch('drift');
+SET client_min_messages = warning;
+CREATE TABLE drifted (step int, metrics bigint, estimated bigint, differing bigint);
+CREATE PROCEDURE drift(step int, x text, users int DEFAULT 700, arms text[] DEFAULT '{control,treatment}') LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('INSERT INTO totals_test.drift (user_id, variant, x) SELECT u, (%L::text[])[1 + u %% 2], %s FROM generate_series(1, %s) u', arms, x, users);
+  CALL public.guardrail_check('drift');
+  CREATE TEMP TABLE stored ON COMMIT DROP AS SELECT * FROM guardrail_evaluate('drift');
+  PERFORM set_config('guardrail.use_slices', 'off', true);
+  INSERT INTO totals_test.drifted SELECT step, count(*), count(l.effect_lower), count(*) FILTER (WHERE (l.control_value, l.treatment_value, l.control_se, l.effect_lower, l.events_control, l.status)
+      IS DISTINCT FROM (s.control_value, s.treatment_value, s.control_se, s.effect_lower, s.events_control, s.status))
+    FROM guardrail_evaluate('drift') l FULL JOIN stored s USING (metric, variant);
+  PERFORM set_config('guardrail.use_slices', 'on', true);
+  DROP TABLE stored;
+END $$;
+SELECT setseed(0.5);
+CALL drift(1, '0');
+CALL drift(2, '10 + random()');
+CALL drift(3, '10 + random()');
+CALL drift(4, '10.1 + 0.001 * random()');
+DO $$ BEGIN FOR k IN 5 .. 10 LOOP CALL totals_test.drift(k, format('%s * random()', 2 ^ (3 * k))); END LOOP; END $$;
+CALL drift(11, '-1e300 * random()');
+CALL drift(12, 'CASE WHEN u % 3 = 0 THEN 1.7976931348623157e308 WHEN u % 3 = 1 THEN -1.7976931348623157e308 ELSE 1e-320 END');
+-- units in a second arm, whose events go; and a third arm
+CALL drift(13, 'random()', 100, '{treatment,control}');
+CALL drift(14, 'random()', 150, '{control,third}');
+SELECT guardrail_amend('drift', 'another quantile of the same', '{"rules": {"p90": {"role": "guardrail", "kind": "quantile", "value": "x", "quantile": 0.9, "quantile_over": "events", "worse": "higher", "limit_kind": "difference", "limit_value": 1}}}');
+CALL drift(15, 'random()');
+CALL drift(16, 'random()');
+SELECT step, metrics, estimated, differing FROM drifted ORDER BY 1;
+SELECT DISTINCT error FROM guardrail_verdict WHERE experiment_id = 'drift';
+SET client_min_messages = notice;
+SELECT * FROM guardrail_audit('drift');
+SET client_min_messages = warning;
+-- they are what checks use: one that is wrong is seen by an audit
+CREATE FUNCTION seen_of(bytes bytea) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE seen text[];
+BEGIN
+  UPDATE public.guardrail_watermark SET totals = bytes WHERE experiment_id = 'drift';
+  SELECT array_agg(what) INTO seen FROM public.guardrail_audit('drift');
+  RAISE SQLSTATE 'ZZ001';
+EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
+  RETURN seen;
+END $$;
+SELECT DISTINCT what FROM guardrail_watermark, generate_series(0, 900, 13) i, unnest(seen_of(set_byte(totals, i, (get_byte(totals, i) + 1) % 100))) what WHERE experiment_id = 'drift' ORDER BY 1;
+
 DROP EXTENSION guardrail CASCADE;
 DROP SCHEMA totals_test CASCADE;
