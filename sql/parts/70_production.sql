@@ -16,6 +16,11 @@ CREATE TABLE guardrail_check_input (
   collection bytea NOT NULL,
   past bytea NOT NULL
 );
+-- a tenth of the time that pglz takes, where the server has it
+DO $$ BEGIN
+  ALTER TABLE guardrail_check_input ALTER collection SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN NULL;
+END $$;
 COMMENT ON TABLE guardrail_check_input IS
   'what each check decided from: summaries of the events and what earlier checks left; guardrail_replay() decides again from it; append-only';
 COMMENT ON COLUMN guardrail_check_input.ended IS 'ends_at had passed';

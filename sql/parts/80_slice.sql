@@ -42,6 +42,8 @@ CREATE TABLE guardrail_slice (
   state bytea NOT NULL,
   PRIMARY KEY (experiment_id, slice, part)
 );
+-- the slices of an experiment, without a look at each of their parts
+CREATE UNIQUE INDEX guardrail_slice_head ON guardrail_slice (experiment_id, slice) WHERE part = 0;
 -- compressing it would cost more time than it saves room
 ALTER TABLE guardrail_slice ALTER state SET STORAGE EXTERNAL;
 -- a part fills a page, and lies in it

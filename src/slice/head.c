@@ -216,7 +216,13 @@ add_lists(HeadSum *s, BinList *to)
 	}
 	if (lowest > highest)
 		return;
-	if (highest - lowest < COUNTED_RANGE)
+	if (s->n == 1)
+	{
+		to->nbins = s->reader[0].room.n;
+		to->bins = room_for(s, to->nbins);
+		memcpy(to->bins, s->reader[0].room.bins, sizeof(GrBin) * to->nbins);
+	}
+	else if (highest - lowest < COUNTED_RANGE)
 		add_by_counting(s, (int32) lowest, (int32) (highest - lowest + 1), to);
 	else
 		for (int h = 0; h < s->n; h++)
@@ -262,8 +268,8 @@ sum_or_null(const CollectSpec *spec, bytea *const *bytes, int n)
 	HeadSum		s = {.n = n, .right = true};
 
 	s.reader = palloc0(sizeof(HeadReader) * Max(n, 1));
-	s.count = palloc0(sizeof(int64) * COUNTED_RANGE);
-	s.used = palloc0(COUNTED_RANGE / BITS_PER_BYTE);
+	s.count = palloc0(n > 1 ? sizeof(int64) * COUNTED_RANGE : 1);
+	s.used = palloc0(n > 1 ? COUNTED_RANGE / BITS_PER_BYTE : 1);
 	for (int h = 0; h < n; h++)
 	{
 		HeadReader *r = &s.reader[h];

@@ -123,12 +123,11 @@ gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function)
 			read_totals(s, 4);
 	}
 	/* all parts of a slice but the last are full */
-	gr_spi_query(psprintf("SELECT h.slice, l.part::bigint, COALESCE((l.part - 1) * f.units, 0) + l.units,"
+	gr_spi_query(psprintf("SELECT h.slice, l.part::bigint, COALESCE((l.part - 1) * (SELECT f.units FROM %1$s.guardrail_slice f"
+						  " WHERE f.experiment_id = h.experiment_id AND f.slice = h.slice AND f.part = 1), 0) + l.units,"
 						  " h.from_cursor, h.to_cursor FROM %1$s.guardrail_slice h"
 						  " CROSS JOIN LATERAL (SELECT part, units FROM %1$s.guardrail_slice p"
 						  " WHERE p.experiment_id = h.experiment_id AND p.slice = h.slice ORDER BY part DESC LIMIT 1) l"
-						  " LEFT JOIN %1$s.guardrail_slice f"
-						  " ON f.experiment_id = h.experiment_id AND f.slice = h.slice AND f.part = 1"
 						  " WHERE h.experiment_id = $1 AND h.part = 0 ORDER BY h.slice", s->schema), true, 1, args);
 	if (SPI_processed > GR_MAX_RUNS)
 		gr_slice_corrupt();
@@ -252,32 +251,25 @@ void
 gr_stored_insert_parts(const Stored *s, const Run *run, int part, int n, const uint32 *units,
 					   bytea *const *state)
 {
-	MemoryContext here = CurrentMemoryContext;
-	Oid			types[] = {TEXTOID, INT8OID, INT4OID, TEXTOID, TEXTOID, INT8OID, BYTEAOID};
-	Datum		values[] = {CStringGetTextDatum(s->e->id), Int64GetDatum(run->slice), (Datum) 0,
+	Oid			types[] = {TEXTOID, INT8OID, INT4OID, TEXTOID, TEXTOID, INT8ARRAYOID, BYTEAARRAYOID};
+	Datum		values[] = {CStringGetTextDatum(s->e->id), Int64GetDatum(run->slice), Int32GetDatum(part),
 	text_or_null(run->from), CStringGetTextDatum(run->to), (Datum) 0, (Datum) 0};
 	char		nulls[] = {' ', ' ', ' ', run->from ? ' ' : 'n', ' ', ' ', ' ', '\0'};
-	OwnerContext saved;
-	SPIPlanPtr	plan;
-	int			code = SPI_OK_INSERT;
+	Datum	   *column = palloc(sizeof(Datum) * n);
 
-	gr_writer_enter(&saved, s->function);
-	plan = SPI_prepare(psprintf("INSERT INTO %s.guardrail_slice (experiment_id, slice, part, from_cursor, to_cursor,"
-								" units, state) VALUES ($1, $2, $3, $4, $5, $6, $7)", s->schema),
-					   lengthof(types), types);
-	for (int i = 0; plan && i < n && code == SPI_OK_INSERT; i++)
-	{
-		values[2] = Int32GetDatum(part + i);
-		values[5] = Int64GetDatum(units[i]);
-		values[6] = PointerGetDatum(state[i]);
-		code = SPI_execute_plan(plan, values, nulls, false, 0);
-	}
-	if (plan == NULL || code != SPI_OK_INSERT)
-		elog(ERROR, "could not insert into guardrail_slice: %s",
-			 SPI_result_code_string(plan ? code : SPI_result));
-	SPI_freeplan(plan);
-	MemoryContextSwitchTo(here);
-	gr_owner_leave(&saved);
+	for (int i = 0; i < n; i++)
+		column[i] = Int64GetDatum(units[i]);
+	values[5] = PointerGetDatum(construct_array(column, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	for (int i = 0; i < n; i++)
+		column[i] = PointerGetDatum(state[i]);
+	values[6] = PointerGetDatum(construct_array(column, n, BYTEAOID, -1, false, TYPALIGN_INT));
+	write_rows(s, psprintf("INSERT INTO %s.guardrail_slice (experiment_id, slice, part, from_cursor, to_cursor, units, state)"
+						   " SELECT $1, $2, pg_catalog.generate_series($3, $3 + pg_catalog.array_length($6, 1) - 1),"
+						   " $4, $5, pg_catalog.unnest($6), pg_catalog.unnest($7)", s->schema),
+			   lengthof(types), types, values, nulls);
+	pfree(column);
+	pfree(DatumGetPointer(values[5]));
+	pfree(DatumGetPointer(values[6]));
 }
 
 bytea *

@@ -4,7 +4,16 @@
  */
 #include "units/bins.h"
 
+#include "port/pg_bitutils.h"
 #include "units/varint.h"
+
+/*
+ * Bins that lie within so many are counted in a table that is there already.  All
+ * of it is 0 between calls: nothing may fail while it is not.
+ */
+#define TABLE_RANGE 65536
+static uint32 table_count[TABLE_RANGE];
+static uint64 table_used[TABLE_RANGE / 64];
 
 void
 gr_buffer_bins(BinBuffer *buffer, const int32 *bin, Size n)
@@ -99,6 +108,31 @@ bins_by_counting(const BinBuffer *buffer, int32 lowest, int32 range, BinList *ou
 	pfree(count);
 }
 
+/* The same, where a look at the bins that there are is less than one at the range. */
+static void
+bins_by_table(const BinBuffer *buffer, int32 lowest, int32 range, BinList *out)
+{
+	out->bins = palloc(sizeof(GrBin) * Min(buffer->n, (Size) range));
+	for (Size i = 0; i < buffer->n; i++)
+	{
+		int32		k = buffer->bin[i] - lowest;
+
+		table_count[k]++;
+		table_used[k / 64] |= UINT64CONST(1) << (k % 64);
+	}
+	for (int32 word = 0; word <= (range - 1) / 64; word++)
+	{
+		for (uint64 bits = table_used[word]; bits != 0; bits &= bits - 1)
+		{
+			int32		k = 64 * word + pg_rightmost_one_pos64(bits);
+
+			out->bins[out->nbins++] = (GrBin) {lowest + k, table_count[k]};
+			table_count[k] = 0;
+		}
+		table_used[word] = 0;
+	}
+}
+
 static void
 bins_range(const int32 *bin, Size n, int32 *lowest, int32 *highest)
 {
@@ -124,7 +158,9 @@ gr_buffer_empty(BinBuffer *buffer, BinList *to)
 	if (buffer->n == 0)
 		return;
 	bins_range(buffer->bin, buffer->n, &lowest, &highest);
-	if ((Size) (highest - lowest) < 4 * buffer->n + 4096 && buffer->n <= PG_UINT32_MAX)
+	if (highest - (int64) lowest < TABLE_RANGE && buffer->n <= PG_UINT32_MAX)
+		bins_by_table(buffer, lowest, highest - lowest + 1, &out);
+	else if ((Size) (highest - lowest) < 4 * buffer->n + 4096 && buffer->n <= PG_UINT32_MAX)
 		bins_by_counting(buffer, lowest, highest - lowest + 1, &out);
 	else
 		bins_by_sorting(buffer, &out);
