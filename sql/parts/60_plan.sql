@@ -68,7 +68,7 @@ BEGIN ATOMIC
     'rules', (SELECT coalesce(pg_catalog.jsonb_object_agg(r.metric, pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(r) - '{experiment_id,metric}'::text[])), '{}')
       FROM guardrail_rule r WHERE r.experiment_id = e.experiment_id),
     -- not asked of tables: every check makes this
-    'definitions', CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid IN (e.events, e.exposures) AND c.relhasrules)
+    'definitions', CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid IN (e.events::oid, e.exposures::oid) AND c.relhasrules)
         THEN guardrail_definitions(e.events) || guardrail_definitions(e.exposures) ELSE '{}' END || (
       SELECT coalesce(pg_catalog.jsonb_object_agg(p.oid::regprocedure::text, pg_catalog.pg_get_functiondef(p.oid)), '{}')
       FROM pg_catalog.unnest(guardrail_plan_functions(e.experiment_id)) f JOIN pg_catalog.pg_proc p ON p.oid = f WHERE p.prokind = 'f'))

@@ -177,8 +177,7 @@ catch_up(Stored *s, MemoryContext context)
 			if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
 				gr_slice_corrupt();
 		}
-		if (s->totals == NULL || gr_totals_are_worn(s->totals))
-			gr_totals_renew(s);
+		gr_totals_mend(s);
 		gr_stored_save(s);
 		gr_stored_see_writes();
 	}

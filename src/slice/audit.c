@@ -246,18 +246,16 @@ compare_totals(Audit *a, Stored *s)
 				 errhint("They are computed again after some time, or by guardrail_rebuild().")));
 		return;
 	}
-	/* when these do not do, the next check does not use them, and computes them again */
+	gr_head_totals_counts(gr_totals_heads(s->totals), totals);
+	/* histograms that do not suffice are not used, and the next check that stores makes them anew */
 	heads = gr_head_totals_complete(gr_totals_heads(s->totals), s->e, totals);
 	compare(a, NULL, "units in several arms", totals->crossover_units, slices->crossover_units);
-	if (heads)
-		compare_counts_beside_arms(a, totals, slices);
+	compare_counts_beside_arms(a, totals, slices);
 	for (int i = 0; i < s->narms; i++)
 	{
-		ArmData    *t = &totals->arms[i];
+		const ArmData *t = &totals->arms[i];
 		const ArmData *u = &slices->arms[i];
 
-		if (!heads)
-			t->counts = u->counts;
 		compare_counts(a, s->arm[i], t, u);
 		for (int m = 0; m < s->spec->nmetrics; m++)
 		{

@@ -10,31 +10,16 @@
  * numbers, and exact.  When a quantile leaves its window, or there is another one,
  * the heads are added up and the windows placed anew.
  *
- * Bytes: number of arms · the row counts and what is kept of the batches, as a head,
- * after its length · by arm and list: the windows, and the histogram of all batches.
- * Numbers are varints.
+ * Bytes: the row counts and what is kept of the batches, as a head, after its length
+ * as a varint · for each arm that has any, by list: the windows, and the histogram of
+ * all batches.
  */
 #include "slice/slice.h"
 
+#include "miscadmin.h"
+#include "slice/windows.h"
 #include "units/bins.h"
 #include "units/varint.h"
-
-/* A window's bins on either side of the quantile's: 6 % of it or more. */
-#define WINDOW_BINS 64
-
-/* Both ends are in it. */
-typedef struct Window
-{
-	int32		low;
-	int32		high;
-} Window;
-
-/* Ascending; there is at least one bin between two. */
-typedef struct Windows
-{
-	int			n;
-	Window	   *window;
-} Windows;
 
 struct HeadTotals
 {
@@ -45,106 +30,6 @@ struct HeadTotals
 	BinList    *pooled[GR_MAX_ARMS];	/* [nlists], of all batches */
 };
 
-/* ---- windows ----------------------------------------------------------------------- */
-
-static int
-compare_windows(const void *a, const void *b)
-{
-	const Window *x = a;
-	const Window *y = b;
-
-	return (x->low > y->low) - (x->low < y->low);
-}
-
-/* The list that a rule's quantile is one of; -1: none. */
-static int
-list_of_rule(const CollectSpec *spec, const Rule *rule)
-{
-	const Metric *metric = &spec->metrics[rule->metric];
-
-	return metric->shape == SHAPE_EVENTS ? spec->folds[metric->a].slot : -1;
-}
-
-static int32
-bin_of_quantile(const BinList *pooled, const Rule *rule)
-{
-	return gr_bin(gr_histogram_quantile(pooled->bins, pooled->nbins, rule->rule.quantile));
-}
-
-/* Around the quantiles that the rules ask of a list. */
-static Windows
-place_windows(const Experiment *e, const CollectSpec *spec, int list, const BinList *pooled)
-{
-	Windows		w = {0, palloc(sizeof(Window) * Max(e->nrules, 1))};
-	int			n = 0;
-
-	for (int i = 0; pooled->nbins > 0 && i < e->nrules; i++)
-	{
-		int32		bin;
-
-		if (list_of_rule(spec, &e->rules[i]) != list)
-			continue;
-		bin = bin_of_quantile(pooled, &e->rules[i]);
-		w.window[n].low = Max(bin - WINDOW_BINS, -GR_BIN_MAX);
-		w.window[n++].high = Min(bin + WINDOW_BINS, GR_BIN_MAX);
-	}
-	qsort(w.window, n, sizeof(Window), compare_windows);
-	for (int i = 0; i < n; i++)
-	{
-		if (w.n > 0 && w.window[i].low <= w.window[w.n - 1].high + 1)
-			w.window[w.n - 1].high = w.window[i].high;
-		else
-			w.window[w.n++] = w.window[i];
-	}
-	return w;
-}
-
-static bool
-windows_valid(const Windows *w)
-{
-	int64		last = -GR_BIN_MAX - 2;
-
-	for (int i = 0; i < w->n; i++)
-	{
-		if (w->window[i].low <= last + 1 || w->window[i].high < w->window[i].low)
-			return false;
-		last = w->window[i].high;
-	}
-	return last <= GR_BIN_MAX;
-}
-
-static bool
-in_a_window(const Windows *w, int32 bin)
-{
-	for (int i = 0; i < w->n; i++)
-		if (bin >= w->window[i].low && bin <= w->window[i].high)
-			return true;
-	return false;
-}
-
-/* What lies outside of the windows goes to the bin beside the one before it, or after. */
-static BinList
-reduce(const Windows *w, const BinList *full)
-{
-	BinList		out = {0, palloc_extended(sizeof(GrBin) * Max(full->nbins, 1), MCXT_ALLOC_HUGE)};
-	int			k = 0;
-
-	for (int i = 0; i < full->nbins; i++)
-	{
-		int32		bin = full->bins[i].bin;
-
-		while (k < w->n && bin > w->window[k].high)
-			k++;
-		if (k == w->n || bin < w->window[k].low)
-			bin = k > 0 ? w->window[k - 1].high + 1 : w->n > 0 ? w->window[0].low - 1 : 0;
-		if (out.nbins > 0 && out.bins[out.nbins - 1].bin == bin)
-			out.bins[out.nbins - 1].count += full->bins[i].count;
-		else
-			out.bins[out.nbins++] = (GrBin) {bin, full->bins[i].count};
-	}
-	return out;
-}
-
 /* ---- changing -------------------------------------------------------------------- */
 
 static void
@@ -154,15 +39,6 @@ need_arm(HeadTotals *t, int arm)
 		return;
 	t->windows[arm] = palloc0(sizeof(Windows) * Max(t->spec->nlists, 1));
 	t->pooled[arm] = palloc0(sizeof(BinList) * Max(t->spec->nlists, 1));
-}
-
-static BinList
-pool(BinList *batch)
-{
-	MetricData	data = {.batch = batch};
-
-	gr_metric_pool(&data);
-	return data.pooled;
 }
 
 static void
@@ -177,22 +53,36 @@ add_counts(RowCounts *to, const RowCounts *from, int ncolumns)
 	}
 }
 
+/* e: to place the windows anew; NULL: they stay. */
 static void
-add_list(HeadTotals *t, int arm, int list, const BinList *delta)
+add_list(HeadTotals *t, int arm, int list, BinList *delta, const Experiment *e)
 {
 	BinList    *to = gr_head_bins(t->head, arm, list);
+	Windows    *windows = &t->windows[arm][list];
+	MemoryContext work = AllocSetContextCreate(t->context, "histograms of events", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext here = MemoryContextSwitchTo(work);
+	MetricData	data = {.batch = delta};
 
+	CHECK_FOR_INTERRUPTS();
+	gr_metric_pool(&data);
+	MemoryContextSwitchTo(here);
+	if (e)
+		*windows = gr_windows_place(e, t->spec, list, delta, &data.pooled);
+	gr_bins_add(&t->pooled[arm][list], &data.pooled, 1);
 	for (int b = 0; b < GR_BATCHES; b++)
 	{
-		BinList		reduced = reduce(&t->windows[arm][list], &delta[b]);
+		BinList		reduced;
 
+		MemoryContextSwitchTo(work);
+		reduced = gr_windows_reduce(windows, &delta[b]);
+		MemoryContextSwitchTo(here);
 		gr_bins_add(&to[b], &reduced, 1);
-		pfree(reduced.bins);
 	}
+	MemoryContextDelete(work);
 }
 
-void
-gr_head_totals_add(HeadTotals *t, Head *delta)
+static void
+add_head(HeadTotals *t, Head *delta, const Experiment *e)
 {
 	MemoryContext here = MemoryContextSwitchTo(t->context);
 
@@ -206,14 +96,15 @@ gr_head_totals_add(HeadTotals *t, Head *delta)
 			continue;
 		need_arm(t, a);
 		for (int k = 0; k < delta->nlists; k++)
-		{
-			BinList		pooled = pool(gr_head_bins(delta, a, k));
-
-			gr_bins_add(&t->pooled[a][k], &pooled, 1);
-			add_list(t, a, k, gr_head_bins(delta, a, k));
-		}
+			add_list(t, a, k, gr_head_bins(delta, a, k), e);
 	}
 	MemoryContextSwitchTo(here);
+}
+
+void
+gr_head_totals_add(HeadTotals *t, Head *delta)
+{
+	add_head(t, delta, NULL);
 }
 
 static HeadTotals *
@@ -233,21 +124,7 @@ gr_head_totals_make(const Experiment *e, const CollectSpec *spec, Head *sum, Mem
 	HeadTotals *t = make(spec, context);
 
 	t->head = gr_head_make(spec);
-	for (int a = 0; a < GR_MAX_ARMS; a++)
-	{
-		if (sum->bins[a] == NULL)
-			continue;
-		need_arm(t, a);
-		for (int k = 0; k < spec->nlists; k++)
-		{
-			BinList		pooled = pool(gr_head_bins(sum, a, k));
-
-			t->windows[a][k] = place_windows(e, spec, k, &pooled);
-			if (pooled.bins)
-				pfree(pooled.bins);
-		}
-	}
-	gr_head_totals_add(t, sum);
+	add_head(t, sum, e);
 	MemoryContextSwitchTo(here);
 	return t;
 }
@@ -260,12 +137,18 @@ total_of(const BinList *list)
 	return gr_histogram_total(list->bins, list->nbins);
 }
 
-/* Copy a list of one arm to the metrics over it; false when it cannot be right. */
-static bool
-complete_list(const HeadTotals *t, int arm, int list, MetricData *data)
+static void
+copy_list(const BinList *from, BinList *to)
 {
-	const BinList *batch = t->head->bins[arm] + GR_BATCHES * list;
-	const BinList *pooled = &t->pooled[arm][list];
+	to->nbins = from->nbins;
+	to->bins = palloc(sizeof(GrBin) * Max(from->nbins, 1));
+	memcpy(to->bins, from->bins, sizeof(GrBin) * from->nbins);
+}
+
+/* Can they be right: do the batches add up to all of them, in bins that are kept? */
+static bool
+list_valid(const Windows *w, const BinList *batch, const BinList *pooled)
+{
 	int64		events = 0;
 
 	if (!gr_histogram_valid(pooled->bins, pooled->nbins))
@@ -273,33 +156,32 @@ complete_list(const HeadTotals *t, int arm, int list, MetricData *data)
 	for (int b = 0; b < GR_BATCHES; b++)
 	{
 		if (!gr_histogram_valid(batch[b].bins, batch[b].nbins) ||
+			!gr_windows_is_reduced(w, &batch[b]) ||
 			pg_add_s64_overflow(events, total_of(&batch[b]), &events))
 			return false;
-		data->batch[b].nbins = batch[b].nbins;
-		data->batch[b].bins = palloc(sizeof(GrBin) * Max(batch[b].nbins, 1));
-		memcpy(data->batch[b].bins, batch[b].bins, sizeof(GrBin) * batch[b].nbins);
 	}
-	data->reduced = true;
-	data->pooled.nbins = pooled->nbins;
-	data->pooled.bins = palloc(sizeof(GrBin) * Max(pooled->nbins, 1));
-	memcpy(data->pooled.bins, pooled->bins, sizeof(GrBin) * pooled->nbins);
 	return events == total_of(pooled);
 }
 
-/* Do the windows hold every quantile that is asked for? */
-static bool
-covers(const HeadTotals *t, const Experiment *e)
+bool
+gr_head_totals_suffice(const HeadTotals *t, const Experiment *e)
 {
 	for (int a = 0; a < GR_MAX_ARMS; a++)
-		for (int i = 0; t->pooled[a] && i < e->nrules; i++)
-		{
-			int			list = list_of_rule(t->spec, &e->rules[i]);
-
-			if (list >= 0 && t->pooled[a][list].nbins > 0 &&
-				!in_a_window(&t->windows[a][list], bin_of_quantile(&t->pooled[a][list], &e->rules[i])))
+		for (int k = 0; t->pooled[a] && k < t->spec->nlists; k++)
+			if (!list_valid(&t->windows[a][k], t->head->bins[a] + GR_BATCHES * k, &t->pooled[a][k]) ||
+				!gr_windows_suffice(&t->windows[a][k], e, t->spec, k, &t->pooled[a][k]))
 				return false;
-		}
 	return true;
+}
+
+bool
+gr_head_totals_are_worn(const HeadTotals *t, const Experiment *e)
+{
+	for (int a = 0; a < GR_MAX_ARMS; a++)
+		for (int k = 0; t->pooled[a] && k < t->spec->nlists; k++)
+			if (gr_windows_are_outgrown(&t->windows[a][k], t->head->bins[a] + GR_BATCHES * k))
+				return true;
+	return !gr_head_totals_suffice(t, e);
 }
 
 static void
@@ -312,23 +194,37 @@ copy_counts(const RowCounts *from, RowCounts *to, int ncolumns)
 	memcpy(to->nonfinite, from->nonfinite, sizeof(int64) * GR_BATCHES * ncolumns);
 }
 
+void
+gr_head_totals_counts(const HeadTotals *t, Collection *c)
+{
+	c->null_unit_rows = t->head->null_unit_rows;
+	c->unknown_arm_rows = t->head->unknown_arm_rows;
+	for (int a = 0; a < c->narms; a++)
+		copy_counts(t->head->counts[a], &c->arms[a].counts, t->spec->ncolumns);
+}
+
 bool
 gr_head_totals_complete(const HeadTotals *t, const Experiment *e, Collection *c)
 {
 	const CollectSpec *spec = t->spec;
 
-	if (!covers(t, e))
+	if (!gr_head_totals_suffice(t, e))
 		return false;
-	c->null_unit_rows = t->head->null_unit_rows;
-	c->unknown_arm_rows = t->head->unknown_arm_rows;
+	gr_head_totals_counts(t, c);
 	for (int a = 0; a < c->narms; a++)
-	{
-		copy_counts(t->head->counts[a], &c->arms[a].counts, spec->ncolumns);
 		for (int m = 0; t->head->bins[a] && m < spec->nmetrics; m++)
-			if (spec->metrics[m].shape == SHAPE_EVENTS &&
-				!complete_list(t, a, spec->folds[spec->metrics[m].a].slot, &c->arms[a].metrics[m]))
-				return false;
-	}
+		{
+			MetricData *data = &c->arms[a].metrics[m];
+			int			list;
+
+			if (spec->metrics[m].shape != SHAPE_EVENTS)
+				continue;
+			list = spec->folds[spec->metrics[m].a].slot;
+			for (int b = 0; b < GR_BATCHES; b++)
+				copy_list(&t->head->bins[a][GR_BATCHES * list + b], &data->batch[b]);
+			copy_list(&t->pooled[a][list], &data->pooled);
+			data->reduced = true;
+		}
 	return true;
 }
 
@@ -337,7 +233,7 @@ gr_head_totals_reduced(const HeadTotals *t, int arm, int list, const BinList *fu
 {
 	const Windows none = {0, NULL};
 
-	return reduce(t->windows[arm] ? &t->windows[arm][list] : &none, full);
+	return gr_windows_reduce(t->windows[arm] ? &t->windows[arm][list] : &none, full);
 }
 
 /* ---- bytes --------------------------------------------------------------------------- */
@@ -354,14 +250,7 @@ gr_head_totals_encode(StringInfo buf, const HeadTotals *t)
 	{
 		for (int k = 0; t->head->bins[a] && k < t->spec->nlists; k++)
 		{
-			const Windows *w = &t->windows[a][k];
-
-			gr_put_varint(buf, w->n);
-			for (int i = 0; i < w->n; i++)
-			{
-				gr_put_signed(buf, w->window[i].low);
-				gr_put_signed(buf, w->window[i].high);
-			}
+			gr_windows_encode(buf, &t->windows[a][k]);
 			gr_bins_encode(buf, &t->pooled[a][k]);
 		}
 	}
@@ -383,25 +272,15 @@ separate_lists(BinList *list, int n)
 }
 
 static bool
-decode_windows(Windows *w, const char **p, const char *end)
+counts_valid(const RowCounts *counts, int ncolumns)
 {
-	uint64		n;
-
-	if (!gr_get_varint(p, end, &n) || n > (uint64) (end - *p) / 2)
-		return false;
-	w->n = (int) n;
-	w->window = palloc(sizeof(Window) * Max(n, 1));
-	for (int i = 0; i < w->n; i++)
-	{
-		int64		low,
-					high;
-
-		if (!gr_get_signed(p, end, &low) || !gr_get_signed(p, end, &high) ||
-			low < -GR_BIN_MAX || high > GR_BIN_MAX || low > high)
+	for (int b = 0; b < GR_BATCHES; b++)
+		if (counts->rows[b] < 0)
 			return false;
-		w->window[i] = (Window) {(int32) low, (int32) high};
-	}
-	return windows_valid(w);
+	for (int k = 0; k < GR_BATCHES * ncolumns; k++)
+		if (counts->nulls[k] < 0 || counts->nonfinite[k] < 0)
+			return false;
+	return true;
 }
 
 static Head *
@@ -420,8 +299,12 @@ decode_head(const CollectSpec *spec, const char **p, const char *end)
 	head = gr_head_decode(spec, bytes);
 	pfree(bytes);
 	for (int a = 0; head && a < GR_MAX_ARMS; a++)
+	{
+		if (head->counts[a] && !counts_valid(head->counts[a], head->ncolumns))
+			return NULL;
 		if (head->bins[a])
 			separate_lists(head->bins[a], GR_BATCHES * spec->nlists);
+	}
 	return head;
 }
 
@@ -443,7 +326,7 @@ gr_head_totals_decode(const CollectSpec *spec, const char **p, const char *end, 
 		{
 			BinRoom		room = {0};
 
-			right = decode_windows(&t->windows[a][k], p, end) && gr_bins_decode(&room, p, end);
+			right = gr_windows_decode(&t->windows[a][k], p, end) && gr_bins_decode(&room, p, end);
 			t->pooled[a][k] = (BinList) {room.n, room.bins};
 		}
 	}

@@ -124,8 +124,7 @@ rebuild(FunctionCallInfo fcinfo, Stored *s)
 
 		if (gr_slice_store(s, upper, false, &c, CurrentMemoryContext) == GR_NO_AGREEMENT)
 			gr_slice_corrupt();
-		if (s->totals == NULL)
-			gr_totals_renew(s);
+		gr_totals_mend(s);
 		gr_stored_save(s);
 	}
 	PopActiveSnapshot();

@@ -218,10 +218,18 @@ extern HeadTotals *gr_head_totals_make(const Experiment *e, const CollectSpec *s
 /* A slice, or a tail, adds this to the heads. */
 extern void gr_head_totals_add(HeadTotals *t, Head *delta);
 
+/* Do they hold what the rules ask: is each quantile in a window, and can they be right? */
+extern bool gr_head_totals_suffice(const HeadTotals *t, const Experiment *e);
+
+/* Should they be made anew before they are stored? */
+extern bool gr_head_totals_are_worn(const HeadTotals *t, const Experiment *e);
+
+/* Give a collection the row counts. */
+extern void gr_head_totals_counts(const HeadTotals *t, Collection *c);
+
 /*
- * Give a collection the counts and histograms of events, in the current context.
- * False when a quantile is not in a window, or they cannot be right: it is to have
- * them from the heads then.
+ * ... and histograms of events, in the current context.  False when they do not
+ * suffice: it is to have both from the heads then.
  */
 extern bool gr_head_totals_complete(const HeadTotals *t, const Experiment *e, Collection *c);
 
@@ -245,6 +253,13 @@ extern Totals *gr_totals_make(const CollectSpec *spec, MemoryContext context);
 /* Compute them from all runs; there are none afterwards when they do not suit. */
 extern void gr_totals_renew(Stored *s);
 
+/*
+ * The same as far as it is needed before they are stored: when there are none; when a
+ * sum is not certain after more units came and went than are in it; when they cannot
+ * be right, or the heads' do not suffice.
+ */
+extern void gr_totals_mend(Stored *s);
+
 /* Those of the heads; never NULL. */
 extern HeadTotals *gr_totals_heads(const Totals *t);
 extern void gr_totals_set_heads(Totals *t, HeadTotals *heads);
@@ -258,11 +273,6 @@ extern void gr_totals_change(Totals *t, const UnitEntry *e, int sign);
  */
 extern Collection *gr_totals_collect(Totals *t, int narms);
 
-/*
- * Should they be computed again: is a sum not certain after more units came and went
- * than are in it, or can they not be right?
- */
-extern bool gr_totals_are_worn(Totals *t);
 extern bytea *gr_totals_encode(Totals *t);
 
 /* NULL when the bytes are none that gr_totals_encode writes. */

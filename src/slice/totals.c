@@ -180,6 +180,19 @@ add_unit(void *arg, const GrMergedUnit *unit)
 	gr_totals_change(arg, unit->all, 1);
 }
 
+/* What sums of heads take is not kept. */
+static void
+renew_heads(Stored *s)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "heads", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext here = MemoryContextSwitchTo(work);
+
+	s->totals->heads = gr_head_totals_make(s->e, s->spec, gr_sum_heads(s, s->runs, s->nruns, NULL),
+										   s->context);
+	MemoryContextSwitchTo(here);
+	MemoryContextDelete(work);
+}
+
 void
 gr_totals_renew(Stored *s)
 {
@@ -188,8 +201,7 @@ gr_totals_renew(Stored *s)
 		return;
 	s->totals = gr_totals_make(s->spec, s->context);
 	gr_merge(s, s->runs, s->nruns, NULL, add_unit, s->totals);
-	s->totals->heads = gr_head_totals_make(s->e, s->spec, gr_sum_heads(s, s->runs, s->nruns, NULL),
-										   s->context);
+	renew_heads(s);
 }
 
 HeadTotals *
@@ -287,8 +299,8 @@ is_uncertain(const Totals *t, bool *worn)
 	return any;
 }
 
-bool
-gr_totals_are_worn(Totals *t)
+static bool
+are_worn(Totals *t)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "collection", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(work);
@@ -298,6 +310,15 @@ gr_totals_are_worn(Totals *t)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 	return wrong || worn;
+}
+
+void
+gr_totals_mend(Stored *s)
+{
+	if (s->totals == NULL || are_worn(s->totals))
+		gr_totals_renew(s);
+	else if (gr_head_totals_are_worn(s->totals->heads, s->e))
+		renew_heads(s);
 }
 
 /* ---- bytes --------------------------------------------------------------------- */

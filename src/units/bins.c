@@ -112,7 +112,9 @@ bins_by_counting(const BinBuffer *buffer, int32 lowest, int32 range, BinList *ou
 static void
 bins_by_table(const BinBuffer *buffer, int32 lowest, int32 range, BinList *out)
 {
-	out->bins = palloc(sizeof(GrBin) * Min(buffer->n, (Size) range));
+	Size		most = Min(buffer->n, (Size) range);
+
+	out->bins = palloc(sizeof(GrBin) * most);
 	for (Size i = 0; i < buffer->n; i++)
 	{
 		int32		k = buffer->bin[i] - lowest;
@@ -131,6 +133,8 @@ bins_by_table(const BinBuffer *buffer, int32 lowest, int32 range, BinList *out)
 		}
 		table_used[word] = 0;
 	}
+	if ((Size) out->nbins < most / 2)
+		out->bins = repalloc(out->bins, sizeof(GrBin) * out->nbins);
 }
 
 static void

@@ -191,9 +191,9 @@ SET client_min_messages = error;
 SELECT guardrail_launch('drift');
 SET client_min_messages = warning;
 CREATE TABLE drifted (step int, metrics bigint, estimated bigint, differing bigint);
-CREATE PROCEDURE drift(step int, x text, users int DEFAULT 700, arms text[] DEFAULT '{control,treatment}') LANGUAGE plpgsql AS $$
+CREATE PROCEDURE drift(step int, x text, users int DEFAULT 700, times int DEFAULT 1, arms text[] DEFAULT '{control,treatment}') LANGUAGE plpgsql AS $$
 BEGIN
-  EXECUTE format('INSERT INTO totals_test.drift (user_id, variant, x) SELECT u, (%L::text[])[1 + u %% 2], %s FROM generate_series(1, %s) u', arms, x, users);
+  EXECUTE format('INSERT INTO totals_test.drift (user_id, variant, x) SELECT u, (%L::text[])[1 + u %% 2], %s FROM generate_series(1, %s) u, generate_series(1, %s)', arms, x, users, times);
   CALL public.guardrail_check('drift');
   CREATE TEMP TABLE stored ON COMMIT DROP AS SELECT * FROM guardrail_evaluate('drift');
   PERFORM set_config('guardrail.use_slices', 'off', true);
@@ -206,14 +206,15 @@ END $$;
 SELECT setseed(0.5);
 CALL drift(1, '0');
 CALL drift(2, '10 + random()');
-CALL drift(3, '10 + random()');
+-- more than little: from here on windows
+CALL drift(3, '10 + 5 * random()', 700, 80);
 CALL drift(4, '10.1 + 0.001 * random()');
-DO $$ BEGIN FOR k IN 5 .. 10 LOOP CALL totals_test.drift(k, format('%s * random()', 2 ^ (3 * k))); END LOOP; END $$;
+DO $$ BEGIN FOR k IN 5 .. 10 LOOP CALL totals_test.drift(k, format('%s * random()', 2 ^ (3 * k)), 700, 20); END LOOP; END $$;
 CALL drift(11, '-1e300 * random()');
 CALL drift(12, 'CASE WHEN u % 3 = 0 THEN 1.7976931348623157e308 WHEN u % 3 = 1 THEN -1.7976931348623157e308 ELSE 1e-320 END');
 -- units in a second arm, whose events go; and a third arm
-CALL drift(13, 'random()', 100, '{treatment,control}');
-CALL drift(14, 'random()', 150, '{control,third}');
+CALL drift(13, 'random()', 100, 1, '{treatment,control}');
+CALL drift(14, 'random()', 150, 1, '{control,third}');
 SELECT guardrail_amend('drift', 'another quantile of the same', '{"rules": {"p90": {"role": "guardrail", "kind": "quantile", "value": "x", "quantile": 0.9, "quantile_over": "events", "worse": "higher", "limit_kind": "difference", "limit_value": 1}}}');
 CALL drift(15, 'random()');
 CALL drift(16, 'random()');
@@ -223,16 +224,33 @@ SET client_min_messages = notice;
 SELECT * FROM guardrail_audit('drift');
 SET client_min_messages = warning;
 -- they are what checks use: one that is wrong is seen by an audit
-CREATE FUNCTION seen_of(bytes bytea) RETURNS text[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION seen_of(id text, bytes bytea) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE seen text[];
 BEGIN
-  UPDATE public.guardrail_watermark SET totals = bytes WHERE experiment_id = 'drift';
-  SELECT array_agg(what) INTO seen FROM public.guardrail_audit('drift');
+  UPDATE public.guardrail_watermark SET totals = bytes WHERE experiment_id = id;
+  SELECT array_agg(what) INTO seen FROM public.guardrail_audit(id);
   RAISE SQLSTATE 'ZZ001';
 EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
   RETURN seen;
 END $$;
-SELECT DISTINCT what FROM guardrail_watermark, generate_series(0, 900, 13) i, unnest(seen_of(set_byte(totals, i, (get_byte(totals, i) + 1) % 100))) what WHERE experiment_id = 'drift' ORDER BY 1;
+SELECT DISTINCT what FROM guardrail_watermark, unnest(ARRAY[120, 300, 500]) i, unnest(seen_of('drift', set_byte(totals, i, (get_byte(totals, i) + 2) % 128))) what WHERE experiment_id = 'drift' ORDER BY 1;
+
+-- with events that are too new to be stored, at every check, as in a table that is written all the time
+CREATE TABLE timed (user_id int, variant text, x float8, at timestamptz NOT NULL);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units) VALUES ('timed', 'timed', NULL, 'at', 'fixed', 100);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, quantile, quantile_over, worse, limit_kind, limit_value) VALUES ('timed', 'p95', 'primary', 'quantile', 'x', 0.95, 'events', 'higher', 'difference', 1);
+SET client_min_messages = error;
+SELECT guardrail_launch('timed');
+SET client_min_messages = warning;
+INSERT INTO timed SELECT u % 500, CASE u % 2 WHEN 0 THEN 'control' ELSE 'treatment' END, 1 + 10 * random(), now() - interval '1 hour' FROM generate_series(1, 40000) u;
+INSERT INTO timed SELECT u % 500, CASE u % 2 WHEN 0 THEN 'control' ELSE 'treatment' END, 1 + 10 * random(), now() FROM generate_series(1, 100) u;
+CALL guardrail_check('timed');
+SELECT sum(units) AS stored, (SELECT sum(events_control + events_treatment) FROM guardrail_evaluate('timed')) AS events FROM guardrail_slice WHERE experiment_id = 'timed';
+SELECT error FROM guardrail_verdict WHERE experiment_id = 'timed';
+SELECT * FROM guardrail_audit('timed');
+SELECT DISTINCT what FROM guardrail_watermark, generate_series(length(totals) - 43, length(totals) - 36) i, unnest(seen_of('timed', set_byte(totals, i, (get_byte(totals, i) + 2) % 128))) what WHERE experiment_id = 'timed' ORDER BY 1;
+SELECT guardrail_rebuild('timed');
+SELECT DISTINCT what FROM guardrail_watermark, generate_series(length(totals) - 43, length(totals) - 36) i, unnest(seen_of('timed', set_byte(totals, i, (get_byte(totals, i) + 2) % 128))) what WHERE experiment_id = 'timed' ORDER BY 1;
 
 DROP EXTENSION guardrail CASCADE;
 DROP SCHEMA totals_test CASCADE;
