@@ -16,6 +16,7 @@
  */
 #include "slice/slice.h"
 
+#include "common/int.h"
 #include "miscadmin.h"
 #include "slice/windows.h"
 #include "units/bins.h"
