@@ -15,9 +15,8 @@ OBJS = $(SRCS:.c=.o)
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
-SQL_OF_0_1 = $(wildcard sql/parts/[0-5]?_*.sql)
-DATA = sql/$(EXTENSION)--0.1.0.sql
-DATA_built = $(EXTENSION)--$(EXTVERSION).sql $(EXTENSION)--0.1.0--0.2.0.sql
+DATA = sql/$(EXTENSION)--0.1.0.sql sql/$(EXTENSION)--0.1.0--0.2.0.sql sql/$(EXTENSION)--0.2.0--0.3.0.sql
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 EXTRA_CLEAN = $(DATA_built) results regression.diffs regression.out output_iso build
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -47,11 +46,6 @@ include $(PGXS)
 # one hand-written set of parts, one generated script
 $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) $(EXTENSION).control
 	cat $(SQL_PARTS) > $@
-
-# what 0.2.0 changes, and the parts that are new in it
-$(EXTENSION)--0.1.0--0.2.0.sql: sql/upgrade/0.1.0--0.2.0.sql $(filter-out $(SQL_OF_0_1),$(SQL_PARTS)) \
-		sql/upgrade/0.1.0--0.2.0-after.sql
-	cat $^ > $@
 
 $(OBJS): $(ALL_HEADERS) Makefile
 

@@ -1,4 +1,4 @@
--- The table of events that a shop already has, with four experiments in it.
+-- The table of events that a shop already has, with five experiments in it.
 --
 -- Every random number is a hash of (what for, who, which event), so the table is the same on every machine and in
 -- every order of execution. What makes the events look real: a few users are behind most of them (Lomax), a user's
@@ -43,7 +43,10 @@ INSERT INTO demo_arm VALUES
     ('loyalty_banner_2026q2',  200000,  7000, 0.50, 1.00, 'treatment', 1.00, 0.00,    0, 0.0050, 0.135, 19),
     -- a bot filter drops users of one arm only: planned half and half, seen 52 to 48
     ('signup_form_2026q2',     300000, 20000, 0.00, 0.52, 'control',   1.00, 0.00,    0, 0.0050, 0.100, 30),
-    ('signup_form_2026q2',     300000, 20000, 0.52, 1.00, 'treatment', 1.00, 0.00,    0, 0.0050, 0.120, 30);
+    ('signup_form_2026q2',     300000, 20000, 0.52, 1.00, 'treatment', 1.00, 0.00,    0, 0.0050, 0.120, 30),
+    -- one user in twenty gets the new app, which sells twice as much and crashes ten times as often
+    ('app_canary_2026q2',      400000,  6000, 0.00, 0.95, 'control',   1.00, 0.00,    0, 0.0050, 0.095, 30),
+    ('app_canary_2026q2',      400000,  6000, 0.95, 1.00, 'treatment', 1.00, 0.00,    0, 0.0500, 0.190, 30);
 
 INSERT INTO experiment_events
        (experiment_id, user_id, variant, occurred_at, page_load_ms, crashed, revenue, converted)

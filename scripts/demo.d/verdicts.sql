@@ -20,3 +20,7 @@ SELECT variant, verdict, status, reason FROM guardrail_decide('loyalty_banner_20
 
 -- Users are missing from one arm, so none of its numbers can be trusted.
 SELECT variant, verdict, status, reason FROM guardrail_decide('signup_form_2026q2');
+
+-- A canary of three hundred users sells twice as much, and crashes. So few are enough to see it.
+SELECT metric, status, reason FROM guardrail_evaluate('app_canary_2026q2');
+SELECT variant, verdict, status, reason FROM guardrail_decide('app_canary_2026q2');

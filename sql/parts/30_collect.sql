@@ -33,3 +33,23 @@ CREATE AGGREGATE guardrail_collect(text, text[], integer, "any", "any", VARIADIC
   DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_collect(text, text[], integer, "any", "any", "any") IS
   'one pass over the events of an experiment; called by guardrail_evaluate';
+
+CREATE FUNCTION guardrail_ties_add(internal, double precision) RETURNS internal
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_ties_add(internal, double precision) IS 'transition of guardrail_ties';
+CREATE FUNCTION guardrail_ties_combine(internal, internal) RETURNS internal
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_ties_combine(internal, internal) IS 'merge two states of guardrail_ties';
+CREATE FUNCTION guardrail_ties_serialize(internal) RETURNS bytea
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_ties_serialize(internal) IS 'state of guardrail_ties as bytes, and its result';
+CREATE FUNCTION guardrail_ties_deserialize(bytea, internal) RETURNS internal
+  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION guardrail_ties_deserialize(bytea, internal) IS 'state of guardrail_ties from bytes';
+
+CREATE AGGREGATE guardrail_ties(double precision) (
+  SFUNC = guardrail_ties_add, STYPE = internal, SSPACE = 65536, FINALFUNC = guardrail_ties_serialize,
+  COMBINEFUNC = guardrail_ties_combine, SERIALFUNC = guardrail_ties_serialize,
+  DESERIALFUNC = guardrail_ties_deserialize, PARALLEL = SAFE);
+COMMENT ON AGGREGATE guardrail_ties(double precision) IS
+  'the least and the greatest value of each bin of a histogram, and how many have it; used in the statements that guardrail writes';

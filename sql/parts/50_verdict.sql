@@ -38,6 +38,8 @@ CREATE TABLE guardrail_check_log (
     monitoring text,
     information double precision,
     cannibalization text,
+    unmeasured integer,
+    watch integer,
     PRIMARY KEY (check_id, arm_no)
 );
 COMMENT ON COLUMN guardrail_check_log.cannibalization IS 'which metrics won and which lost, where both has happened';
@@ -88,10 +90,14 @@ CREATE TABLE guardrail_result_log (
     events_treatment bigint,
     units_needed bigint,
     display_unit text,
+    watch boolean,
+    samples bytea,
     PRIMARY KEY (check_id, variant, metric)
 );
 ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
 CREATE INDEX guardrail_result_log_arm ON guardrail_result_log (experiment_id, variant, metric, check_id);
+COMMENT ON COLUMN guardrail_result_log.watch IS 'nothing is proven, but a check written by hand would block';
+COMMENT ON COLUMN guardrail_result_log.samples IS 'what a check that set a least p-value saw in both arms; NULL in other checks';
 COMMENT ON TABLE guardrail_result_log IS
   'the metrics of every check ever recorded, one row per treatment arm and metric; append-only';
 
@@ -118,7 +124,8 @@ CREATE VIEW guardrail_verdict AS
     l.primary_effect, l.primary_lower, l.primary_upper, l.guardrails, l.breached, l.safe, l.undecided,
     l.no_data, l.srm_p, l.crossover_share, l.crossover_units, l.units_control, l.units_treatment,
     l.events_control, l.events_treatment, l.null_unit_rows, l.unknown_arm_rows, l.monitoring, l.information,
-    l.error, l.checked_at, l.check_id, l.plan_version, l.cannibalization
+    l.error, l.checked_at, l.check_id, l.plan_version, l.cannibalization,
+    l.unmeasured, l.watch
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
     SELECT m.check_id FROM guardrail_check_log m
@@ -133,7 +140,7 @@ CREATE VIEW guardrail_result AS
     l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe, l.p_value,
     l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
     l.events_treatment, l.units_needed, l.display_unit,
-    l.checked_at, l.check_id, l.plan_version
+    l.checked_at, l.check_id, l.plan_version, l.watch
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
     SELECT m.check_id FROM guardrail_check_log m
@@ -173,7 +180,8 @@ CREATE FUNCTION guardrail_evaluate(experiment text) RETURNS TABLE (
     events_control bigint,
     events_treatment bigint,
     units_needed bigint,
-    display_unit text)
+    display_unit text,
+    watch boolean)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION guardrail_evaluate(text) IS
   'evaluate an experiment now: one row per treatment arm and metric; records nothing';
@@ -204,7 +212,9 @@ CREATE FUNCTION guardrail_decide(experiment text) RETURNS TABLE (
     null_unit_rows bigint,
     unknown_arm_rows bigint,
     monitoring text,
-    information double precision)
+    information double precision,
+    unmeasured integer,
+    watch integer)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 2;
 COMMENT ON FUNCTION guardrail_decide(text) IS
   'the verdict on an experiment now: one row per treatment arm, SHIP, HOLD, BLOCK or INVALID; records nothing';
@@ -215,7 +225,7 @@ COMMENT ON FUNCTION guardrail_status() IS 'status now of every running experimen
 CREATE FUNCTION guardrail_status(experiment text, variant text DEFAULT NULL) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
 COMMENT ON FUNCTION guardrail_status(text, text) IS
-  'status now of an experiment''s worst arm, or of the arm named: OK, BLOCK, INVALID or NO DATA';
+  'status now of an experiment''s worst arm, or of the arm named: INVALID, BLOCK, NO DATA, UNMEASURED, WATCH or OK';
 CREATE FUNCTION guardrail_explain(experiment text) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
 COMMENT ON FUNCTION guardrail_explain(text) IS

@@ -58,6 +58,8 @@ CREATE FUNCTION guardrail_replay(check_id bigint) RETURNS TABLE (
     unknown_arm_rows bigint,
     monitoring text,
     information double precision,
+    unmeasured integer,
+    watch integer,
     identical boolean,
     differences text)
   AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 2;

@@ -58,7 +58,8 @@ CREATE FUNCTION guardrail_segment_evaluate(experiment text) RETURNS TABLE (
     events_control bigint,
     events_treatment bigint,
     units_needed bigint,
-    display_unit text)
+    display_unit text,
+    watch boolean)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 50;
 COMMENT ON FUNCTION guardrail_segment_evaluate(text) IS
   'evaluate the segments of an experiment now: one row per segment, value, treatment arm and guardrail; records nothing';
@@ -105,6 +106,7 @@ CREATE TABLE guardrail_segment_log (
     events_treatment bigint,
     units_needed bigint,
     display_unit text,
+    watch boolean,
     PRIMARY KEY (check_id, row_no)
 );
 CREATE INDEX guardrail_segment_log_experiment ON guardrail_segment_log (experiment_id, check_id);
@@ -141,7 +143,8 @@ CREATE VIEW guardrail_segment_result AS
     l.kind, l.north_star, l.control_value, l.treatment_value, l.control_se, l.treatment_se, l.effect, l.effect_lower,
     l.effect_upper, l.limit_kind, l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe,
     l.p_value, l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
-    l.events_treatment, l.units_needed, l.display_unit, l.checked_at, l.check_id, l.plan_version
+    l.events_treatment, l.units_needed, l.display_unit, l.checked_at, l.check_id, l.plan_version,
+    l.watch
   FROM guardrail_experiment e
   CROSS JOIN LATERAL (
     SELECT m.check_id FROM guardrail_check_log m

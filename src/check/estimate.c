@@ -7,45 +7,57 @@
 
 #include <math.h>
 
-/* Events below q and in all, of each batch that has any; their number. */
-static int
-quantile_clusters(const MetricData *data, double q, double *below, double *total)
+/* The events of each batch that has any, as they lie around a quantile's bin. */
+typedef struct BatchEvents
 {
-	int			n = 0;
+	int			n;
+	double		upto[GR_BATCHES];
+	double		under[GR_BATCHES];
+	double		total[GR_BATCHES];
+} BatchEvents;
 
+static void
+fill_batch_events(const MetricData *data, int32 bin, BatchEvents *e)
+{
+	e->n = 0;
 	for (int b = 0; b < GR_BATCHES; b++)
 	{
 		const BinList *list = &data->batch[b];
+		int64		under = 0,
+					upto;
+		int			i = 0;
 
 		if (list->nbins == 0)
 			continue;
-		total[n] = (double) gr_histogram_total(list->bins, list->nbins);
-		below[n++] = gr_histogram_below(list->bins, list->nbins, q);
+		for (; i < list->nbins && list->bins[i].bin < bin; i++)
+			under += list->bins[i].count;
+		upto = under + (i < list->nbins && list->bins[i].bin == bin ? list->bins[i].count : 0);
+		e->under[e->n] = (double) under;
+		e->upto[e->n] = (double) upto;
+		e->total[e->n++] = (double) gr_histogram_total(list->bins, list->nbins);
 	}
-	return n;
 }
 
 /* The quantile of one arm, clustered by batch. */
 static void
-estimate_quantile(const Evaluation *v, const MetricData *data, const GrRule *rule,
-				  double n_compared, GrEstimate *out)
+sample_quantile(const Evaluation *v, const MetricData *data, const GrRule *rule,
+				double n_compared, double units, GrSample *out)
 {
-	double		q = gr_histogram_quantile(data->pooled.bins, data->pooled.nbins, rule->quantile);
-	double		below[GR_BATCHES],
-				total[GR_BATCHES];
+	BatchEvents e;
 	GrTestKind	kind = rule->role == GR_GUARDRAIL ? GR_TEST_BREACH : GR_TEST_GOAL;
 	GrOccasion	at = {v->monitor.nlooks, n_compared, 1, rule->alpha};
 	double		multiplier;
-	int			n = quantile_clusters(data, q, below, total);
 
+	fill_batch_events(data, gr_quantile_bin(data->pooled.bins, data->pooled.nbins, rule->quantile), &e);
 	/* the multiplier in force; between looks and before there is one, t's */
-	at.df = Max(n - 1, 1);
+	at.df = Max(e.n - 1, 1);
 	(void) gr_monitor_level((GrMonitor *) &v->monitor, kind, rule->alpha);
 	multiplier = gr_monitor_multiplier((GrMonitor *) &v->monitor, kind, rule->alpha, &at);
 	if (!isfinite(multiplier))
 		multiplier = gr_t_isf(rule->alpha / (kind == GR_TEST_GOAL ? 2 : 1), at.df);
-	(void) gr_quantile_estimate(data->pooled.bins, data->pooled.nbins, below, total, n,
-								rule->quantile, multiplier, out);
+	gr_sample_of_quantile(data->pooled.bins, data->pooled.nbins, data->ties.ties, data->ties.n,
+						  &(GrClusters) {e.n, e.upto, e.under, e.total},
+						  rule->quantile, multiplier, units, out);
 }
 
 /* All units of an arm; those without a covariate have its pooled mean. */
@@ -97,29 +109,56 @@ gr_cuped_of(const Evaluation *v, int metric, double *theta, double *pooled_mean)
 	pfree(arms);
 }
 
-/* CUPED: the estimate of one arm, with theta and the covariate's mean from all of them. */
+/*
+ * Units of value 1, if all values are 0 or 1; where all are 0, only flags are known to
+ * be no large values that have not come yet.
+ */
+static double
+ones_of(const Metric *metric, const MetricData *m)
+{
+	return m->nonzero > 0 || metric->is_flag || metric->shape == SHAPE_POSITIVE ? (double) m->nonzero : NAN;
+}
+
+/* The moments of a metric, with the covariate if it has one. */
 static void
-estimate_adjusted(const Evaluation *v, const MetricData *m, int metric,
-				  GrEstimate *out, double *raw_variance)
+sample_moments(const Evaluation *v, const MetricData *m, int metric, GrSample *out, double *raw_variance)
 {
 	GrMoments	own;
+	GrEstimate	adjusted;
 	double		mean,
 				theta;
 
+	if (m->adjusted.dim == 0)
+	{
+		gr_sample_of_moments(&m->moments, false, 0, 0, ones_of(&v->plan->spec->metrics[metric], m), out);
+		return;
+	}
 	gr_cuped_of(v, metric, &theta, &mean);
-	if (all_units(m, mean, &own))
-		(void) gr_cuped_estimate(&own, theta, mean, out, raw_variance);
+	if (!all_units(m, mean, &own))
+		return;
+	(void) gr_cuped_estimate(&own, theta, mean, &adjusted, raw_variance);
+	gr_sample_of_moments(&own, true, theta, mean, NAN, out);
+}
+
+/* The arm's planned share of the traffic: equal ones where there is no plan. */
+static double
+traffic_of(const Experiment *e, const char *arm)
+{
+	for (int k = 0; k < e->narms; k++)
+		if (strcmp(e->arms[k], arm) == 0)
+			return e->shares[k];
+	return 1;
 }
 
 void
-gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
-			  double n_compared, GrEstimate *out, double *raw_variance,
-			  int64 *units, int64 *events)
+gr_sample_cell(const Evaluation *v, const char *arm, const Rule *rule,
+			   double n_compared, GrSample *out, double *raw_variance,
+			   int64 *units, int64 *events)
 {
 	const ArmData *data = gr_collection_arm(v->c, arm);
 	const MetricData *m;
 
-	*out = (GrEstimate) {NAN, NAN, NAN};
+	gr_sample_of_estimate(&(GrEstimate) {NAN, NAN, NAN}, 0, out);
 	*raw_variance = NAN;
 	*units = *events = 0;
 	if (data == NULL || data->units == 0)
@@ -134,107 +173,14 @@ gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
 		else
 			*units = gr_histogram_total(m->pooled.bins, m->pooled.nbins);
 		if (m->pooled.nbins > 0)
-			estimate_quantile(v, m, &rule->rule, n_compared, out);
-		return;
+			sample_quantile(v, m, &rule->rule, n_compared, (double) Min(*units, *events), out);
 	}
-	*units = m->moments.n + m->adjusted.n;
-	if (m->adjusted.dim > 0)
-		estimate_adjusted(v, m, rule->metric, out, raw_variance);
-	else if (m->moments.dim == 2)
-		(void) gr_ratio_estimate(&m->moments, out);
 	else
-		(void) gr_mean_estimate(&m->moments, 0, out);
-}
-
-/* Independent events of one arm beyond a rule's quantile. */
-static double
-tail_observations(const MetricData *m, const GrRule *rule)
-{
-	double		below[GR_BATCHES],
-				total[GR_BATCHES];
-	double		q = gr_histogram_quantile(m->pooled.bins, m->pooled.nbins, rule->quantile);
-	double		se,
-				df;
-
-	if (m->pooled.nbins == 0 ||
-		gr_share_se(below, total, quantile_clusters(m, q, below, total), &se, &df) != GR_OK)
-		return 0;
-	return gr_tail_observations(rule->quantile, se);
-}
-
-/* How alike the values are that are not 0, over the arms compared. */
-static double
-concentration(const MetricData *const *arms, int n)
-{
-	double		sum = 0,
-				squares = 0,
-				carrying = 0;
-
-	for (int i = 0; i < n; i++)
 	{
-		GrMoments	all = arms[i]->moments;
-		double		mean;
-
-		/* of a covariate only the value's own moments matter */
-		if (arms[i]->adjusted.dim > 0 && arms[i]->adjusted.n > all.n)
-			all = arms[i]->adjusted;
-		if (all.n == 0)
-			continue;
-		mean = gr_moments_mean(&all, 0);
-		sum += mean * (double) all.n;
-		squares += all.product[0] + mean * mean * (double) all.n;
-		carrying += (double) arms[i]->nonzero * (double) all.n /
-			(double) (arms[i]->moments.n + arms[i]->adjusted.n);
+		*units = m->moments.n + m->adjusted.n;
+		sample_moments(v, m, rule->metric, out, raw_variance);
 	}
-	return sum * sum / (carrying * squares);
-}
-
-/*
- * How many units, or events beyond a quantile, carry the metric, and how many
- * must (guard.c).  A metric that most units carry needs no more than min_units.
- */
-void
-gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control, GrResult *r)
-{
-	const char *names[2] = {r->arm->name, control->name};
-	const MetricData *data[2];
-	bool		one_arm = rule->rule.limit_kind == GR_LIMIT_ABSOLUTE;
-	double		share = one_arm ? NAN : (double) r->arm->units / (double) (r->arm->units + control->units);
-	double		floor = gr_carrying_floor(one_arm);
-	double		nonzero = 0,
-				zero = 0,
-				tail = 0;
-	int			n = one_arm ? 1 : 2;
-
-	r->carrying = r->carrying_needed = NAN;
-	for (int i = 0; i < n; i++)
-	{
-		const ArmData *arm = gr_collection_arm(v->c, names[i]);
-
-		if (arm == NULL)
-			return;
-		data[i] = &arm->metrics[rule->metric];
-		nonzero += (double) data[i]->nonzero;
-		zero += (double) (data[i]->moments.n + data[i]->adjusted.n - data[i]->nonzero);
-		if (data[i]->batch)
-			tail += tail_observations(data[i], &rule->rule);
-	}
-	if (data[0]->batch)
-	{
-		r->carrying = tail;
-		r->carrying_needed = gr_carrying_needed(share, 0, 1);
-	}
-	else if (gr_rule_is_share(rule))
-	{
-		r->carrying = Min(nonzero, zero);
-		r->carrying_needed = gr_carrying_needed(share, floor, 1);
-	}
-	else if (nonzero < zero)
-	{
-		r->carrying = nonzero;
-		r->carrying_needed = gr_carrying_needed(share, floor, strcmp(rule->kind, "ratio") != 0 ?
-												concentration(data, n) : 1);
-	}
+	out->traffic = traffic_of(v->e, arm);
 }
 
 int64

@@ -156,6 +156,38 @@ gr_scratch_make(GrScratch *s, int n)
 	s->testable = palloc(sizeof(bool) * n);
 }
 
+/* What goes into the decision on one arm and rule. */
+static void
+fill_result(Evaluation *v, int a, int k)
+{
+	const Rule *rule = &v->e->rules[k];
+	GrResult   *r = &v->results[a * v->e->nrules + k];
+	CellCounts *c = &v->counts[a * v->e->nrules + k];
+	GrSample   *samples = palloc(2 * sizeof(GrSample));
+	double		n_compared;
+	double		raw[2];
+
+	r->rule = &rule->rule;
+	r->arm = &v->arms[a];
+	r->immature = gr_immature_in(v, v->arms[a].name, rule);
+	r->immature_control = gr_immature_in(v, v->control.name, rule);
+	n_compared = (double) gr_mature_units(r);
+	if (rule->rule.limit_kind != GR_LIMIT_ABSOLUTE)
+		n_compared += (double) gr_mature_control(r, &v->control);
+	gr_sample_cell(v, v->control.name, rule, n_compared, &samples[0], &raw[0],
+				   &c->units_control, &c->events_control);
+	gr_sample_cell(v, v->arms[a].name, rule, n_compared, &samples[1], &raw[1],
+				   &c->units_treatment, &c->events_treatment);
+	r->control_sample = &samples[0];
+	r->treatment_sample = &samples[1];
+	r->control = samples[0].estimate;
+	r->treatment = samples[1].estimate;
+	r->variance_removed = 1 - (r->control.variance + r->treatment.variance) / (raw[0] + raw[1]);
+	r->cap = gr_cap_of(v, r->arm->name, rule);
+	gr_inspect_column(v, rule, r);
+	recall(v->past, rule, r);
+}
+
 void
 gr_evaluation_results(Evaluation *v)
 {
@@ -168,29 +200,8 @@ gr_evaluation_results(Evaluation *v)
 	for (int a = 0; a < v->narms; a++)
 		for (int k = 0; k < e->nrules; k++)
 		{
-			GrResult   *r = &v->results[a * e->nrules + k];
-			CellCounts *c = &v->counts[a * e->nrules + k];
-
 			CHECK_FOR_INTERRUPTS();
-			double		n_compared;
-			double		raw[2];
-
-			r->rule = &e->rules[k].rule;
-			r->arm = &v->arms[a];
-			r->immature = gr_immature_in(v, v->arms[a].name, &e->rules[k]);
-			r->immature_control = gr_immature_in(v, v->control.name, &e->rules[k]);
-			n_compared = (double) gr_mature_units(r);
-			if (e->rules[k].rule.limit_kind != GR_LIMIT_ABSOLUTE)
-				n_compared += (double) gr_mature_control(r, &v->control);
-			gr_estimate_cell(v, v->control.name, &e->rules[k], n_compared, &r->control, &raw[0],
-						  &c->units_control, &c->events_control);
-			gr_estimate_cell(v, v->arms[a].name, &e->rules[k], n_compared, &r->treatment, &raw[1],
-						  &c->units_treatment, &c->events_treatment);
-			r->variance_removed = 1 - (r->control.variance + r->treatment.variance) / (raw[0] + raw[1]);
-			r->cap = gr_cap_of(v, r->arm->name, &e->rules[k]);
-			gr_observed_enough(v, &e->rules[k], &v->control, r);
-			gr_inspect_column(v, &e->rules[k], r);
-			recall(v->past, &e->rules[k], r);
+			fill_result(v, a, k);
 		}
 	gr_scratch_make(&s, n);
 	gr_decide_results(v->results, v->narms, e->nrules, &v->control, &v->test, &s);
@@ -281,7 +292,7 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 const char *
 gr_worst_status(const Evaluation *v)
 {
-	static const char *const order[] = {"INVALID", "BLOCK", "NO DATA", "OK", NULL};
+	static const char *const order[] = {"INVALID", "BLOCK", "NO DATA", "UNMEASURED", "WATCH", "OK", NULL};
 
 	for (int k = 0; order[k]; k++)
 		for (int a = 0; a < v->narms; a++)

@@ -69,22 +69,18 @@ extern void gr_evaluation_results(Evaluation *v);
 /* ---- estimates of one arm (estimate.c) ------------------------------------ */
 
 /*
- * The estimate of a rule's metric in an arm, the units and events behind it, and
- * its variance without the covariate (NaN: there is none).  n_compared: units of
- * the arms compared, which an always-valid quantile's multiplier depends on.
+ * What was seen of a rule's metric in an arm, the units and events behind it, and its
+ * variance without the covariate (NaN: there is none).  n_compared: units of the arms
+ * compared, which an always-valid quantile's multiplier depends on.
  */
-extern void gr_estimate_cell(const Evaluation *v, const char *arm, const Rule *rule,
-			  double n_compared, GrEstimate *out, double *raw_variance,
-			  int64 *units, int64 *events);
+extern void gr_sample_cell(const Evaluation *v, const char *arm, const Rule *rule,
+						   double n_compared, GrSample *out, double *raw_variance,
+						   int64 *units, int64 *events);
 
 /* CUPED's coefficient of a metric with a covariate, and the covariate's pooled mean. */
 extern void gr_cuped_of(const Evaluation *v, int metric, double *theta, double *pooled_mean);
 /* Units of an arm whose window for a rule has not closed. */
 extern int64 gr_immature_in(const Evaluation *v, const char *arm, const Rule *rule);
-
-/* Sets GrResult.carrying and carrying_needed. */
-extern void gr_observed_enough(const Evaluation *v, const Rule *rule, const GrArm *control,
-							   GrResult *r);
 
 /* What the metric's unit totals were capped at; NaN: nothing. */
 extern double gr_cap_of(const Evaluation *v, const char *name, const Rule *rule);

@@ -17,7 +17,7 @@ explain_monitor(StringInfo buf, const Evaluation *v)
 	switch (m->kind)
 	{
 		case GR_FIXED:
-			appendStringInfo(buf, "  fixed: one Welch t test at the end; the test is %s\n",
+			appendStringInfo(buf, "  fixed: one test at the end; the test is %s\n",
 							 v->test.over ? "over" : "not over");
 			break;
 		case GR_ALWAYS_VALID:
@@ -37,7 +37,7 @@ explain_monitor(StringInfo buf, const Evaluation *v)
 	}
 }
 
-/* The multiplier that stands behind a bound now. */
+/* The z that a bound rests on now. */
 static void
 explain_multiplier(StringInfo buf, const Evaluation *v, const GrResult *r, GrTestKind kind,
 				   double level, const char *what)
@@ -45,7 +45,7 @@ explain_multiplier(StringInfo buf, const Evaluation *v, const GrResult *r, GrTes
 	GrMonitor  *m = (GrMonitor *) &v->monitor;
 
 	if (m->kind != GR_FIXED && r->usable)
-		appendStringInfo(buf, "    multiplier of the %s at level %.6g: %.6g standard errors\n", what, level,
+		appendStringInfo(buf, "    z that the %s needs now at level %.6g: %.6g\n", what, level,
 						 gr_monitor_multiplier(m, kind, level, &r->at));
 }
 
@@ -120,35 +120,71 @@ explain_arm(StringInfo buf, const Evaluation *v, const char *name, const Rule *r
 		appendStringInfo(buf, "      " INT64_FORMAT " units left out: not finite\n", m->skipped);
 }
 
+/* Which test the samples of two arms are put to (sample.h). */
+static const char *
+name_of_test(const GrTested *x)
+{
+	if (x->kind != GR_ABSOLUTE && x->treatment->kind != x->control->kind)
+		return "Welch's t, of estimates alone";
+	switch (x->treatment->kind)
+	{
+		case GR_SAMPLE_MEAN:
+			return "the less extreme of Hall's test and the pooled score";
+		case GR_SAMPLE_RATIO:
+			return "the less extreme of Hall's test and the pooled score of residuals at the limit";
+		case GR_SAMPLE_SHARE:
+			return x->kind == GR_RELATIVE ? "Koopman's score, safety exact below 10 expected events" :
+				x->kind == GR_ABSOLUTE ? "score against a fixed share, safety exact below 10 expected events" :
+				"Miettinen and Nurminen's score, safety exact below 10 expected events";
+		case GR_SAMPLE_QUANTILE:
+			return "limits of each arm, combined by MOVER";
+		default:
+			return "Welch's t, of estimates alone";
+	}
+}
+
+/* d, and what it is evidence of in either direction; false: nothing can be tested. */
+static bool
+explain_evidence(StringInfo buf, const GrResult *r)
+{
+	const GrRule *rule = r->rule;
+	double		margin = gr_signed_limit(rule);
+	GrSample	t,
+				c;
+	GrTested	x = gr_tested_of(r, &t, &c);
+	GrSaid		above,
+				below;
+
+	if (gr_evidence(x.kind, x.treatment, x.control, margin, 1, &above) != GR_OK ||
+		gr_evidence(x.kind, x.treatment, x.control, margin, -1, &below) != GR_OK)
+	{
+		appendStringInfo(buf, "    nothing can be tested\n");
+		return false;
+	}
+	appendStringInfo(buf, x.kind == GR_ABSOLUTE ? "    d = treatment - %g" :
+					 x.kind == GR_RELATIVE ? "    d = treatment - %g control" :
+					 "    d = treatment - control - %g", x.kind == GR_RELATIVE ? 1 + margin : margin);
+	appendStringInfo(buf, " = %.6g; evidence that it is above 0: z %.6g, below 0: z %.6g",
+					 gr_beyond(x.kind, x.treatment, x.control, margin), above.z, below.z);
+	if (isfinite(above.df))
+		appendStringInfo(buf, ", df %.6g", above.df);
+	appendStringInfo(buf, "\n      (%s)\n", name_of_test(&x));
+	if (!isnan(above.skew))
+		appendStringInfo(buf, "      skewness of d %.3g\n", above.skew);
+	if (!isnan(above.heaviest))
+		appendStringInfo(buf, "      the largest unit carries %.2g %% of the test\n", above.heaviest * 100);
+	if (!isnan(above.expected))
+		appendStringInfo(buf, "      least count expected at the limit %.6g\n", fmin(above.expected, below.expected));
+	return true;
+}
+
 static void
 explain_test(StringInfo buf, const Evaluation *v, const GrResult *r)
 {
 	const GrRule *rule = r->rule;
-	double		margin = gr_signed_limit(rule);
-	double		z,
-				df,
-				se;
 
-	if (gr_contrast_statistic(gr_contrast_of(rule->limit_kind), &r->treatment, &r->control,
-							  margin, &z, &df, &se) != GR_OK)
-	{
-		appendStringInfo(buf, "    nothing can be tested\n");
+	if (!explain_evidence(buf, r))
 		return;
-	}
-	switch (rule->limit_kind)
-	{
-		case GR_LIMIT_ABSOLUTE:
-			appendStringInfo(buf, "    T = (treatment - %g) / se = %.6g, df %.6g\n", margin, z, df);
-			break;
-		case GR_LIMIT_RELATIVE:
-			appendStringInfo(buf, "    T = (treatment - %g control) / sqrt(v_t + %g^2 v_c) = %.6g,"
-							 " df %.6g (Fieller, Welch-Satterthwaite)\n", 1 + margin, 1 + margin, z, df);
-			break;
-		default:
-			appendStringInfo(buf, "    T = (treatment - control - %g) / sqrt(v_t + v_c) = %.6g,"
-							 " df %.6g (Welch-Satterthwaite)\n", margin, z, df);
-			break;
-	}
 	appendStringInfo(buf, "    effect %.9g, bounds %.9g (one-sided level %.6g) and %.9g (level %.6g)\n",
 					 r->effect, r->lower, 1 - r->level_lower, r->upper, 1 - r->level_upper);
 	if (rule->role == GR_GUARDRAIL)

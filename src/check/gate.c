@@ -14,6 +14,29 @@
 PG_FUNCTION_INFO_V1(guardrail_assert_shippable);
 PG_FUNCTION_INFO_V1(guardrail_release_gate);
 
+/* There is no verdict on the variant: has no check been made, or has none seen it? */
+GR_NORETURN static void
+refuse_unseen(const char *schema, const char *id, const char *variant)
+{
+	const char *args[] = {id};
+	char	   *seen;
+
+	gr_spi_query(psprintf("SELECT pg_catalog.string_agg(pg_catalog.quote_ident(variant), ', ' ORDER BY variant)"
+						  " FROM %s.guardrail_verdict WHERE experiment_id = $1 HAVING count(*) > 0", schema),
+				 true, 1, args);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("variant \"%s\" of experiment \"%s\" has no recorded verdict", variant, id),
+				 errhint("Record one with CALL guardrail_check('%s').", id)));
+	seen = gr_spi_text(0, 1);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the last check of experiment \"%s\" saw no variant \"%s\"", id, variant),
+			 errdetail("The treatment arms that it saw: %s.", seen ? seen : "none"),
+			 errhint("Are its events written under another name, or for another experiment?")));
+}
+
 /* guardrail_assert_shippable(experiment, variant, newer_than interval) */
 Datum
 guardrail_assert_shippable(PG_FUNCTION_ARGS)
@@ -36,10 +59,7 @@ guardrail_assert_shippable(PG_FUNCTION_ARGS)
 						  " WHERE experiment_id = $1 AND variant = $2", gr_schema_of(fcinfo)),
 				 true, 3, args);
 	if (SPI_processed == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("variant \"%s\" of experiment \"%s\" has no recorded verdict", variant, id),
-				 errhint("Record one with CALL guardrail_check('%s').", id)));
+		refuse_unseen(gr_schema_of(fcinfo), id, variant);
 	verdict = gr_spi_text(0, 1);
 	reason = gr_spi_text(0, 2);
 	if (strcmp(verdict, "SHIP") != 0)
@@ -85,7 +105,7 @@ gate_arguments(const TriggerData *data)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("third argument of trigger \"%s\" is \"%s\"", t->tgname, t->tgargs[2]),
-					 errhint("It may be block (refuse while a BLOCK or INVALID stands) or ship (ask for a SHIP).")));
+					 errhint("It may be block (refuse while a BLOCK, INVALID, UNMEASURED or WATCH stands) or ship (ask for a SHIP).")));
 		gate.asks_for_ship = strcmp(t->tgargs[2], "ship") == 0;
 	}
 	if (t->tgnargs > 3)
@@ -135,7 +155,7 @@ hold_gate(const Gate *gate, const char *schema, const char *id, const char *vari
 				 errmsg("experiment \"%s\" does not exist", id),
 				 errhint("A release without an experiment leaves the column NULL.")));
 	gr_spi_query(psprintf("SELECT DISTINCT ON (l.variant) l.variant, l.verdict, l.reason,"
-						  " l.checked_at > pg_catalog.now() - $3::interval, l.checked_at::text"
+						  " l.checked_at > pg_catalog.now() - $3::interval, l.checked_at::text, l.status"
 						  " FROM %s.guardrail_check_log l JOIN %s.guardrail_experiment e USING (experiment_id)"
 						  " WHERE experiment_id = $1 AND l.checked_at >= e.launched_at AND ($2 IS NULL OR l.variant = $2)"
 						  " ORDER BY l.variant, l.check_id DESC", schema, schema), true, 3, args);
@@ -143,7 +163,12 @@ hold_gate(const Gate *gate, const char *schema, const char *id, const char *vari
 	{
 		char	   *arm = gr_spi_text(i, 1);
 		char	   *verdict = gr_spi_text(i, 2);
+		char	   *status = gr_spi_text(i, 6);
 		bool		against = strcmp(verdict, "BLOCK") == 0 || strcmp(verdict, "INVALID") == 0;
+
+		/* what could not be measured, or the hand-written check would block, is no permission */
+		if (status && (strncmp(status, "UNMEASURED", 10) == 0 || strncmp(status, "WATCH", 5) == 0))
+			refuse_release(id, arm ? arm : "", status, gr_spi_text(i, 3));
 
 		if (against || (gate->asks_for_ship && strcmp(verdict, "SHIP") != 0))
 			refuse_release(id, arm ? arm : "", verdict, gr_spi_text(i, 3));

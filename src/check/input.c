@@ -10,7 +10,7 @@
 #include "utils/array.h"
 #include "utils/timestamp.h"
 
-#define PAST_VERSION 1
+#define PAST_VERSION 2
 
 GR_NORETURN static void
 refuse_bytes(void)
@@ -20,23 +20,20 @@ refuse_bytes(void)
 			 errmsg("stored past of a check is damaged")));
 }
 
-static void
-send_estimate(StringInfo buf, const GrEstimate *e)
+/* In version 1 an estimate: value, variance, df. */
+static const GrSample *
+receive_past_sample(StringInfo buf, int version)
 {
-	pq_sendfloat8(buf, e->value);
-	pq_sendfloat8(buf, e->variance);
-	pq_sendfloat8(buf, e->df);
-}
+	double		value,
+				variance,
+				df;
 
-static GrEstimate
-get_estimate(StringInfo buf)
-{
-	GrEstimate	e;
-
-	e.value = pq_getmsgfloat8(buf);
-	e.variance = pq_getmsgfloat8(buf);
-	e.df = pq_getmsgfloat8(buf);
-	return e;
+	if (version > 1)
+		return gr_sample_receive(buf);
+	value = pq_getmsgfloat8(buf);
+	variance = pq_getmsgfloat8(buf);
+	df = pq_getmsgfloat8(buf);
+	return gr_sample_from(value, variance, df);
 }
 
 bytea *
@@ -65,8 +62,10 @@ gr_past_encode(const Past *past)
 
 			pq_sendbyte(&buf, t->known);
 			pq_sendfloat8(&buf, t->p);
-			send_estimate(&buf, &t->treatment);
-			send_estimate(&buf, &t->control);
+			if (!t->known)
+				continue;
+			gr_sample_send(&buf, t->treatment);
+			gr_sample_send(&buf, t->control);
 			pq_sendint32(&buf, t->at.look);
 			pq_sendfloat8(&buf, t->at.n);
 			pq_sendfloat8(&buf, t->at.df);
@@ -92,11 +91,13 @@ gr_past_decode(const bytea *bytes)
 {
 	Past	   *past = palloc0(sizeof(Past));
 	StringInfoData buf;
+	int			version;
 
 	buf.data = (char *) VARDATA_ANY(bytes);
 	buf.len = buf.maxlen = VARSIZE_ANY_EXHDR(bytes);
 	buf.cursor = 0;
-	if (pq_getmsgbyte(&buf) != PAST_VERSION)
+	version = pq_getmsgbyte(&buf);
+	if (version < 1 || version > PAST_VERSION)
 		refuse_bytes();
 	past->srm_p = pq_getmsgfloat8(&buf);
 	past->nlooks = get_count(&buf, 8);
@@ -119,8 +120,10 @@ gr_past_decode(const bytea *bytes)
 
 			t->known = pq_getmsgbyte(&buf);
 			t->p = pq_getmsgfloat8(&buf);
-			t->treatment = get_estimate(&buf);
-			t->control = get_estimate(&buf);
+			if (version > 1 && !t->known)
+				continue;
+			t->treatment = receive_past_sample(&buf, version);
+			t->control = receive_past_sample(&buf, version);
 			t->at.look = (int) pq_getmsgint(&buf, 4);
 			t->at.n = pq_getmsgfloat8(&buf);
 			t->at.df = pq_getmsgfloat8(&buf);
@@ -162,6 +165,24 @@ reduce_bins(const BinList *list, const int32 *bin, int n)
 	return out;
 }
 
+/* Ties of the bins, the first and the last. */
+static TieList
+reduce_ties(const TieList *list, const int32 *bin, int n)
+{
+	TieList		out = {list->lost, 0, palloc(sizeof(GrTie) * Min(Max(list->n, 1), n + 2))};
+
+	for (int i = 0; i < list->n; i++)
+	{
+		bool		asked = i == 0 || i == list->n - 1;
+
+		for (int k = 0; k < n && !asked; k++)
+			asked = bin[k] == list->ties[i].bin;
+		if (asked)
+			out.ties[out.n++] = list->ties[i];
+	}
+	return out;
+}
+
 bytea *
 gr_input_collection(const Evaluation *v)
 {
@@ -185,8 +206,9 @@ gr_input_collection(const Evaluation *v)
 				continue;
 			for (int i = 0; i < e->nrules; i++)
 				if (e->rules[i].metric == m)
-					bin[n++] = gr_bin(gr_histogram_quantile(data->pooled.bins, data->pooled.nbins,
-															e->rules[i].rule.quantile));
+					bin[n++] = gr_quantile_bin(data->pooled.bins, data->pooled.nbins,
+											   e->rules[i].rule.quantile);
+			data->ties = reduce_ties(&data->ties, bin, n);
 			data->batch = palloc(sizeof(BinList) * GR_BATCHES);
 			for (int b = 0; b < GR_BATCHES; b++)
 				data->batch[b] = reduce_bins(&v->c->arms[a].metrics[m].batch[b], bin, n);

@@ -7,6 +7,8 @@
 
 #include "check/past.h"
 
+#include "lib/stringinfo.h"
+
 /* Store the inputs of an evaluation.  As the extension's owner. */
 extern void gr_input_store(const Evaluation *v, const char *schema, int64 check_id,
 						   TimestampTz checked_at, const char *snapshot);
@@ -20,5 +22,18 @@ extern bytea *gr_input_collection(const Evaluation *v);
 /* The past as bytes, and back; an error when they do not stand up. */
 extern bytea *gr_past_encode(const Past *past);
 extern Past *gr_past_decode(const bytea *bytes);
+
+/* ---- samples as bytes (sample_bytes.c) ----------------------------------------- */
+
+/* One after the other; an error when the bytes are none that were sent. */
+extern void gr_sample_send(StringInfo buf, const GrSample *s);
+extern GrSample *gr_sample_receive(StringInfo buf);
+
+/* Both arms' of a result. */
+extern bytea *gr_samples_encode(const GrSample *treatment, const GrSample *control);
+extern void gr_samples_decode(const bytea *bytes, const GrSample **treatment, const GrSample **control);
+
+/* Of which nothing but the estimate was recorded. */
+extern GrSample *gr_sample_from(double value, double variance, double df);
 
 #endif							/* GR_INPUT_H */

@@ -117,7 +117,7 @@ static bool
 is_known(const Evaluation *v, const GrResult *r)
 {
 	return r->status != GR_NO_DATA && r->arm->units >= v->test.min_units &&
-		!(r->carrying < r->carrying_needed) && isfinite(r->treatment.variance);
+		gr_obstacle_allows_claims(r->obstacle) && isfinite(r->treatment.variance);
 }
 
 /*

@@ -8,7 +8,7 @@
  * Checks of other plan versions do not count, nor do those of an experiment that
  * had the same name and was deleted.
  */
-#include "check/past.h"
+#include "check/input.h"
 
 #include <math.h>
 
@@ -40,18 +40,31 @@ load_looks(Past *past, const char *schema, const Experiment *e, MemoryContext co
 	past->srm_p = gr_spi_float8(0, 1, NAN);
 }
 
-/* The estimates of a witness, from eight columns on. */
+/* Columns of a witness. */
+#define WITNESS_COLUMNS 8
+
+/* What a witness saw, in the columns from "column" on. */
 static void
-read_witness(GrPast *test, int64 *witness, int row, int column, double p, double alpha)
+read_witness(GrPast *test, int64 *witness, int row, int column, double p, double alpha, MemoryContext context)
 {
 	double		t_se = gr_spi_float8(row, column + 2, NAN);
 	double		c_se = gr_spi_float8(row, column + 4, NAN);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	bool		null;
+	Datum		samples = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column + 7, &null);
 
 	*witness = gr_spi_int8(row, column, 0);
-	test->known = !isnan(p) && *witness != 0 && !isnan(t_se);
+	test->known = !isnan(p) && *witness != 0 && (!null || !isnan(t_se));
 	test->p = p;
-	test->treatment = (GrEstimate) {gr_spi_float8(row, column + 1, NAN), t_se * t_se, INFINITY};
-	test->control = (GrEstimate) {gr_spi_float8(row, column + 3, NAN), c_se * c_se, INFINITY};
+	if (test->known && !null)
+		gr_samples_decode(DatumGetByteaPP(samples), &test->treatment, &test->control);
+	else if (test->known)
+	{
+		/* as versions before 0.3.0 recorded it */
+		test->treatment = gr_sample_from(gr_spi_float8(row, column + 1, NAN), t_se * t_se, INFINITY);
+		test->control = gr_sample_from(gr_spi_float8(row, column + 3, NAN), c_se * c_se, INFINITY);
+	}
+	MemoryContextSwitchTo(old);
 	test->at.n = gr_spi_float8(row, column + 5, 0);
 	test->at.look = (int) gr_spi_int8(row, column + 6, 0) - 1;
 	test->at.alpha = alpha;
@@ -79,7 +92,7 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 					 " r.p_breach, r.p_safe, r.p_value", schema, schema);
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 		appendStringInfo(&buf, ", w%d.check_id, w%d.treatment_value, w%d.treatment_se, w%d.control_value,"
-						 " w%d.control_se, w%d.n_compared, w%d.look_no::bigint", k, k, k, k, k, k, k);
+						 " w%d.control_se, w%d.n_compared, w%d.look_no::bigint, w%d.samples", k, k, k, k, k, k, k, k);
 	appendStringInfoString(&buf, ", r.fingerprint");
 	appendStringInfo(&buf, " FROM arms CROSS JOIN (SELECT metric FROM %s.guardrail_rule WHERE experiment_id = $1) m"
 					 " CROSS JOIN LATERAL (SELECT * FROM %s.guardrail_result_log l WHERE l.experiment_id = $1"
@@ -103,10 +116,10 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 		r->variant = MemoryContextStrdup(context, gr_spi_text(i, 1));
 		r->metric = MemoryContextStrdup(context, gr_spi_text(i, 2));
 		r->breached = gr_spi_bool(i, 3);
-		r->fingerprint = gr_spi_int8(i, 8 + 7 * GR_TEST_KINDS, 0);
+		r->fingerprint = gr_spi_int8(i, 8 + WITNESS_COLUMNS * GR_TEST_KINDS, 0);
 		for (int k = 0; k < GR_TEST_KINDS; k++)
-			read_witness(&r->test[k], &r->witness[k], i, 8 + 7 * k,
-						 gr_spi_float8(i, 5 + k, NAN), alpha);
+			read_witness(&r->test[k], &r->witness[k], i, 8 + WITNESS_COLUMNS * k,
+						 gr_spi_float8(i, 5 + k, NAN), alpha, context);
 	}
 }
 

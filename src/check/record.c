@@ -83,11 +83,13 @@ insert_result(const Check *check, const Evaluation *v, const Rule *rule, const G
 			  const Datum *values, const bool *nulls)
 {
 	const PastResult *past = gr_past_result(v->past, r->arm->name, rule);
-	Oid			types[9] = {INT8OID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID};
-	Datum		fixed[9] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
+	Oid			types[10] = {INT8OID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID,
+	BYTEAOID};
+	Datum		fixed[10] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
 		Int32GetDatum(check->plan_version), Float8GetDatum(r->at.n), Int32GetDatum(check->look_no),
 	Int64GetDatum(rule->fingerprint)};
-	bool		fixed_nulls[9] = {false, false, false, false, check->look_no == 0};
+	bool		fixed_nulls[10] = {false, false, false, false, check->look_no == 0};
+	bool		needed = false;
 
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 	{
@@ -96,10 +98,15 @@ insert_result(const Check *check, const Evaluation *v, const Rule *rule, const G
 
 		fixed[6 + k] = Int64GetDatum(witness);
 		fixed_nulls[6 + k] = (witness == 0);
+		needed |= r->is_witness[k];
 	}
+	/* later checks show the bounds of the one that set a least p-value */
+	fixed_nulls[9] = !needed;
+	if (needed)
+		fixed[9] = PointerGetDatum(gr_samples_encode(r->treatment_sample, r->control_sample));
 	insert_row(check, "guardrail_result_log",
 			   "check_id, checked_at, plan_version, n_compared, look_no, fingerprint,"
-			   " breach_check, safe_check, goal_check",
+			   " breach_check, safe_check, goal_check, samples",
 			   types, fixed, fixed_nulls, lengthof(types),
 			   gr_result_columns, values, nulls, gr_result_ncolumns);
 }

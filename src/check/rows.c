@@ -23,7 +23,7 @@ const RowColumn gr_result_columns[] = {
 	{"status", TEXTOID}, {"reason", TEXTOID},
 	{"units_control", INT8OID}, {"units_treatment", INT8OID},
 	{"events_control", INT8OID}, {"events_treatment", INT8OID},
-	{"units_needed", INT8OID}, {"display_unit", TEXTOID}
+	{"units_needed", INT8OID}, {"display_unit", TEXTOID}, {"watch", BOOLOID}
 };
 
 const int	gr_result_ncolumns = lengthof(gr_result_columns);
@@ -39,7 +39,8 @@ const RowColumn gr_verdict_columns[] = {
 	{"units_control", INT8OID}, {"units_treatment", INT8OID},
 	{"events_control", INT8OID}, {"events_treatment", INT8OID},
 	{"null_unit_rows", INT8OID}, {"unknown_arm_rows", INT8OID},
-	{"monitoring", TEXTOID}, {"information", FLOAT8OID}
+	{"monitoring", TEXTOID}, {"information", FLOAT8OID},
+	{"unmeasured", INT4OID}, {"watch", INT4OID}
 };
 
 const int	gr_verdict_ncolumns = lengthof(gr_verdict_columns);
@@ -87,6 +88,7 @@ gr_result_row(const Evaluation *v, int arm, int rule, Datum *values, bool *nulls
 	put(&w, Int64GetDatum(isnan(r->units_needed) ? 0 : (int64) r->units_needed),
 		isnan(r->units_needed));
 	put_text(&w, row->rule.display_unit);
+	put(&w, BoolGetDatum(r->watch), false);
 	Assert(w.n == gr_result_ncolumns);
 }
 
@@ -125,5 +127,7 @@ gr_verdict_row(const Evaluation *v, int arm, Datum *values, bool *nulls)
 	put_text(&w, gr_words_monitoring[v->e->monitoring]);
 	put_number(&w, v->e->planned_units > 0 ?
 			   (double) v->test.mature_units / (double) v->e->planned_units : NAN);
+	put(&w, Int32GetDatum(d->unmeasured), false);
+	put(&w, Int32GetDatum(d->watch), false);
 	Assert(w.n == gr_verdict_ncolumns);
 }

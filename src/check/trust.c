@@ -32,7 +32,7 @@ name_culprit(const Evaluation *v, StringInfo buf, const int64 *counts,
 			worst = i;
 		}
 	}
-	appendStringInfo(buf, " units, %.0f too %s in %s",
+	appendStringInfo(buf, " units, %.0f too %s in \"%s\"",
 					 fabs((double) counts[worst] - total * shares[worst] / sum),
 					 (double) counts[worst] > total * shares[worst] / sum ? "many" : "few",
 					 worst == 0 ? v->control.name : v->arms[worst - 1].name);
@@ -68,7 +68,7 @@ gr_test_split(Evaluation *v)
 		total += (double) counts[i];
 		sum += shares[i];
 		v->test.total_units += counts[i];
-		appendStringInfo(&split, "%s%s " INT64_FORMAT, i ? ", " : "", arm->name, arm->units);
+		appendStringInfo(&split, "%s\"%s\" " INT64_FORMAT, i ? ", " : "", arm->name, arm->units);
 	}
 	/* the chi-square approximation wants five expected units everywhere */
 	for (int i = 0; i < n; i++)

@@ -14,6 +14,9 @@
 
 #include "executor/spi.h"
 
+/* Beyond this no size of a test is information. */
+#define MOST_TIMES_WIDER 100
+
 #define WANTED_POWER 0.8
 
 /* What is known of a metric before the test: its value and its variance per unit. */
@@ -188,10 +191,39 @@ warn_of_power(const Experiment *e, const Rule *rule, const Prior *prior, double 
 			 errdetail("That is the chance to find a harm of twice its limit, or to prove that there is none beyond it, "
 					   "with a control at %.6g and a standard deviation of %.6g per unit.",
 					   prior->value, sqrt(prior->variance)),
-			 margin > 0 ? errhint("A power of %g needs about %.0f units, or a limit %.3g times as wide.",
-								  WANTED_POWER, planned * (wanted * se / margin) * (wanted * se / margin),
-								  wanted * se / margin) :
-			 errhint("The control itself is beyond the limit.")));
+			 margin <= 0 ? errhint("The control itself is beyond the limit.") :
+			 wanted * se > MOST_TIMES_WIDER * margin ?
+			 errhint("No size of the test within reach has a power of %g; a limit %.3g times as wide has.",
+					 WANTED_POWER, wanted * se / margin) :
+			 errhint("A power of %g needs about %.0f units, or a limit %.3g times as wide.",
+					 WANTED_POWER, planned * (wanted * se / margin) * (wanted * se / margin),
+					 wanted * se / margin)));
+}
+
+/* Of a control below zero no per cent is a limit: refused as long as it can be mended. */
+static void
+refuse_negative_controls(const Experiment *e, const Evaluation *v)
+{
+	for (int i = 0; v && i < v->narms * e->nrules; i++)
+	{
+		const GrResult *r = &v->results[i];
+
+		if (r->rule->limit_kind == GR_LIMIT_RELATIVE && r->rule->role != GR_SECONDARY && r->control.value < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("rule \"%s\" has a relative limit, and the control's value is negative: %g",
+							r->rule->metric, r->control.value),
+					 errhint("Use limit_kind 'difference': a per cent of a negative value has no meaning.")));
+	}
+}
+
+static bool
+has_relative_limit(const Experiment *e)
+{
+	for (int k = 0; k < e->nrules; k++)
+		if (e->rules[k].rule.limit_kind == GR_LIMIT_RELATIVE && e->rules[k].rule.role != GR_SECONDARY)
+			return true;
+	return false;
 }
 
 static void
@@ -251,7 +283,7 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 
 	warn_of_number(e);
 	note_growing_means(e);
-	if (e->planned_units == 0)
+	if (e->planned_units == 0 && !has_relative_limit(e))
 		return;
 	if (after_data)
 		failure = gr_attempt(try_plan, &work);
@@ -261,5 +293,8 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 				 errmsg("experiment \"%s\" cannot be evaluated with the events that are there: %s",
 						e->id, failure->message),
 				 errhint("Its checks will fail until this is mended.")));
-	warn_of_powers(fcinfo, schema, e, work.v);
+	if (strcmp(e->state, "draft") == 0)
+		refuse_negative_controls(e, work.v);
+	if (e->planned_units > 0)
+		warn_of_powers(fcinfo, schema, e, work.v);
 }

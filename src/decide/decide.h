@@ -8,8 +8,7 @@
 #ifndef GR_DECIDE_H
 #define GR_DECIDE_H
 
-#include "decide/monitor.h"
-#include "stats/stats.h"
+#include "decide/test.h"
 
 typedef enum GrRole
 {
@@ -47,8 +46,21 @@ typedef enum GrStatus
 	GR_BREACHED,
 	GR_IS_SAFE,
 	GR_WON,
-	GR_LOST
+	GR_LOST,
+	GR_UNMEASURED
 } GrStatus;
+
+/* Why no valid test of a rule exists on these data. */
+typedef enum GrObstacle
+{
+	GR_NO_OBSTACLE,
+	GR_NEGATIVE_CONTROL,		/* a relative limit has no meaning */
+	GR_CONSTANT,				/* nothing varies, and the arms are alike */
+	GR_HEAVY_UNIT,				/* one unit carries the test */
+	GR_SKEWED,					/* safety cannot be claimed */
+	GR_FEW_EVENTS,				/* of a share: no arrangement of them would be proof */
+	GR_FEW_IN_TAIL				/* of a quantile: the data do not bound it */
+} GrObstacle;
 
 typedef enum GrVerdict
 {
@@ -118,8 +130,8 @@ typedef struct GrPast
 {
 	bool		known;
 	double		p;
-	GrEstimate	treatment;
-	GrEstimate	control;
+	const GrSample *treatment;
+	const GrSample *control;
 	GrOccasion	at;
 } GrPast;
 
@@ -133,15 +145,12 @@ typedef struct GrResult
 	const GrArm *arm;
 	GrEstimate	treatment;		/* value NaN: no data */
 	GrEstimate	control;
+	const GrSample *treatment_sample;	/* NULL: nothing but the estimates is known */
+	const GrSample *control_sample;
 	int64_t		immature;		/* units of the arm whose window has not closed, */
 	int64_t		immature_control;	/* and of the control: not in the estimates */
 	GrPast		past[GR_TEST_KINDS];	/* by GrTestKind */
 	bool		latched;		/* a recorded check of this plan was BREACHED */
-	double		carrying;		/* units of the arms compared whose value is not 0,
-								 * of a proportion the fewer of ones and zeros, of a
-								 * quantile independent events beyond it; NaN: no
-								 * matter */
-	double		carrying_needed;	/* fewer decide nothing */
 	double		variance_removed;	/* share, by the covariate; NaN: none */
 	double		cap;			/* what unit totals were capped at; NaN: nothing */
 	double		left_out;		/* non-finite values, for the reason */
@@ -165,6 +174,13 @@ typedef struct GrResult
 	double		p_value;		/* two-sided, of primaries and secondaries */
 	double		p_value_adjusted;
 	GrStatus	status;
+	GrObstacle	obstacle;
+	double		heaviest;		/* largest unit's part of what the test rests on; NaN */
+	double		events_needed;	/* GR_FEW_EVENTS: so many could be proof; NaN: none */
+	bool		watch;			/* nothing is proven, but the check that people write by
+								 * hand would block */
+	double		watch_p;		/* its p-value, where there is no margin; NaN */
+	bool		enough_units;	/* there are min_units of them */
 	bool		usable;			/* this evaluation counts as evidence */
 	GrOccasion	at;
 	bool		is_witness[GR_TEST_KINDS];	/* it set the running minimum */
@@ -181,6 +197,8 @@ typedef struct GrArmVerdict
 	int			safe;
 	int			undecided;
 	int			no_data;
+	int			unmeasured;
+	int			watch;
 	const GrResult *primary;	/* NULL: none */
 	char		status[2048];
 	char		reason[4096];
@@ -198,19 +216,6 @@ typedef struct GrScratch
 	double	   *of_result;		/* divisor of each result */
 	bool	   *testable;
 } GrScratch;
-
-/*
- * guard.c: units that must carry a metric, for the treatment's share of the units
- * of the two arms, above a floor.  concentration: (sum x)^2 / (n sum x^2) over the
- * n units that carry it, at most 1: how alike their values are (counts: 1).
- */
-extern double gr_carrying_needed(double share, double floor, double concentration);
-
-/* The floor: for two arms, or for one against a limit. */
-extern double gr_carrying_floor(bool one_arm);
-
-/* Independent events beyond a p-quantile whose share below has that error. */
-extern double gr_tail_observations(double p, double se);
 
 /* How many rows of bounds a group-sequential monitor may need. */
 extern int	gr_levels_needed(int nalphas, int nrules, int narms);
@@ -231,6 +236,23 @@ extern void gr_decide_verdict(const GrResult *results, int nrules,
 /* Units whose observations are in the estimates of a result. */
 extern int64_t gr_mature_units(const GrResult *r);
 extern int64_t gr_mature_control(const GrResult *r, const GrArm *control);
+
+/*
+ * What is tested of a result, at its occasion; t and c: room for samples of which
+ * nothing but the estimate is known.
+ */
+extern GrTested gr_tested_of(const GrResult *r, GrSample *t, GrSample *c);
+
+/* obstacle.c: may the data be tested, and what would be said of them by hand */
+
+/* Sets obstacle, heaviest, and what a share would need. */
+extern void gr_find_obstacle(GrResult *r);
+
+/* Sets watch and watch_p. */
+extern void gr_find_watch(GrResult *r);
+
+/* May safety, or a win, be claimed in spite of it? */
+extern bool gr_obstacle_allows_claims(GrObstacle obstacle);
 
 /* Is the test invalid?  Writes why. */
 extern bool gr_test_invalid(const GrTestState *test, char *why, size_t size);

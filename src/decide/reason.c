@@ -31,6 +31,8 @@ gr_status_word(GrStatus status)
 			return "WON";
 		case GR_LOST:
 			return "LOST";
+		case GR_UNMEASURED:
+			return "UNMEASURED";
 	}
 	return "?";
 }
@@ -269,38 +271,63 @@ format_count(double n, char *buf, size_t size)
 	format_whole(ceil(n / step) * step, buf, size);
 }
 
+/* Why there is no valid test on these data, and what would help. */
+static void
+append_unmeasured(GrResult *r)
+{
+	char		count[NUMBER_SIZE];
+
+	switch (r->obstacle)
+	{
+		case GR_NEGATIVE_CONTROL:
+			append(r->reason, GR_REASON_SIZE, ": the control's value is negative, so a relative limit has no "
+				   "meaning; use limit_kind 'difference'");
+			break;
+		case GR_CONSTANT:
+			append(r->reason, GR_REASON_SIZE, ": every unit of both arms has the same value, so nothing can be "
+				   "tested; is the expression what you meant?");
+			break;
+		case GR_HEAVY_UNIT:
+			append(r->reason, GR_REASON_SIZE, ": few units carry the metric, one alone has %.0f %% of the variance "
+				   "that the test rests on; cap_quantile limits what one unit can weigh", 100 * r->heaviest);
+			break;
+		case GR_SKEWED:
+			append(r->reason, GR_REASON_SIZE, ": too few units carry the metric to prove that it is safe");
+			break;
+		case GR_FEW_EVENTS:
+			if (isnan(r->events_needed))
+				append(r->reason, GR_REASON_SIZE, ": too few units for any number of events to prove harm");
+			else
+			{
+				format_whole(r->events_needed, count, sizeof(count));
+				append(r->reason, GR_REASON_SIZE, ": too few events to prove harm however they are spread; "
+					   "%s could", count);
+			}
+			break;
+		case GR_FEW_IN_TAIL:
+			append(r->reason, GR_REASON_SIZE, ": too few events beyond the quantile for a bound");
+			break;
+		case GR_NO_OBSTACLE:
+			append(r->reason, GR_REASON_SIZE, ": not measured");
+			break;
+	}
+}
+
 /* Why nothing could be said, for a result that stayed UNDECIDED. */
 static void
-append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
+append_undecided(GrResult *r, const GrArm *control, const GrTestState *test)
 {
-	const GrRule *rule = r->rule;
-	bool		alone = rule->limit_kind == GR_LIMIT_ABSOLUTE;
+	bool		alone = r->rule->limit_kind == GR_LIMIT_ABSOLUTE;
 	int64_t		fewest = alone || gr_mature_units(r) < gr_mature_control(r, control) ?
 		gr_mature_units(r) : gr_mature_control(r, control);
-	bool		relative_without_control = rule->limit_kind == GR_LIMIT_RELATIVE &&
-		!(r->control.value > 0);
 
-	if (relative_without_control)
-		append(r->reason, GR_REASON_SIZE,
-			   ": the control's value is not above zero, a relative limit has no meaning");
-	else if (fewest < test->min_units)
+	if (fewest < test->min_units)
 		append(r->reason, GR_REASON_SIZE,
 			   ": %" PRId64 " units, nothing is decided below %" PRId64 " in each arm",
 			   fewest, test->min_units);
-	else if (r->carrying < r->carrying_needed)
-		append(r->reason, GR_REASON_SIZE, rule->quantile > 0 ?
-			   ": only about %.0f independent events lie beyond it, this split needs %.0f" :
-			   r->carrying_needed > gr_carrying_floor(alone) ?
-			   ": only %.0f units carry the metric, with this split and spread it takes %.0f" :
-			   ": only %.0f units carry the metric, nothing is decided below %.0f",
-			   r->carrying, r->carrying_needed);
-	else if (isinf(r->treatment.variance) || isinf(r->control.variance))
-		append(r->reason, GR_REASON_SIZE, ": too few events for a bound");
 	else if (test->monitor->kind == GR_GROUP_SEQUENTIAL && !test->monitor->is_look)
 		append(r->reason, GR_REASON_SIZE, test->monitor->nlooks > 0 ?
 			   ": undecided at the last look" : ": the first look comes with more units");
-	else if (isnan(r->se))
-		append(r->reason, GR_REASON_SIZE, ": nothing varies, so nothing can be tested");
 	else if (!test->over && test->planned_units > 0)
 		append(r->reason, GR_REASON_SIZE,
 			   ": decided at the end of the test, %" PRId64 " of %" PRId64 " units are in%s",
@@ -316,17 +343,32 @@ append_obstacle(GrResult *r, const GrArm *control, const GrTestState *test)
 		char		count[NUMBER_SIZE];
 
 		format_count(r->units_needed, count, sizeof(count));
-		append(r->reason, GR_REASON_SIZE, ": undecided, about %s more units needed in %.*s",
+		append(r->reason, GR_REASON_SIZE, ": undecided, about %s more units needed in \"%.*s\"",
 			   count, gr_fitting(r->arm->name, NAME_SIZE), r->arm->name);
 	}
 	else
 		append(r->reason, GR_REASON_SIZE, ": undecided");
 }
 
+/* What the check that people write by hand would say. */
+static void
+append_watch(GrResult *r)
+{
+	if (!r->watch)
+		return;
+	if (isnan(r->watch_p))
+		append(r->reason, GR_REASON_SIZE, "; nothing is proven, but the estimate is beyond the limit");
+	else
+		append(r->reason, GR_REASON_SIZE, "; nothing is proven, but one plain test of these data would find harm "
+			   "(p = %.2g)", r->watch_p);
+}
+
 static void
 append_notes(GrResult *r)
 {
 	char		number[NUMBER_SIZE];
+
+	append_watch(r);
 
 	if (r->immature + r->immature_control > 0)
 	{
@@ -353,12 +395,32 @@ append_notes(GrResult *r)
 			   r->null_share_p);
 }
 
+/* The effect; where a per cent of the control is none, the values. */
+static void
+append_effect(GrResult *r)
+{
+	GrRule		value = *r->rule;
+	char		number[NUMBER_SIZE],
+				control[NUMBER_SIZE];
+
+	if (!isnan(r->effect))
+	{
+		gr_format_effect(r->rule, r->effect, 3, number, sizeof(number));
+		append(r->reason, GR_REASON_SIZE, " %s", number);
+		return;
+	}
+	value.limit_kind = GR_LIMIT_ABSOLUTE;
+	gr_format_effect(&value, r->treatment.value, 3, number, sizeof(number));
+	gr_format_effect(&value, r->control.value, 3, control, sizeof(control));
+	append(r->reason, GR_REASON_SIZE, " %s (control %s)", number, control);
+}
+
 void
 gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
 {
 	const GrRule *rule = r->rule;
-	char		number[NUMBER_SIZE];
 	bool		harm_is_lower_bound = rule->worse_is_higher;
+	bool		decided = r->status != GR_UNDECIDED && r->status != GR_UNMEASURED;
 
 	gr_rule_title(rule, r->reason, GR_REASON_SIZE);
 	if (r->status == GR_NO_DATA)
@@ -366,19 +428,14 @@ gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
 		const char *name = r->arm->units == 0 || isnan(r->treatment.value) ?
 			r->arm->name : control->name;
 
-		append(r->reason, GR_REASON_SIZE, ": no data in %.*s", gr_fitting(name, NAME_SIZE), name);
+		append(r->reason, GR_REASON_SIZE, ": no data in \"%.*s\"", gr_fitting(name, NAME_SIZE), name);
 		append_notes(r);
 		return;
 	}
-	if (!isnan(r->effect))
-	{
-		gr_format_effect(rule, r->effect, 3, number, sizeof(number));
-		append(r->reason, GR_REASON_SIZE, " %s", number);
-	}
-	if (rule->role != GR_GUARDRAIL && r->status != GR_UNDECIDED)
+	append_effect(r);
+	if (rule->role != GR_GUARDRAIL && decided)
 		append_two_bounds(r);
-	else if (rule->role == GR_GUARDRAIL && rule->evidence == GR_POINT &&
-			 r->status != GR_UNDECIDED)
+	else if (rule->role == GR_GUARDRAIL && rule->evidence == GR_POINT && decided)
 	{
 		append(r->reason, GR_REASON_SIZE, " (point check without an error rate");
 		append_limit(r);
@@ -392,9 +449,14 @@ gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
 						 harm_is_lower_bound ? r->level_upper : r->level_lower);
 	else
 	{
-		if (isfinite(r->lower) || isfinite(r->upper))
-			append_two_bounds(r);
-		append_obstacle(r, control, test);
+		if (r->status == GR_UNMEASURED)
+			append_unmeasured(r);
+		else
+		{
+			if (isfinite(r->lower) || isfinite(r->upper))
+				append_two_bounds(r);
+			append_undecided(r, control, test);
+		}
 	}
 	append_notes(r);
 }

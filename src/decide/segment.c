@@ -25,16 +25,13 @@
 double
 gr_segment_log_e(const GrResult *r, const GrMonitor *m)
 {
-	double		z,
-				df,
-				se;
+	GrSample	t,
+				c;
+	GrTested	x = gr_tested_of(r, &t, &c);
 
-	if (!r->usable || r->rule->evidence == GR_POINT ||
-		gr_contrast_statistic(gr_contrast_of(r->rule->limit_kind), &r->treatment, &r->control,
-							  gr_signed_limit(r->rule), &z, &df, &se) != GR_OK)
+	if (!r->usable || r->rule->evidence == GR_POINT)
 		return NAN;
-	return gr_mixture_log_e(r->rule->worse_is_higher ? z : -z, r->at.n,
-							gr_mixture_rho(m->n_star, r->rule->alpha, 1), 1);
+	return gr_test_log_e(m, &x, gr_signed_limit(r->rule), r->rule->worse_is_higher ? 1 : -1);
 }
 
 /* A status that no alarm has been allowed to enter. */

@@ -50,17 +50,42 @@ is_tested(const GrRule *rule, GrTestKind kind)
 	return rule->role == GR_GUARDRAIL && rule->evidence != GR_POINT;
 }
 
-/* The statistic of a test: large is evidence for harm, for safety, for a win. */
-static GrCode
-test_statistic(const GrRule *rule, GrTestKind kind, const GrEstimate *treatment,
-			   const GrEstimate *control, double *z, double *df, double *se)
+/* Which way the effect lies beyond the limit where a kind of test finds something. */
+static int
+direction_of(const GrRule *rule, GrTestKind kind)
 {
-	GrCode		code = gr_contrast_statistic(gr_contrast_of(rule->limit_kind), treatment,
-											 control, gr_signed_limit(rule), z, df, se);
+	return rule->worse_is_higher == (kind == GR_TEST_BREACH) ? 1 : -1;
+}
 
-	if (rule->worse_is_higher != (kind == GR_TEST_BREACH))
-		*z = -*z;
-	return code;
+GrTested
+gr_tested_of(const GrResult *r, GrSample *t, GrSample *c)
+{
+	GrTested	x = {gr_contrast_of(r->rule->limit_kind), r->treatment_sample, r->control_sample, r->at};
+
+	if (x.treatment == NULL)
+	{
+		gr_sample_of_estimate(&r->treatment, 0, t);
+		x.treatment = t;
+	}
+	if (x.control == NULL)
+	{
+		gr_sample_of_estimate(&r->control, 0, c);
+		x.control = c;
+	}
+	return x;
+}
+
+static GrTested
+tested_in_past(const GrRule *rule, const GrPast *past)
+{
+	return (GrTested) {gr_contrast_of(rule->limit_kind), past->treatment, past->control, past->at};
+}
+
+/* Is what is known of this evaluation fit for such a claim? */
+static bool
+may_claim(const GrResult *r, GrTestKind kind)
+{
+	return kind == GR_TEST_BREACH || gr_obstacle_allows_claims(r->obstacle);
 }
 
 /* This evaluation's p-value of a test into the running minimum. */
@@ -69,15 +94,14 @@ running_p(GrResult *r, GrTestKind kind, const GrTestState *test)
 {
 	const GrPast *past = &r->past[kind];
 	double		p = NAN;
-	double		z,
-				df,
-				se;
 
-	if (r->usable && test_statistic(r->rule, kind, &r->treatment, &r->control,
-									&z, &df, &se) == GR_OK)
+	if (r->usable && may_claim(r, kind))
 	{
-		r->at.df = df;
-		p = gr_monitor_p(test->monitor, kind, z, &r->at);
+		GrSample	t,
+					c;
+		GrTested	x = gr_tested_of(r, &t, &c);
+
+		p = gr_test_p(test->monitor, kind, &x, gr_signed_limit(r->rule), direction_of(r->rule, kind), NULL);
 	}
 	r->is_witness[kind] = !isnan(p) && (!past->known || p <= past->p);
 	return past->known && !r->is_witness[kind] ? past->p : p;
@@ -132,10 +156,12 @@ estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 		(rule->limit_kind == GR_LIMIT_ABSOLUTE ? 0 : (double) gr_mature_control(r, control));
 	r->at.df = NAN;
 	memset(r->is_witness, 0, sizeof(r->is_witness));
-	r->usable = r->status != GR_NO_DATA && has_enough_units(r, control, test) &&
-		!(r->carrying < r->carrying_needed) &&
-		(m->kind != GR_GROUP_SEQUENTIAL || m->is_look) &&
-		test_statistic(rule, GR_TEST_BREACH, &r->treatment, &r->control, &z, &df, &r->se) == GR_OK;
+	r->enough_units = has_enough_units(r, control, test);
+	r->usable = r->status != GR_NO_DATA && r->enough_units &&
+		(m->kind != GR_GROUP_SEQUENTIAL || m->is_look);
+	(void) gr_contrast_statistic(gr_contrast_of(rule->limit_kind), &r->treatment, &r->control,
+								 gr_signed_limit(rule), &z, &df, &r->se);
+	gr_find_obstacle(r);
 	if (is_tested(rule, GR_TEST_BREACH))
 	{
 		r->p_breach = running_p(r, GR_TEST_BREACH, test);
@@ -149,58 +175,66 @@ estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 
 /* ---- bounds --------------------------------------------------------------- */
 
-/* Narrow [*lower, *upper] by one occasion's bounds at a level. */
-static void
-narrow(const GrResult *r, GrTestKind kind, double level, GrMonitor *m,
-	   const GrEstimate *treatment, const GrEstimate *control,
-	   const GrOccasion *at, double *lower, double *upper)
-{
-	double		crit = gr_monitor_multiplier(m, kind, level, at);
-	double		lo,
-				hi;
-
-	if (!isfinite(crit) ||
-		gr_contrast_bounds(gr_contrast_of(r->rule->limit_kind), treatment, control,
-						   crit, &lo, &hi) != GR_OK)
-		return;
-	*lower = fmax(*lower, lo);
-	*upper = fmin(*upper, hi);
-}
-
-/* The bounds of a test at a level, from now and from the witness. */
-static void
-test_bounds(const GrResult *r, GrTestKind kind, double level, const GrTestState *test,
-			double *lower, double *upper)
+/*
+ * The bound of a test at a level on the side of a direction (1: the lower), from now
+ * and from the witness, whichever is tighter.
+ */
+static double
+test_bound(const GrResult *r, GrTestKind kind, double level, int direction, const GrTestState *test)
 {
 	const GrPast *past = &r->past[kind];
-	GrOccasion	at = r->at;
-	double		z,
-				se;
+	double		limit = gr_signed_limit(r->rule);
+	double		bound = direction > 0 ? -INFINITY : INFINITY;
 	bool		fixed = test->monitor->kind == GR_FIXED;
 
-	*lower = -INFINITY;
-	*upper = INFINITY;
 	/* a fixed test that is not over decides nothing, and so may show them always */
-	if ((r->usable || (fixed && !test->over)) &&
-		test_statistic(r->rule, kind, &r->treatment, &r->control, &z, &at.df, &se) == GR_OK)
-		narrow(r, kind, level, test->monitor, &r->treatment, &r->control, &at, lower, upper);
+	if ((r->usable || (fixed && !test->over)) && may_claim(r, kind))
+	{
+		GrSample	t,
+					c;
+		GrTested	x = gr_tested_of(r, &t, &c);
+
+		bound = gr_test_bound(test->monitor, kind, &x, level, direction, limit);
+	}
 	if (past->known)
-		narrow(r, kind, level, test->monitor, &past->treatment, &past->control, &past->at,
-			   lower, upper);
+	{
+		GrTested	x = tested_in_past(r->rule, past);
+		double		then = gr_test_bound(test->monitor, kind, &x, level, direction, limit);
+
+		bound = direction > 0 ? fmax(bound, then) : fmin(bound, then);
+	}
+	return bound;
 }
 
 /* ---- decisions ------------------------------------------------------------ */
 
-/* A point rule: the estimate alone. */
+/* A point rule: the estimate alone; a relative one without a division by the control. */
 static void
 decide_point(GrResult *r)
 {
-	double		margin = gr_signed_limit(r->rule);
+	GrSample	t,
+				c;
+	GrTested	x = gr_tested_of(r, &t, &c);
+	double		beyond = gr_beyond(x.kind, x.treatment, x.control, gr_signed_limit(r->rule));
 
-	if (isnan(r->effect))
-		return;
-	r->status = (r->rule->worse_is_higher ? r->effect > margin : r->effect < margin) ?
-		GR_BREACHED : GR_IS_SAFE;
+	if (r->obstacle == GR_NEGATIVE_CONTROL)
+		r->status = GR_UNMEASURED;
+	else if (!isnan(beyond))
+		r->status = (r->rule->worse_is_higher ? beyond > 0 : beyond < 0) ? GR_BREACHED : GR_IS_SAFE;
+}
+
+/*
+ * Nothing was decided: could it have been?  What only keeps safety from being claimed
+ * matters where SHIP needs that claim.
+ */
+static bool
+is_unmeasured(const GrResult *r, const GrTestState *test)
+{
+	if (r->obstacle == GR_NO_OBSTACLE || !r->enough_units)
+		return r->obstacle == GR_NEGATIVE_CONTROL;
+	if (r->obstacle == GR_SKEWED)
+		return r->rule->evidence == GR_SAFE && r->rule->role == GR_GUARDRAIL;
+	return test->over;
 }
 
 /* Bounds and status of a guardrail whose p-values are final. */
@@ -210,39 +244,45 @@ decide_guardrail(GrResult *r, double divisor, int narms, const GrTestState *test
 	const GrRule *rule = r->rule;
 	double		breach_level = rule->alpha / divisor;
 	double		safe_level = rule->alpha / narms;
-	double		breach[2],
-				safe[2];
+	double		breach,
+				safe;
 
-	test_bounds(r, GR_TEST_BREACH, breach_level, test, &breach[0], &breach[1]);
-	test_bounds(r, GR_TEST_SAFE, safe_level, test, &safe[0], &safe[1]);
-	r->lower = rule->worse_is_higher ? breach[0] : safe[0];
-	r->upper = rule->worse_is_higher ? safe[1] : breach[1];
+	breach = test_bound(r, GR_TEST_BREACH, breach_level, direction_of(rule, GR_TEST_BREACH), test);
+	safe = test_bound(r, GR_TEST_SAFE, safe_level, direction_of(rule, GR_TEST_SAFE), test);
+	r->lower = rule->worse_is_higher ? breach : safe;
+	r->upper = rule->worse_is_higher ? safe : breach;
 	r->level_lower = rule->worse_is_higher ? breach_level : safe_level;
 	r->level_upper = rule->worse_is_higher ? safe_level : breach_level;
 	if (!test->over)
 	{
 		/* before its end a fixed test has estimates, no conclusions */
 		r->p_breach = r->p_breach_adjusted = r->p_safe = NAN;
+		if (r->obstacle == GR_NEGATIVE_CONTROL)
+			r->status = GR_UNMEASURED;
 		return;
 	}
 	if (r->p_breach_adjusted <= rule->alpha || r->latched)
 		r->status = GR_BREACHED;
-	else if (r->p_safe <= safe_level && r->lower <= r->upper)
+	else if (r->p_safe <= safe_level && r->lower <= r->upper && gr_obstacle_allows_claims(r->obstacle))
 		r->status = GR_IS_SAFE;
+	else if (is_unmeasured(r, test))
+		r->status = GR_UNMEASURED;
 }
 
 /* Did the check that set the running minimum look good? */
 static bool
-witness_is_good(const GrResult *r)
+witness_is_good(const GrResult *r, const GrTestState *test)
 {
 	const GrPast *past = &r->past[GR_TEST_GOAL];
 	bool		now = r->is_witness[GR_TEST_GOAL] || !past->known;
-	double		z,
-				df,
-				se;
+	int			good = direction_of(r->rule, GR_TEST_GOAL);
+	int			favours = 0;
+	GrSample	t,
+				c;
+	GrTested	x = now ? gr_tested_of(r, &t, &c) : tested_in_past(r->rule, past);
 
-	return test_statistic(r->rule, GR_TEST_GOAL, now ? &r->treatment : &past->treatment,
-						  now ? &r->control : &past->control, &z, &df, &se) == GR_OK && z > 0;
+	return !isnan(gr_test_p(test->monitor, GR_TEST_GOAL, &x, gr_signed_limit(r->rule), good, &favours)) &&
+		favours == good;
 }
 
 /* A primary or secondary: WON beyond its limit, LOST when worse than zero. */
@@ -252,20 +292,23 @@ decide_goal(GrResult *r, double divisor, const GrTestState *test)
 	const GrRule *rule = r->rule;
 	double		level = rule->alpha / divisor;
 
-	test_bounds(r, GR_TEST_GOAL, level, test, &r->lower, &r->upper);
+	r->lower = test_bound(r, GR_TEST_GOAL, level, 1, test);
+	r->upper = test_bound(r, GR_TEST_GOAL, level, -1, test);
 	r->level_lower = r->level_upper = level / 2;
 	if (!test->over)
 	{
 		r->p_value = r->p_value_adjusted = NAN;
 		return;
 	}
-	if (isnan(r->p_value_adjusted))
-		return;
 	/* looks that exclude each other: the effect is not what it was */
-	if (r->lower > r->upper)
+	if (isnan(r->p_value_adjusted) || r->lower > r->upper)
+	{
+		if (is_unmeasured(r, test))
+			r->status = GR_UNMEASURED;
 		return;
-	if (r->p_value_adjusted <= rule->alpha && witness_is_good(r))
-		r->status = GR_WON;
+	}
+	if (r->p_value_adjusted <= rule->alpha && witness_is_good(r, test))
+		r->status = gr_obstacle_allows_claims(r->obstacle) ? GR_WON : GR_UNMEASURED;
 	else if (rule->limit_kind != GR_LIMIT_ABSOLUTE &&
 			 (rule->worse_is_higher ? r->lower > 0 : r->upper < 0))
 		r->status = GR_LOST;
@@ -301,7 +344,8 @@ set_units_needed(GrResult *r, const GrTestState *test)
 		return;
 	factor = (gr_normal_isf(alpha) + gr_normal_isf(test->beta)) * r->se / (truth - margin);
 	factor = factor * factor;
-	if (factor > 1 && factor < 1e9)
+	/* a thousand times as many is no information */
+	if (factor > 1 && factor < 1000)
 		r->units_needed = ceil((factor - 1) * (double) gr_mature_units(r));
 }
 
@@ -425,8 +469,9 @@ gr_decide_results(GrResult *results, int narms, int nrules,
 			decide_goal(r, scratch->of_result[i], test);
 		else if (r->rule->evidence != GR_POINT)
 			decide_guardrail(r, scratch->of_result[i], narms, test);
-		else if (has_enough_units(r, control, test))
+		else if (r->enough_units)
 			decide_point(r);
+		gr_find_watch(r);
 		set_units_needed(r, test);
 		gr_reason_of_result(r, control, test);
 	}

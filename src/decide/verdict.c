@@ -56,10 +56,25 @@ gr_test_invalid(const GrTestState *test, char *why, size_t size)
 	return false;
 }
 
-/* Counts by status; names of what blocks and of what is breached besides. */
+/* Names of guardrails, as the status lists them. */
+typedef struct Names
+{
+	char		blocking[1500];
+	char		others[1500];	/* breached without a veto */
+	char		no_data[1500];	/* the rest: of those that can keep an arm from SHIP */
+	char		unmeasured[1500];
+	char		watch[1500];
+} Names;
+
 static void
-count_guardrails(const GrResult *results, int nrules, GrArmVerdict *out,
-				 char *blocking, char *others, size_t size)
+add_name(char *names, const GrRule *rule)
+{
+	add_clause(names, sizeof(((Names *) NULL)->blocking), ", ", "%.100s", rule->metric);
+}
+
+/* Counts and names by status. */
+static void
+count_guardrails(const GrResult *results, int nrules, GrArmVerdict *out, Names *names)
 {
 	for (int i = 0; i < nrules; i++)
 	{
@@ -70,16 +85,25 @@ count_guardrails(const GrResult *results, int nrules, GrArmVerdict *out,
 		if (r->rule->role != GR_GUARDRAIL)
 			continue;
 		if (r->segments)
-			add_clause(r->segments_veto ? blocking : others, size, ", ", "%s", r->segments);
+			add_clause(r->segments_veto ? names->blocking : names->others, sizeof(names->blocking), ", ",
+					   "%s", r->segments);
 		out->guardrails++;
 		out->no_data += (r->status == GR_NO_DATA);
 		out->undecided += (r->status == GR_UNDECIDED);
 		out->safe += (r->status == GR_IS_SAFE);
-		if (r->status != GR_BREACHED)
+		out->breached += (r->status == GR_BREACHED);
+		out->unmeasured += (r->status == GR_UNMEASURED);
+		out->watch += r->watch;
+		if (r->status == GR_BREACHED)
+			add_name(r->rule->severity == GR_BLOCK ? names->blocking : names->others, r->rule);
+		if (r->rule->severity == GR_WARN)
 			continue;
-		out->breached++;
-		add_clause(r->rule->severity == GR_BLOCK ? blocking : others, size, ", ",
-				   "%.100s", r->rule->metric);
+		if (r->status == GR_NO_DATA)
+			add_name(names->no_data, r->rule);
+		if (r->status == GR_UNMEASURED)
+			add_name(names->unmeasured, r->rule);
+		if (r->watch)
+			add_name(names->watch, r->rule);
 	}
 }
 
@@ -104,7 +128,7 @@ list_immature(const GrResult *results, int nrules, const GrArm *control, char *w
 		if (r->rule->role == GR_SECONDARY || r->rule->severity == GR_WARN || !is_immature(r, control))
 			continue;
 		add_clause(why, size, "; ", "%.100s is immature: the window has closed for %" PRId64 " of %" PRId64
-				   " units in %.*s, %" PRId64 " of %" PRId64 " in %.*s", r->rule->metric,
+				   " units in \"%.*s\", %" PRId64 " of %" PRId64 " in \"%.*s\"", r->rule->metric,
 				   gr_mature_units(r), r->arm->units, gr_fitting(r->arm->name, 60), r->arm->name,
 				   gr_mature_control(r, control), control->units,
 				   gr_fitting(control->name, 60), control->name);
@@ -121,8 +145,8 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 	const GrResult *primary = out->primary;
 
 	if (arm->units < test->min_units || control->units < test->min_units)
-		add_clause(why, size, "; ", "too few units: %" PRId64 " in %.*s, %" PRId64
-				   " in %.*s, nothing is decided below %" PRId64,
+		add_clause(why, size, "; ", "too few units: %" PRId64 " in \"%.*s\", %" PRId64
+				   " in \"%.*s\", nothing is decided below %" PRId64,
 				   arm->units, gr_fitting(arm->name, 60), arm->name,
 				   control->units, gr_fitting(control->name, 60), control->name,
 				   test->min_units);
@@ -146,22 +170,26 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 			continue;
 		if (r->status == GR_BREACHED)
 			add_clause(why, size, "; ", "breached: %s", r->reason);
+		else if (r->status == GR_UNMEASURED)
+			add_clause(why, size, "; ", "not measured: %s", r->reason);
 		else if (r->rule->evidence == GR_SAFE && r->status != GR_IS_SAFE)
 			add_clause(why, size, "; ", "not proven safe: %s", r->reason);
 		else if (r->status == GR_NO_DATA ||
 				 (r->rule->evidence == GR_POINT && r->status == GR_UNDECIDED))
 			add_clause(why, size, "; ", "not known: %s", r->reason);
+		else if (r->watch)
+			add_clause(why, size, "; ", "to be watched: %s", r->reason);
 	}
 }
 
 static void
 write_status(GrArmVerdict *out, const GrArm *arm, const GrArm *control,
-			 const GrTestState *test, const char *blocking, const char *others)
+			 const GrTestState *test, const Names *names)
 {
 	size_t		size = sizeof(out->status);
 
-	if (blocking[0])
-		snprintf(out->status, size, "BLOCK: %s", blocking);
+	if (names->blocking[0])
+		snprintf(out->status, size, "BLOCK: %s", names->blocking);
 	else if (arm->units == 0 || control->units == 0)
 		snprintf(out->status, size, "NO DATA");
 	else if (arm->units < test->min_units || control->units < test->min_units)
@@ -169,10 +197,16 @@ write_status(GrArmVerdict *out, const GrArm *arm, const GrArm *control,
 				 test->min_units);
 	else if (out->guardrails > 0 && out->no_data == out->guardrails)
 		snprintf(out->status, size, "NO DATA");
-	else if (others[0])
-		snprintf(out->status, size, "OK; breached without a veto: %s", others);
+	else if (names->no_data[0])
+		snprintf(out->status, size, "NO DATA: %s", names->no_data);
+	else if (names->unmeasured[0])
+		snprintf(out->status, size, "UNMEASURED: %s", names->unmeasured);
+	else if (names->watch[0])
+		snprintf(out->status, size, "WATCH: %s", names->watch);
 	else
 		snprintf(out->status, size, "OK");
+	if (!names->blocking[0] && names->others[0])
+		add_clause(out->status, size, "; ", "breached without a veto: %s", names->others);
 }
 
 /* Whatever else the reason says, it says this of the plan. */
@@ -201,13 +235,12 @@ static void
 decide_arm(const GrResult *results, int nrules, const GrArm *arm,
 		   const GrArm *control, const GrTestState *test, GrArmVerdict *out)
 {
-	char		blocking[1500] = "";
-	char		others[1500] = "";
+	Names		names = {"", "", "", "", ""};
 	char		why[GR_REASON_SIZE];
 
 	memset(out, 0, sizeof(*out));
-	count_guardrails(results, nrules, out, blocking, others, sizeof(blocking));
-	write_status(out, arm, control, test, blocking, others);
+	count_guardrails(results, nrules, out, &names);
+	write_status(out, arm, control, test, &names);
 	if (gr_test_invalid(test, why, sizeof(why)))
 	{
 		out->verdict = GR_VERDICT_INVALID;
@@ -216,7 +249,7 @@ decide_arm(const GrResult *results, int nrules, const GrArm *arm,
 		snprintf(out->reason, sizeof(out->reason), "%s", why);
 		return;
 	}
-	if (blocking[0])
+	if (names.blocking[0])
 	{
 		out->verdict = GR_VERDICT_BLOCK;
 		for (int i = 0; i < nrules; i++)

@@ -180,6 +180,8 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("rule \"%s\" is of kind \"%s\", which this version does not evaluate",
 						rule->rule.metric, rule->kind)));
+	m.is_flag = plan->column_type[column] == BOOLOID && strcmp(rule->unit_aggregate, "count") != 0 &&
+		(m.shape == SHAPE_VALUE || m.shape == SHAPE_AVERAGE || m.shape == SHAPE_RATIO);
 	/* constant per unit, so its largest value is its value */
 	if (rule->covariate)
 		m.covariate = plan_fold(spec, FOLD_MAX, plan_column(plan, e, rule->covariate, NULL,

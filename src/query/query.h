@@ -94,7 +94,7 @@ extern char *gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const c
 extern char *gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema);
 
 /* Columns of the two-level statement for each metric, from the fifth on. */
-#define METRIC_COLUMNS 6
+#define METRIC_COLUMNS 7
 
 /* A category's column as the number that it is collected as. */
 extern char *gr_sql_category(const ScanPlan *plan, int k, const char *schema);

@@ -141,7 +141,7 @@ append_immature(StringInfo buf, const Metric *m)
 }
 
 /* METRIC_COLUMNS: summary or histogram, units that are not 0, summary of the units
- * with covariate, the two caps, and units whose window is open. */
+ * with covariate, the two caps, units whose window is open, and ties over units. */
 static void
 append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 {
@@ -155,6 +155,10 @@ append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 		appendStringInfo(buf, ", %s.%s(%s), 0::bigint, NULL, NULL::float8, NULL::float8", schema,
 						 m->shape == SHAPE_EVENTS ? "guardrail_rollup" : "guardrail_histogram", x);
 		append_immature(buf, m);
+		if (m->shape == SHAPE_EVENTS)
+			appendStringInfoString(buf, ", NULL::bytea");
+		else
+			appendStringInfo(buf, ", %s.guardrail_ties(%s)", schema, x);
 		return;
 	}
 	appendStringInfo(buf, ", %s.guardrail_summarize(%s%s)%s, count(*) FILTER (WHERE %s <> 0)",
@@ -174,6 +178,7 @@ append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 			appendStringInfoString(buf, ", NULL::float8");
 	}
 	append_immature(buf, m);
+	appendStringInfoString(buf, ", NULL::bytea");
 }
 
 /* The pooled quantiles that metrics are winsorised at, as one row. */
@@ -256,6 +261,9 @@ gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema)
 		appendStringInfo(&buf, ", count(*) FILTER (WHERE v%d IS NULL%s)"
 						 ", count(*) FILTER (WHERE v%d IN ('NaN', 'Infinity', '-Infinity'))",
 						 k, plan->column_filter[k] ? psprintf(" AND f%d", k) : "", k);
+	for (int f = 0; f < plan->spec->nfolds; f++)
+		if (plan->spec->folds[f].kind == FOLD_EVENTS)
+			appendStringInfo(&buf, ", %s.guardrail_ties(v%d)", schema, plan->spec->folds[f].column);
 	appendStringInfo(&buf, "\nFROM (%s) AS rows\nGROUP BY 1, 2", sql_rows(e, plan, schema, true));
 	return buf.data;
 }

@@ -67,6 +67,21 @@ read_histogram(int row, int column, BinList *list, int64 *skipped)
 	*skipped += left_out;
 }
 
+/* The result of guardrail_ties. */
+static TieList
+read_ties(int row, int column)
+{
+	bool		null;
+	Datum		d = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
+	bytea	   *bytes = null ? NULL : DatumGetByteaPP(d);
+	const char *p = bytes ? VARDATA_ANY(bytes) : NULL;
+	TieList		list = {false, 0, NULL};
+
+	if (bytes && !gr_ties_decode(&list, &p, p + VARSIZE_ANY_EXHDR(bytes)))
+		elog(ERROR, "invalid result of guardrail_ties");
+	return list;
+}
+
 /* The columns of one metric in the current row. */
 static void
 read_metric(MetricData *data, int row, int column, int batch)
@@ -76,6 +91,9 @@ read_metric(MetricData *data, int row, int column, int batch)
 	data->immature += gr_spi_int8(row, column + 5, 0);
 	if (data->batch)
 	{
+		TieList		ties = read_ties(row, column + 6);
+
+		data->ties = gr_ties_union(&data->ties, &ties);
 		read_histogram(row, column, &data->batch[batch], &data->skipped);
 		return;
 	}
@@ -152,6 +170,13 @@ read_counts(Collection *c, const CollectSpec *spec)
 			arm->counts.nulls[k * GR_BATCHES + batch] += gr_spi_int8(row, 4 + 2 * k, 0);
 			arm->counts.nonfinite[k * GR_BATCHES + batch] += gr_spi_int8(row, 5 + 2 * k, 0);
 		}
+		for (int f = 0, column = 4 + 2 * spec->ncolumns; f < spec->nfolds; f++)
+			if (spec->folds[f].kind == FOLD_EVENTS)
+			{
+				TieList		ties = read_ties(row, column++);
+
+				gr_ties_merge_list(&arm->counts.ties[spec->folds[f].column], &ties);
+			}
 	}
 }
 
@@ -164,5 +189,6 @@ gr_collect_two_level(const Experiment *e, const ScanPlan *plan, const char *sche
 	read_counts(c, plan->spec);
 	gr_spi_query(gr_sql_two_level(e, plan, schema), true, 0, NULL);
 	read_units(c, plan->spec);
+	gr_collection_take_ties(c, plan->spec);
 	return c;
 }

@@ -51,6 +51,8 @@ add_metric(MetricData *to, const MetricData *from)
 	memcpy(to->cap, from->cap, sizeof(to->cap));
 	to->skipped += from->skipped;
 	to->nonzero += from->nonzero;
+	if (to->batch)
+		to->ties = gr_ties_union(&to->ties, &from->ties);
 	for (int b = 0; to->batch && b < GR_BATCHES; b++)
 		gr_bins_add(&to->batch[b], &from->batch[b], 1);
 }
@@ -95,6 +97,8 @@ add_head(Collection *c, const CollectSpec *spec, Head *head, bool events)
 			data->reduced = false;
 		}
 	}
+	if (events)
+		gr_collection_take_ties(c, spec);
 	return true;
 }
 
@@ -411,6 +415,34 @@ finish_on(FoldState *f, Head **delta)
 	return *delta ? f->total : NULL;
 }
 
+/*
+ * Are the values known that the rules' quantiles over units may be tied at, and the
+ * least and the greatest?  Units that went may have taken them along.
+ */
+static bool
+ties_known(const Stored *s, Collection *c)
+{
+	for (int i = 0; i < s->e->nrules; i++)
+		for (int a = 0; a < c->narms; a++)
+		{
+			MetricData *data = &c->arms[a].metrics[s->e->rules[i].metric];
+			const TieList *ties = &data->ties;
+			const GrTie *tie;
+
+			if (data->batch == NULL || s->spec->metrics[s->e->rules[i].metric].shape == SHAPE_EVENTS)
+				continue;
+			gr_metric_pool(data);
+			if (ties->lost || data->pooled.nbins == 0)
+				continue;
+			tie = gr_ties_find(ties->ties, ties->n, gr_quantile_bin(data->pooled.bins, data->pooled.nbins,
+																	s->e->rules[i].rule.quantile));
+			if (tie == NULL || !gr_tie_known(tie) || ties->ties[0].at_low == 0 ||
+				ties->ties[ties->n - 1].at_high == 0)
+				return false;
+		}
+	return true;
+}
+
 Collection *
 gr_slice_fold_on(Stored *s, Units *tail, const char *tail_range, bool fold, Head **delta,
 				 MemoryContext context)
@@ -429,6 +461,11 @@ gr_slice_fold_on(Stored *s, Units *tail, const char *tail_range, bool fold, Head
 		{
 			MemoryContextSwitchTo(context);
 			f.total = gr_totals_collect(s->totals, s->narms);
+			if (f.total && !ties_known(s, f.total))
+			{
+				gr_totals_lack_ties(s->totals);
+				f.total = NULL;
+			}
 			MemoryContextSwitchTo(here);
 		}
 		if (f.total || !fold)

@@ -2,7 +2,7 @@
  * head.c
  *	  The head of a slice: row counts, and histograms of events, by batch.
  *
- * Bytes, version 1, numbers as varints (seven bits a byte, the lowest first; signed
+ * Bytes, version 2 (1 had no ties), numbers as varints (seven bits a byte, the lowest first; signed
  * ones zigzag): what is most often zero or small takes a byte.
  */
 #include "slice/slice.h"
@@ -12,7 +12,7 @@
 #include "units/bins.h"
 #include "units/varint.h"
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 
 Head *
 gr_head_make(const CollectSpec *spec)
@@ -94,6 +94,13 @@ gr_head_encode(const Head *head)
 			gr_put_varint(&buf, counts->nulls[k]);
 			gr_put_varint(&buf, counts->nonfinite[k]);
 		}
+		for (int k = 0; counts && k < head->ncolumns; k++)
+		{
+			TieList		ties = gr_ties_list(&counts->ties[k]);
+
+			gr_ties_encode(&buf, &ties);
+			pfree(ties.ties);
+		}
 		for (int k = 0; head->bins[a] && k < GR_BATCHES * head->nlists; k++)
 			gr_bins_encode(&buf, &head->bins[a][k]);
 	}
@@ -110,6 +117,7 @@ typedef struct HeadReader
 {
 	const char *p;
 	const char *end;
+	int			version;
 	uint64		parts;			/* of the arm at hand */
 	BinRoom		room;
 } HeadReader;
@@ -239,6 +247,15 @@ add_counts(HeadSum *s, HeadReader *r, RowCounts *counts, int ncolumns)
 		counts->nulls[k] += get_count(s, r);
 		counts->nonfinite[k] += get_count(s, r);
 	}
+	for (int k = 0; s->right && k < ncolumns; k++)
+	{
+		TieList		ties = {.lost = true};
+
+		if (r->version > 1 && !gr_ties_decode(&ties, &r->p, r->end))
+			s->right = false;
+		else
+			gr_ties_merge_list(&counts->ties[k], &ties);
+	}
 }
 
 /* The row counts and histograms of one arm. */
@@ -276,7 +293,8 @@ sum_or_null(const CollectSpec *spec, bytea *const *bytes, int n)
 
 		r->p = VARDATA_ANY(bytes[h]);
 		r->end = r->p + VARSIZE_ANY_EXHDR(bytes[h]);
-		s.right = s.right && r->p < r->end && *r->p++ == STATE_VERSION;
+		r->version = r->p < r->end ? *r->p++ : 0;
+		s.right = s.right && r->version >= 1 && r->version <= STATE_VERSION;
 		head->null_unit_rows += get_count(&s, r);
 		head->unknown_arm_rows += get_count(&s, r);
 	}

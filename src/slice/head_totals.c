@@ -42,18 +42,6 @@ need_arm(HeadTotals *t, int arm)
 	t->pooled[arm] = palloc0(sizeof(BinList) * Max(t->spec->nlists, 1));
 }
 
-static void
-add_counts(RowCounts *to, const RowCounts *from, int ncolumns)
-{
-	for (int b = 0; b < GR_BATCHES; b++)
-		to->rows[b] += from->rows[b];
-	for (int k = 0; k < GR_BATCHES * ncolumns; k++)
-	{
-		to->nulls[k] += from->nulls[k];
-		to->nonfinite[k] += from->nonfinite[k];
-	}
-}
-
 /* e: to place the windows anew; NULL: they stay. */
 static void
 add_list(HeadTotals *t, int arm, int list, BinList *delta, const Experiment *e)
@@ -82,6 +70,33 @@ add_list(HeadTotals *t, int arm, int list, BinList *delta, const Experiment *e)
 	MemoryContextDelete(work);
 }
 
+/* Of ties, those in the windows, the first and the last. */
+static void
+keep_ties(HeadTotals *t, int arm)
+{
+	for (int f = 0; t->head->counts[arm] && f < t->spec->nfolds; f++)
+	{
+		const Fold *fold = &t->spec->folds[f];
+		TieTable   *ties = &t->head->counts[arm]->ties[fold->column];
+		TieList		all,
+					kept;
+
+		if (fold->kind != FOLD_EVENTS || ties->n == 0)
+			continue;
+		all = gr_ties_list(ties);
+		kept = all;
+		kept.n = 0;
+		for (int i = 0; i < all.n; i++)
+			if (i == 0 || i == all.n - 1 || gr_windows_hold(&t->windows[arm][fold->slot], all.ties[i].bin))
+				kept.ties[kept.n++] = all.ties[i];
+		pfree(ties->slot);
+		ties->slot = NULL;
+		ties->n = 0;
+		gr_ties_merge_list(ties, &kept);
+		pfree(kept.ties);
+	}
+}
+
 static void
 add_head(HeadTotals *t, Head *delta, const Experiment *e)
 {
@@ -92,12 +107,13 @@ add_head(HeadTotals *t, Head *delta, const Experiment *e)
 	for (int a = 0; a < GR_MAX_ARMS; a++)
 	{
 		if (delta->counts[a])
-			add_counts(gr_head_counts(t->head, a), delta->counts[a], delta->ncolumns);
+			gr_counts_add(gr_head_counts(t->head, a), delta->counts[a], delta->ncolumns);
 		if (delta->bins[a] == NULL)
 			continue;
 		need_arm(t, a);
 		for (int k = 0; k < delta->nlists; k++)
 			add_list(t, a, k, gr_head_bins(delta, a, k), e);
+		keep_ties(t, a);
 	}
 	MemoryContextSwitchTo(here);
 }
@@ -193,6 +209,8 @@ copy_counts(const RowCounts *from, RowCounts *to, int ncolumns)
 	memcpy(to->rows, from->rows, sizeof(to->rows));
 	memcpy(to->nulls, from->nulls, sizeof(int64) * GR_BATCHES * ncolumns);
 	memcpy(to->nonfinite, from->nonfinite, sizeof(int64) * GR_BATCHES * ncolumns);
+	for (int k = 0; k < ncolumns; k++)
+		gr_ties_merge_table(&to->ties[k], &from->ties[k]);
 }
 
 void
@@ -226,6 +244,7 @@ gr_head_totals_complete(const HeadTotals *t, const Experiment *e, Collection *c)
 			copy_list(&t->pooled[a][list], &data->pooled);
 			data->reduced = true;
 		}
+	gr_collection_take_ties(c, spec);
 	return true;
 }
 

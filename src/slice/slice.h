@@ -273,6 +273,9 @@ extern void gr_totals_change(Totals *t, const UnitEntry *e, int sign);
  */
 extern Collection *gr_totals_collect(Totals *t, int narms);
 
+/* What a quantile over units is tied at is not known any more: they are to be renewed. */
+extern void gr_totals_lack_ties(Totals *t);
+
 extern bytea *gr_totals_encode(Totals *t);
 
 /* NULL when the bytes are none that gr_totals_encode writes. */

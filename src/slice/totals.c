@@ -9,50 +9,13 @@
  * went through them costs no digits, and say when they are not sure (sums.c in
  * stats): then, and when there are none, all units are folded.  They can always be
  * computed from the slices: bytes that cannot be right are as good as none.
- *
- * Bytes, version 2: version, numbers of arms and of metrics as varints · units in
- * several arms 8 · by arm: units and events 8 each; of each metric what
- * send_metric writes · those of the heads.
  */
-#include "slice/slice.h"
+#include "slice/totals.h"
 
 #include <math.h>
 
-#include "libpq/pqformat.h"
 #include "miscadmin.h"
-#include "stats/sums.h"
 #include "units/bins.h"
-#include "units/varint.h"
-
-/* To be raised when a metric comes to observe something else of the same unit. */
-#define TOTALS_VERSION 2
-
-typedef struct MetricTotal
-{
-	GrSums		sums[2];		/* without and with the covariate */
-	int64		skipped;
-	int64		nonzero;
-	BinList    *batch;			/* [GR_BATCHES] of a histogram over units; else NULL */
-	BinBuffer	change[2];		/* in the batch at hand: comes, goes */
-} MetricTotal;
-
-typedef struct ArmTotal
-{
-	int64		units;
-	int64		events;
-	MetricTotal *metrics;
-} ArmTotal;
-
-struct Totals
-{
-	MemoryContext context;
-	const CollectSpec *spec;
-	int64		crossover_units;
-	int			narms;
-	int			batch;			/* at hand */
-	ArmTotal	arms[GR_MAX_ARMS];
-	HeadTotals *heads;
-};
 
 bool
 gr_totals_suit(const CollectSpec *spec)
@@ -73,8 +36,8 @@ gr_totals_make(const CollectSpec *spec, MemoryContext context)
 	return t;
 }
 
-static void
-need_arm(Totals *t, int arm)
+void
+gr_totals_need_arm(Totals *t, int arm)
 {
 	MemoryContext old = MemoryContextSwitchTo(t->context);
 
@@ -91,6 +54,7 @@ need_arm(Totals *t, int arm)
 			gr_sums_init(&a->metrics[m].sums[1], Min(dim + 1, GR_MAX_DIM));
 			if (t->spec->metrics[m].shape != SHAPE_EVENTS && gr_metric_has_histogram(&t->spec->metrics[m]))
 				a->metrics[m].batch = palloc0(sizeof(BinList) * GR_BATCHES);
+			a->metrics[m].ties.context = t->context;
 		}
 	}
 	MemoryContextSwitchTo(old);
@@ -114,6 +78,10 @@ change_metric(Totals *t, const Metric *metric, MetricTotal *total, const UnitEnt
 			int32		bin = gr_bin(x[0]);
 
 			gr_buffer_bins(&total->change[sign < 0], &bin, 1);
+			if (sign > 0)
+				gr_ties_add(&total->ties, x[0]);
+			else
+				gr_ties_remove(&total->ties, x[0]);
 		}
 		else
 			total->skipped += sign;
@@ -127,8 +95,8 @@ change_metric(Totals *t, const Metric *metric, MetricTotal *total, const UnitEnt
 }
 
 /* The histograms of the batch at hand. */
-static void
-empty_changes(Totals *t)
+void
+gr_totals_settle(Totals *t)
 {
 	CHECK_FOR_INTERRUPTS();
 	for (int a = 0; a < t->narms; a++)
@@ -159,11 +127,11 @@ gr_totals_change(Totals *t, const UnitEntry *e, int sign)
 		t->crossover_units += sign;
 		return;
 	}
-	need_arm(t, e->arm);
+	gr_totals_need_arm(t, e->arm);
 	old = MemoryContextSwitchTo(t->context);
 	if (gr_batch_of(e->hash) != t->batch)
 	{
-		empty_changes(t);
+		gr_totals_settle(t);
 		t->batch = gr_batch_of(e->hash);
 	}
 	arm = &t->arms[e->arm];
@@ -243,6 +211,8 @@ collect_metric(const Metric *metric, const MetricTotal *total, MetricData *data)
 	data->nonzero = total->nonzero;
 	if (total->batch && !copy_histogram(total, data))
 		return false;
+	if (total->batch)
+		data->ties = gr_ties_list(&total->ties);
 	if (gr_metric_has_histogram(metric))
 		return true;
 	if (!isnan(metric->cap_value))
@@ -258,11 +228,11 @@ gr_totals_collect(Totals *t, int narms)
 	Collection *c = gr_collection_make(t->spec, narms);
 	MemoryContext old;
 
-	need_arm(t, narms - 1);
+	gr_totals_need_arm(t, narms - 1);
 	if (t->narms > narms || t->crossover_units < 0)
 		return NULL;
 	old = MemoryContextSwitchTo(t->context);
-	empty_changes(t);
+	gr_totals_settle(t);
 	MemoryContextSwitchTo(old);
 	c->crossover_units = t->crossover_units;
 	for (int a = 0; a < narms; a++)
@@ -276,6 +246,12 @@ gr_totals_collect(Totals *t, int narms)
 				return NULL;
 	}
 	return c;
+}
+
+void
+gr_totals_lack_ties(Totals *t)
+{
+	t->lacks_ties = true;
 }
 
 /* Is one of the sums why there is no collection? */
@@ -294,7 +270,7 @@ is_uncertain(const Totals *t, bool *worn)
 				if (gr_sums_moments(sums, &moments))
 					continue;
 				any = true;
-				*worn |= sums->steps / 2 > sums->n;
+				*worn |= gr_sums_are_worn(sums);
 			}
 	return any;
 }
@@ -309,7 +285,7 @@ are_worn(Totals *t)
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
-	return wrong || worn;
+	return wrong || worn || t->lacks_ties;
 }
 
 void
@@ -319,157 +295,4 @@ gr_totals_mend(Stored *s)
 		gr_totals_renew(s);
 	else if (gr_head_totals_are_worn(s->totals->heads, s->e))
 		renew_heads(s);
-}
-
-/* ---- bytes --------------------------------------------------------------------- */
-
-static void
-send_sums(StringInfo buf, const GrSums *s)
-{
-	gr_put_varint(buf, s->exact);
-	gr_put_varint(buf, s->lost);
-	pq_sendint64(buf, s->n);
-	pq_sendint64(buf, s->steps);
-	for (int i = 0; i < s->dim; i++)
-		pq_sendfloat8(buf, s->peak[i]);
-	for (int i = 0; i < 2 * s->dim; i++)
-		pq_sendfloat8(buf, s->sum[i / 2][i % 2]);
-	for (int i = 0; i < s->dim * (s->dim + 1); i++)
-		pq_sendfloat8(buf, s->product[i / 2][i % 2]);
-}
-
-/* A reader of bytes, which may be anything. */
-typedef struct Bytes
-{
-	const char *p;
-	const char *end;
-	bool		right;			/* so far */
-} Bytes;
-
-static int64
-get_int64(Bytes *b)
-{
-	uint64		x;
-
-	b->right = b->right && b->end - b->p >= (ptrdiff_t) sizeof(x);
-	if (!b->right)
-		return 0;
-	memcpy(&x, b->p, sizeof(x));
-	b->p += sizeof(x);
-	return (int64) pg_ntoh64(x);
-}
-
-static double
-get_float8(Bytes *b)
-{
-	return DatumGetFloat8(Int64GetDatum(get_int64(b)));
-}
-
-static uint64
-get_number(Bytes *b)
-{
-	uint64		x = 0;
-
-	b->right = b->right && gr_get_varint(&b->p, b->end, &x);
-	return x;
-}
-
-static void
-receive_sums(Bytes *b, GrSums *s)
-{
-	s->exact = get_number(b) != 0;
-	s->lost = get_number(b) != 0;
-	s->n = get_int64(b);
-	s->steps = get_int64(b);
-	for (int i = 0; i < s->dim; i++)
-		s->peak[i] = get_float8(b);
-	for (int i = 0; i < 2 * s->dim; i++)
-		s->sum[i / 2][i % 2] = get_float8(b);
-	for (int i = 0; i < s->dim * (s->dim + 1); i++)
-		s->product[i / 2][i % 2] = get_float8(b);
-	b->right = b->right && gr_sums_valid(s);
-}
-
-static void
-send_metric(StringInfo buf, const Metric *metric, const MetricTotal *total)
-{
-	pq_sendint64(buf, total->skipped);
-	pq_sendint64(buf, total->nonzero);
-	for (int b = 0; total->batch && b < GR_BATCHES; b++)
-		gr_bins_encode(buf, &total->batch[b]);
-	if (gr_metric_has_histogram(metric))
-		return;
-	send_sums(buf, &total->sums[0]);
-	if (metric->covariate >= 0)
-		send_sums(buf, &total->sums[1]);
-}
-
-static void
-receive_metric(Bytes *b, const Metric *metric, MetricTotal *total)
-{
-	total->skipped = get_int64(b);
-	total->nonzero = get_int64(b);
-	for (int i = 0; total->batch && i < GR_BATCHES && b->right; i++)
-	{
-		BinRoom		room = {0};
-
-		b->right = gr_bins_decode(&room, &b->p, b->end);
-		total->batch[i] = (BinList) {room.n, room.bins};
-	}
-	if (gr_metric_has_histogram(metric))
-		return;
-	receive_sums(b, &total->sums[0]);
-	if (metric->covariate >= 0)
-		receive_sums(b, &total->sums[1]);
-}
-
-bytea *
-gr_totals_encode(Totals *t)
-{
-	MemoryContext old = MemoryContextSwitchTo(t->context);
-	StringInfoData buf;
-
-	empty_changes(t);
-	MemoryContextSwitchTo(old);
-	pq_begintypsend(&buf);
-	gr_put_varint(&buf, TOTALS_VERSION);
-	gr_put_varint(&buf, t->narms);
-	gr_put_varint(&buf, t->spec->nmetrics);
-	pq_sendint64(&buf, t->crossover_units);
-	for (int a = 0; a < t->narms; a++)
-	{
-		pq_sendint64(&buf, t->arms[a].units);
-		pq_sendint64(&buf, t->arms[a].events);
-		for (int m = 0; m < t->spec->nmetrics; m++)
-			send_metric(&buf, &t->spec->metrics[m], &t->arms[a].metrics[m]);
-	}
-	gr_head_totals_encode(&buf, t->heads);
-	return pq_endtypsend(&buf);
-}
-
-Totals *
-gr_totals_decode(const CollectSpec *spec, const bytea *bytes, MemoryContext context)
-{
-	Totals	   *t = gr_totals_make(spec, context);
-	MemoryContext here = MemoryContextSwitchTo(context);
-	Bytes		b = {VARDATA_ANY(bytes), VARDATA_ANY(bytes) + VARSIZE_ANY_EXHDR(bytes), true};
-	uint64		narms;
-
-	b.right = get_number(&b) == TOTALS_VERSION;
-	narms = get_number(&b);
-	b.right = b.right && narms <= GR_MAX_ARMS && get_number(&b) == (uint64) spec->nmetrics;
-	if (b.right)
-		need_arm(t, (int) narms - 1);
-	t->crossover_units = get_int64(&b);
-	for (int a = 0; a < t->narms; a++)
-	{
-		t->arms[a].units = get_int64(&b);
-		t->arms[a].events = get_int64(&b);
-		for (int m = 0; m < spec->nmetrics; m++)
-			receive_metric(&b, &spec->metrics[m], &t->arms[a].metrics[m]);
-	}
-	MemoryContextSwitchTo(here);
-	if (b.right)
-		t->heads = gr_head_totals_decode(spec, &b.p, b.end, context);
-	return t->heads && b.p == b.end ? t : NULL;
 }

@@ -33,7 +33,16 @@ list_of_rule(const CollectSpec *spec, const Rule *rule)
 static int32
 bin_of_quantile(const BinList *pooled, const Rule *rule)
 {
-	return gr_bin(gr_histogram_quantile(pooled->bins, pooled->nbins, rule->rule.quantile));
+	return gr_quantile_bin(pooled->bins, pooled->nbins, rule->rule.quantile);
+}
+
+bool
+gr_windows_hold(const Windows *w, int32 bin)
+{
+	for (int i = 0; i < w->n; i++)
+		if (bin >= w->window[i].low && bin <= w->window[i].high)
+			return true;
+	return false;
 }
 
 static Size

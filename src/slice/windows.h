@@ -35,6 +35,9 @@ extern Windows gr_windows_place(const Experiment *e, const CollectSpec *spec, in
 extern bool gr_windows_suffice(const Windows *w, const Experiment *e, const CollectSpec *spec,
 							   int list, const BinList *pooled);
 
+/* Is a bin in one of them? */
+extern bool gr_windows_hold(const Windows *w, int32 bin);
+
 /* Do they hold everything where that is not little any more? */
 extern bool gr_windows_are_outgrown(const Windows *w, const BinList *batch);
 

@@ -47,13 +47,8 @@ gr_effect(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c)
 	return NAN;
 }
 
-/*
- * Welch-Satterthwaite degrees of freedom of a + b.  A part without variance
- * has no say.  NaN when a part that has one has no degrees of freedom, or so
- * few that the result underflows.
- */
-static double
-satterthwaite(double a, double df_a, double b, double df_b)
+double
+gr_satterthwaite(double a, double df_a, double b, double df_b)
 {
 	double		share_a = a >= b ? 1.0 / (1.0 + b / a) : b > 0.0
 		? (a / b) / (1.0 + a / b) : NAN;
@@ -125,14 +120,14 @@ gr_contrast_statistic(GrContrastKind kind, const GrEstimate *t,
 			break;
 		case GR_DIFFERENCE:
 			*se = hypot(sqrt(t->variance), sqrt(c->variance));
-			*df = satterthwaite(t->variance, t->df, c->variance, c->df);
+			*df = gr_satterthwaite(t->variance, t->df, c->variance, c->df);
 			*statistic = (t->value - c->value - margin) / *se;
 			break;
 		case GR_RELATIVE:
 			*se = delta_se(t, c);
 			scaled = ratio * ratio * c->variance;
 			if (t->variance > 0.0 || scaled > 0.0)
-				*df = satterthwaite(t->variance, t->df, scaled, c->df);
+				*df = gr_satterthwaite(t->variance, t->df, scaled, c->df);
 			else
 				*df = c->df > 0.0 ? c->df : NAN;
 			*statistic = relative_statistic(t, c, margin);
@@ -356,7 +351,7 @@ gr_relative(double mean_t, double var_t, double n_t, double mean_c,
 			return GR_UNDEFINED;
 		}
 		out->statistic = (out->estimate - margin) / out->se;
-		out->df = satterthwaite(t.variance, t.df, c.variance, c.df);
+		out->df = gr_satterthwaite(t.variance, t.df, c.variance, c.df);
 	}
 	crit = test_multiplier(out->df, alternative, level);
 	out->p_value = test_p_value(out->statistic, out->df, alternative);

@@ -10,20 +10,41 @@
 #include "stats.h"
 
 #include <math.h>
+#include <string.h>
 
-/* Sample covariance of the outcome with itself or with the covariate. */
+/*
+ * The outcome, less theta times the covariate, as a sum of the variables: a ratio is
+ * linearised, (x - r y) / ybar.
+ */
+static void
+outcome_coefficients(const GrMoments *m, double r, double ybar, double theta, double *coefficient)
+{
+	coefficient[0] = m->dim == 2 ? 1 : 1 / ybar;
+	coefficient[1] = -r / ybar;
+	coefficient[m->dim - 1] = -theta;
+}
+
 static double
-outcome_cov(const GrMoments *m, double r, double ybar, bool with_covariate)
+outcome_variance(const GrMoments *m, double r, double ybar, double theta)
+{
+	double		coefficient[GR_MAX_DIM];
+	double		square;
+
+	outcome_coefficients(m, r, ybar, theta, coefficient);
+	square = gr_moments_cross(m, coefficient, coefficient);
+	/* rounding: it is a sum of squares */
+	return (square < 0 ? 0 : square) / (double) (m->n - 1);
+}
+
+/* Sample covariance of the outcome with the covariate. */
+static double
+outcome_cov(const GrMoments *m, double r, double ybar)
 {
 	int			u = m->dim - 1;
 
 	if (m->dim == 2)
-		return with_covariate ? gr_moments_cov(m, 0, u) : gr_moments_cov(m, 0, 0);
-	/* a ratio, linearised: (x - r y) / ybar */
-	if (with_covariate)
-		return (gr_moments_cov(m, 0, u) - r * gr_moments_cov(m, 1, u)) / ybar;
-	return (gr_moments_cov(m, 0, 0) - 2 * r * gr_moments_cov(m, 0, 1) +
-			r * r * gr_moments_cov(m, 1, 1)) / (ybar * ybar);
+		return gr_moments_cov(m, 0, u);
+	return (gr_moments_cov(m, 0, u) - r * gr_moments_cov(m, 1, u)) / ybar;
 }
 
 /* Ratio and mean denominator of an arm; false when there is none. */
@@ -56,7 +77,7 @@ gr_cuped_theta(const GrMoments *arms, int narms, double *theta)
 			return GR_BAD_ARGUMENT;
 		if (m->n < 2 || !outcome_ratio(m, &r, &ybar))
 			continue;
-		xu += (double) (m->n - 1) * outcome_cov(m, r, ybar, true);
+		xu += (double) (m->n - 1) * outcome_cov(m, r, ybar);
 		uu += (double) (m->n - 1) * gr_moments_cov(m, m->dim - 1, m->dim - 1);
 	}
 	if (!(uu > 0) || !isfinite(xu / uu))
@@ -71,8 +92,7 @@ gr_cuped_estimate(const GrMoments *m, double theta, double pooled_mean,
 {
 	int			u = m->dim - 1;
 	double		r,
-				ybar,
-				s2;
+				ybar;
 
 	*out = (GrEstimate) {NAN, NAN, NAN};
 	*raw_variance = NAN;
@@ -84,12 +104,8 @@ gr_cuped_estimate(const GrMoments *m, double theta, double pooled_mean,
 		theta * (gr_moments_mean(m, u) - pooled_mean);
 	if (m->n < 2)
 		return GR_UNDEFINED;
-	s2 = outcome_cov(m, r, ybar, false);
-	*raw_variance = s2 / (double) m->n;
-	out->variance = (s2 - 2 * theta * outcome_cov(m, r, ybar, true) +
-					 theta * theta * gr_moments_cov(m, u, u)) / (double) m->n;
-	if (out->variance < 0)
-		out->variance = 0;		/* rounding: it is a sum of squares */
+	*raw_variance = outcome_variance(m, r, ybar, 0) / (double) m->n;
+	out->variance = outcome_variance(m, r, ybar, theta) / (double) m->n;
 	if (!isfinite(out->value) || !isfinite(out->variance))
 	{
 		/* an overflow must not pass for a variance of zero */
@@ -104,7 +120,9 @@ bool
 gr_moments_extend(const GrMoments *m, double u, GrMoments *out)
 {
 	int			from = 0,
-				to = 0;
+				to = 0,
+				triple = 0,
+				triple_to = 0;
 
 	if (m->dim >= GR_MAX_DIM || !isfinite(u))
 		return false;
@@ -115,9 +133,24 @@ gr_moments_extend(const GrMoments *m, double u, GrMoments *out)
 		out->sum_hi[i] = m->sum_hi[i];
 		out->sum_lo[i] = m->sum_lo[i];
 		for (int j = i; j < m->dim; j++)
-			out->product[to++] = m->product[from++];
-		to++;					/* with the constant: 0 */
+		{
+			out->product[to] = m->product[from];
+			out->product_lo[to++] = m->product_lo[from++];
+			for (int l = j; l < m->dim; l++)
+			{
+				out->triple_hi[triple_to] = m->triple_hi[triple];
+				out->triple_lo[triple_to++] = m->triple_lo[triple++];
+			}
+			triple_to++;		/* with the constant: 0 */
+		}
+		to++;
+		triple_to++;
+		memcpy(out->largest[i], m->largest[i], sizeof(double) * (size_t) m->dim);
+		out->largest[i][m->dim] = m->n > 0 ? u : 0;
 	}
+	memcpy(out->largest[m->dim], out->largest[0], sizeof(out->largest[0]));
+	if (!gr_moments_have_triples(m))
+		gr_moments_forget_triples(out);
 	out->sum_hi[m->dim] = u * (double) m->n;
 	out->sum_lo[m->dim] = fma(u, (double) m->n, -out->sum_hi[m->dim]);
 	return isfinite(out->sum_hi[m->dim]);

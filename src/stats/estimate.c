@@ -46,7 +46,8 @@ gr_ratio_estimate(const GrMoments *m, GrEstimate *out)
 {
 	double		ybar;
 	double		r;
-	double		unit;
+	double		coefficient[GR_MAX_DIM] = {0};
+	double		square;
 
 	undefined_estimate(out);
 	if (m->dim < 2 || m->dim > GR_MAX_DIM)
@@ -61,11 +62,12 @@ gr_ratio_estimate(const GrMoments *m, GrEstimate *out)
 	if (m->n < 2)
 		return GR_UNDEFINED;
 
-	unit = gr_moments_cov(m, 0, 0) - 2.0 * r * gr_moments_cov(m, 0, 1)
-		+ r * r * gr_moments_cov(m, 1, 1);
-	if (unit < 0.0)
-		unit = 0.0;				/* rounding: it is a sum of squares */
-	out->variance = unit / ybar / ybar / (double) m->n;
+	coefficient[0] = 1.0;
+	coefficient[1] = -r;
+	square = gr_moments_cross(m, coefficient, coefficient);
+	if (square < 0.0)
+		square = 0.0;			/* rounding: it is a sum of squares */
+	out->variance = square / ((double) m->n - 1.0) / ybar / ybar / (double) m->n;
 	out->df = (double) m->n - 1.0;
 	return check_estimate(out);
 }

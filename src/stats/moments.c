@@ -2,16 +2,13 @@
  * moments.c
  *	  Sums and centred cross products of up to three variables.
  *
- * The sum is kept as a double-double, normalised (hi = hi + lo rounded), so
- * that the mean is known to far more digits than any observation and a
+ * Sums and products are kept as double-doubles, normalised (hi = hi + lo rounded),
+ * so that the mean is known to far more digits than any observation and a
  * deviation from it is right to the last bit.
  */
 #include "stats.h"
 
 #include <float.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "pair.h"
@@ -24,192 +21,40 @@ sum_of(const GrMoments *m, int i)
 	return s;
 }
 
-/* The mean as a pair: quotient and what the remainder adds to it. */
+static Pair
+product_of(const GrMoments *m, int k)
+{
+	Pair		p = {m->product[k], m->product_lo[k]};
+
+	return p;
+}
+
+static Pair
+triple_of(const GrMoments *m, int k)
+{
+	Pair		p = {m->triple_hi[k], m->triple_lo[k]};
+
+	return p;
+}
+
+static Pair
+pair_of(double x)
+{
+	Pair		p = {x, 0.0};
+
+	return p;
+}
+
 static Pair
 mean_of(const GrMoments *m, int i)
 {
-	double		n = (double) m->n;
-	double		q = m->sum_hi[i] / n;
-	double		rest = fma(-q, n, m->sum_hi[i]) + m->sum_lo[i];
-
-	return fast_two_sum(q, rest / n);
-}
-
-void
-gr_moments_init(GrMoments *m, int dim)
-{
-	memset(m, 0, sizeof(*m));
-	m->dim = dim;
+	return pair_over(sum_of(m, i), (double) m->n);
 }
 
 static bool
 dim_valid(int dim)
 {
 	return dim >= 1 && dim <= GR_MAX_DIM;
-}
-
-/*
- * Youngs and Cramer (1971): the products grow by (n x - T)^2 / (n (n - 1)),
- * which is the squared deviation from the earlier mean times (n - 1) / n.
- * A unit that would make a sum or a product overflow is refused like one that
- * is not finite, since no statistic could be computed afterwards.
- */
-bool
-gr_moments_add(GrMoments *m, const double *x)
-{
-	Pair		sum[GR_MAX_DIM];
-	double		deviation[GR_MAX_DIM];
-	double		product[GR_MAX_PRODUCTS];
-	double		shrink;
-	int			k = 0;
-
-	if (!dim_valid(m->dim) || m->n < 0 || m->n == INT64_MAX)
-		return false;
-
-	for (int i = 0; i < m->dim; i++)
-	{
-		Pair		value = {x[i], 0.0};
-
-		if (!isfinite(x[i]))
-			return false;
-		sum[i] = pair_add(sum_of(m, i), value);
-		if (!pair_finite(sum[i]))
-			return false;
-		deviation[i] = 0.0;
-		if (m->n > 0)
-		{
-			Pair		mean = mean_of(m, i);
-
-			deviation[i] = (x[i] - mean.hi) - mean.lo;
-		}
-	}
-
-	shrink = (double) m->n / ((double) m->n + 1.0);
-	for (int i = 0; i < m->dim; i++)
-	{
-		for (int j = i; j < m->dim; j++, k++)
-		{
-			product[k] = m->product[k]
-				+ deviation[i] * shrink * deviation[j];
-			if (!isfinite(product[k]))
-				return false;
-		}
-	}
-
-	for (int i = 0; i < m->dim; i++)
-	{
-		m->sum_hi[i] = sum[i].hi;
-		m->sum_lo[i] = sum[i].lo;
-	}
-	memcpy(m->product, product, k * sizeof(double));
-	m->n++;
-	return true;
-}
-
-/*
- * In two passes: the mean, and the products of the deviations from it.  What a sum
- * loses by rounding is summed up beside it (Kahan 1965, Neumaier 1974).
- */
-bool
-gr_moments_add_many(GrMoments *m, const double *x, size_t n)
-{
-	GrMoments	part;
-	Pair		mean[GR_MAX_DIM];
-	int			k = 0;
-
-	if (!dim_valid(m->dim) || n > INT64_MAX / 2)
-		return false;
-	if (n == 0)
-		return true;
-	gr_moments_init(&part, m->dim);
-	part.n = (int64_t) n;
-	for (int i = 0; i < m->dim; i++)
-	{
-		Pair		sum = {0.0, 0.0};
-
-		for (size_t u = 0; u < n; u++)
-		{
-			Pair		s = two_sum(sum.hi, x[u * m->dim + i]);
-
-			sum.hi = s.hi;
-			sum.lo += s.lo;
-		}
-		sum = fast_two_sum(sum.hi, sum.lo);
-		if (!pair_finite(sum))
-			return false;
-		part.sum_hi[i] = sum.hi;
-		part.sum_lo[i] = sum.lo;
-		mean[i] = mean_of(&part, i);
-	}
-	for (int i = 0; i < m->dim; i++)
-		for (int j = i; j < m->dim; j++, k++)
-		{
-			for (size_t u = 0; u < n; u++)
-				part.product[k] += ((x[u * m->dim + i] - mean[i].hi) - mean[i].lo) *
-					((x[u * m->dim + j] - mean[j].hi) - mean[j].lo);
-			if (!isfinite(part.product[k]))
-				return false;
-		}
-	return gr_moments_merge(m, &part);
-}
-
-/*
- * Chan, Golub and LeVeque (1979).  Also false, and nothing done, when the
- * result would overflow.
- */
-bool
-gr_moments_merge(GrMoments *into, const GrMoments *from)
-{
-	Pair		sum[GR_MAX_DIM];
-	double		delta[GR_MAX_DIM];
-	double		product[GR_MAX_PRODUCTS];
-	double		weight;
-	int			k = 0;
-
-	if (into->dim != from->dim || !dim_valid(into->dim))
-		return false;
-	if (into->n < 0 || from->n < 0 || from->n > INT64_MAX - into->n)
-		return false;
-	if (from->n == 0)
-		return true;
-	if (into->n == 0)
-	{
-		*into = *from;
-		return true;
-	}
-
-	for (int i = 0; i < into->dim; i++)
-	{
-		Pair		a = mean_of(into, i);
-		Pair		b = mean_of(from, i);
-
-		sum[i] = pair_add(sum_of(into, i), sum_of(from, i));
-		delta[i] = (b.hi - a.hi) + (b.lo - a.lo);
-		if (!pair_finite(sum[i]) || !isfinite(delta[i]))
-			return false;
-	}
-
-	weight = (double) into->n
-		/ ((double) into->n + (double) from->n) * (double) from->n;
-	for (int i = 0; i < into->dim; i++)
-	{
-		for (int j = i; j < into->dim; j++, k++)
-		{
-			product[k] = into->product[k] + from->product[k]
-				+ delta[i] * weight * delta[j];
-			if (!isfinite(product[k]))
-				return false;
-		}
-	}
-
-	for (int i = 0; i < into->dim; i++)
-	{
-		into->sum_hi[i] = sum[i].hi;
-		into->sum_lo[i] = sum[i].lo;
-	}
-	memcpy(into->product, product, k * sizeof(double));
-	into->n += from->n;
-	return true;
 }
 
 /* Place of (i, j) in the upper triangle by rows. */
@@ -226,218 +71,356 @@ product_index(int dim, int i, int j)
 	return i * dim - i * (i - 1) / 2 + (j - i);
 }
 
-/*
- * Cauchy-Schwarz, up to what rounding over many units and the underflow of a
- * squared deviation can do.
- */
-static bool
-product_bounded(const GrMoments *m, int i, int j)
+void
+gr_moments_init(GrMoments *m, int dim)
 {
-	double		slack = (double) m->n * DBL_MIN;
-	double		a = m->product[product_index(m->dim, i, i)];
-	double		b = m->product[product_index(m->dim, j, j)];
-	double		c = m->product[product_index(m->dim, i, j)];
+	memset(m, 0, sizeof(*m));
+	m->dim = dim;
+}
 
-	return fabs(c) * (1.0 - 1e-6) <= sqrt(a + slack) * sqrt(b + slack);
+/* ---- third products and largest units ------------------------------------ */
+
+bool
+gr_moments_have_triples(const GrMoments *m)
+{
+	return !isnan(m->triple_hi[0]);
 }
 
 bool
-gr_moments_valid(const GrMoments *m)
+gr_moments_have_largest(const GrMoments *m)
 {
-	if (!dim_valid(m->dim) || m->n < 0)
-		return false;
-	for (int i = 0; i < m->dim; i++)
-	{
-		if (!isfinite(m->sum_hi[i]) || !isfinite(m->sum_lo[i]) ||
-			m->sum_hi[i] + m->sum_lo[i] != m->sum_hi[i])
-			return false;
-		if (m->n == 0 && m->sum_hi[i] != 0.0)
-			return false;
-		for (int j = i; j < m->dim; j++)
-		{
-			double		p = m->product[product_index(m->dim, i, j)];
+	return !isnan(m->largest[0][0]);
+}
 
-			if (!isfinite(p) || (i == j && p < 0.0) ||
-				(m->n < 2 && p != 0.0))
-				return false;
-		}
+void
+gr_moments_forget_triples(GrMoments *m)
+{
+	for (int k = 0; k < GR_MAX_TRIPLES; k++)
+	{
+		m->triple_hi[k] = NAN;
+		m->triple_lo[k] = 0.0;
 	}
+}
+
+void
+gr_moments_forget_largest(GrMoments *m)
+{
+	for (int i = 0; i < m->dim; i++)
+		for (int j = 0; j < m->dim; j++)
+			m->largest[i][j] = NAN;
+}
+
+bool
+gr_unit_is_larger(const double *x, const double *y, int variable, int dim)
+{
+	if (fabs(x[variable]) != fabs(y[variable]))
+		return fabs(x[variable]) > fabs(y[variable]);
+	for (int j = 0; j < dim; j++)
+		if (x[j] != y[j])
+			return x[j] > y[j];
+	return false;
+}
+
+void
+gr_moments_keep_largest(GrMoments *m, const double *x)
+{
+	for (int i = 0; i < m->dim; i++)
+		if (gr_unit_is_larger(x, m->largest[i], i, m->dim))
+			for (int j = 0; j < m->dim; j++)
+				m->largest[i][j] = x[j] + 0.0;
+}
+
+/*
+ * The third products of the union of two parts (Pebay 2008, eq. 3.1): with the
+ * difference of the means d and the parts' numbers a and b,
+ *	 d_i d_j d_k ab(a - b)/(a + b)^2 + sum over i of d_i (a P_jk of b - b P_jk of a)/(a + b)
+ * is what is added to the sum of both.
+ */
+static void
+merge_triples(const GrMoments *a, const GrMoments *b, const Pair *delta, GrMoments *out)
+{
+	double		na = (double) a->n;
+	double		nb = (double) b->n;
+	double		n = na + nb;
+	Pair		weight = pair_over(pair_over(pair_multiply(two_product(na, nb), pair_of(na - nb)), n), n);
+	int			dim = a->dim;
+	int			k = 0;
+
+	if (!gr_moments_have_triples(a) || !gr_moments_have_triples(b))
+	{
+		gr_moments_forget_triples(out);
+		return;
+	}
+	for (int i = 0; i < dim; i++)
+		for (int j = i; j < dim; j++)
+			for (int l = j; l < dim; l++, k++)
+			{
+				const int	index[3] = {i, j, l};
+				Pair		sum = pair_add(triple_of(a, k), triple_of(b, k));
+				Pair		cube = pair_multiply(pair_multiply(delta[i], delta[j]), delta[l]);
+
+				sum = pair_add(sum, pair_multiply(weight, cube));
+				for (int v = 0; v < 3; v++)
+				{
+					int			at = product_index(dim, index[(v + 1) % 3], index[(v + 2) % 3]);
+					Pair		rest = pair_add(pair_multiply(pair_of(na), product_of(b, at)),
+												pair_minus(pair_multiply(pair_of(nb), product_of(a, at))));
+
+					sum = pair_add(sum, pair_over(pair_multiply(delta[index[v]], rest), n));
+				}
+				if (!pair_finite(sum))
+				{
+					gr_moments_forget_triples(out);
+					return;
+				}
+				out->triple_hi[k] = sum.hi;
+				out->triple_lo[k] = sum.lo;
+			}
+}
+
+/* ---- adding -------------------------------------------------------------- */
+
+/*
+ * A unit that would make a sum or a product overflow is refused like one that is
+ * not finite, since no statistic could be computed afterwards.
+ */
+bool
+gr_moments_add(GrMoments *m, const double *x)
+{
+	GrMoments	one;
+
+	if (!dim_valid(m->dim) || m->n < 0 || m->n == INT64_MAX)
+		return false;
+	gr_moments_init(&one, m->dim);
+	one.n = 1;
 	for (int i = 0; i < m->dim; i++)
 	{
-		for (int j = i + 1; j < m->dim; j++)
-		{
-			if (!product_bounded(m, i, j))
-				return false;
-		}
+		if (!isfinite(x[i]))
+			return false;
+		one.sum_hi[i] = x[i];
+	}
+	gr_moments_keep_largest(&one, x);
+	return gr_moments_merge(m, &one);
+}
+
+/* What a sum loses by rounding is summed up beside it (Kahan 1965, Neumaier 1974). */
+static inline void
+accumulate(Pair *sum, Pair x)
+{
+	Pair		s = two_sum(sum->hi, x.hi);
+
+	sum->hi = s.hi;
+	sum->lo += s.lo + x.lo;
+}
+
+/* The sums of n units; false when one is not finite. */
+static bool
+sum_up(GrMoments *part, const double *x, size_t n)
+{
+	for (int i = 0; i < part->dim; i++)
+	{
+		Pair		sum = {0.0, 0.0};
+
+		for (size_t u = 0; u < n; u++)
+			accumulate(&sum, pair_of(x[u * part->dim + i]));
+		sum = fast_two_sum(sum.hi, sum.lo);
+		if (!pair_finite(sum))
+			return false;
+		part->sum_hi[i] = sum.hi;
+		part->sum_lo[i] = sum.lo;
 	}
 	return true;
 }
 
-double
-gr_moments_mean(const GrMoments *m, int i)
+/* Sums of the deviations from a centre, and of their products. */
+typedef struct Around
 {
-	if (!dim_valid(m->dim) || i < 0 || i >= m->dim || m->n < 1)
-		return NAN;
-	return mean_of(m, i).hi;
-}
-
-double
-gr_moments_cov(const GrMoments *m, int i, int j)
-{
-	if (!dim_valid(m->dim) || m->n < 2 ||
-		i < 0 || i >= m->dim || j < 0 || j >= m->dim)
-		return NAN;
-	return m->product[product_index(m->dim, i, j)] / ((double) m->n - 1.0);
-}
-
-/* ---- text --------------------------------------------------------------- */
-
-typedef struct Writer
-{
-	char	   *buf;
-	size_t		size;
-	size_t		length;			/* of the whole text, written or not */
-} Writer;
+	double		centre[GR_MAX_DIM];
+	Pair		sum[GR_MAX_DIM];
+	Pair		product[GR_MAX_PRODUCTS];
+	Pair		triple[GR_MAX_TRIPLES];
+} Around;
 
 static void
-write_numbers(Writer *w, const char *label, const double *values, int n)
+sum_around(Around *s, GrMoments *part, const double *x, size_t n)
 {
-	for (int i = 0; i < n; i++)
-	{
-		bool		room = w->length < w->size;
+	int			dim = part->dim;
 
-		w->length += (size_t) snprintf(room ? w->buf + w->length : NULL,
-									   room ? w->size - w->length : 0,
-									   "%s%.17g", i == 0 ? label : ",",
-									   values[i]);
+	for (size_t u = 0; u < n; u++)
+	{
+		const double *unit = x + u * dim;
+		double		d[GR_MAX_DIM];
+		int			k = 0,
+					t = 0;
+
+		for (int i = 0; i < dim; i++)
+		{
+			d[i] = unit[i] - s->centre[i];
+			accumulate(&s->sum[i], pair_of(d[i]));
+		}
+		for (int i = 0; i < dim; i++)
+			for (int j = i; j < dim; j++)
+			{
+				Pair		p = two_product(d[i], d[j]);
+
+				accumulate(&s->product[k++], p);
+				for (int l = j; l < dim; l++)
+				{
+					Pair		c = two_product(p.hi, d[l]);
+
+					c.lo += p.lo * d[l];
+					accumulate(&s->triple[t++], c);
+				}
+			}
+		gr_moments_keep_largest(part, unit);
 	}
 }
 
-int
-gr_moments_print(const GrMoments *m, char *buf, size_t size)
+static Pair
+normal(Pair p)
 {
-	Writer		w = {buf, size, 0};
-	int			dim = dim_valid(m->dim) ? m->dim : 0;
-
-	w.length = (size_t) snprintf(size > 0 ? buf : NULL, size,
-								 "v1 n=%" PRId64, m->n);
-	write_numbers(&w, " sum=", m->sum_hi, dim);
-	write_numbers(&w, " low=", m->sum_lo, dim);
-	write_numbers(&w, " products=", m->product, dim * (dim + 1) / 2);
-	return (int) w.length;
+	return fast_two_sum(p.hi, p.lo);
 }
 
-/* Pass over "expected" or fail. */
+/*
+ * From around a centre to around the mean, which is off it by m: what is taken off is
+ * tiny.  False when a product of two is not finite.
+ */
 static bool
-skip_text(const char **text, const char *expected)
+centre(const Around *s, GrMoments *part)
 {
-	size_t		n = strlen(expected);
+	Pair		n = pair_of((double) part->n);
+	Pair		m[GR_MAX_DIM];
+	int			dim = part->dim;
+	int			k = 0,
+				t = 0;
 
-	if (strncmp(*text, expected, n) != 0)
-		return false;
-	*text += n;
+	for (int i = 0; i < dim; i++)
+		m[i] = pair_over(normal(s->sum[i]), n.hi);
+	for (int i = 0; i < dim; i++)
+		for (int j = i; j < dim; j++, k++)
+		{
+			Pair		nm = pair_multiply(n, pair_multiply(m[i], m[j]));
+			Pair		p = pair_add(normal(s->product[k]), pair_minus(nm));
+
+			if (!pair_finite(p))
+				return false;
+			part->product[k] = i == j ? fmax(p.hi, 0.0) : p.hi;
+			part->product_lo[k] = part->product[k] == p.hi ? p.lo : 0.0;
+			for (int l = j; l < dim; l++, t++)
+			{
+				Pair		c = normal(s->triple[t]);
+
+				c = pair_add(c, pair_minus(pair_multiply(m[i], normal(s->product[product_index(dim, j, l)]))));
+				c = pair_add(c, pair_minus(pair_multiply(m[j], normal(s->product[product_index(dim, i, l)]))));
+				c = pair_add(c, pair_minus(pair_multiply(m[l], normal(s->product[product_index(dim, i, j)]))));
+				c = pair_add(c, pair_multiply(m[l], pair_add(nm, nm)));
+				part->triple_hi[t] = c.hi;
+				part->triple_lo[t] = c.lo;
+			}
+		}
+	for (t = 0; t < gr_ntriples(dim); t++)
+		if (!isfinite(part->triple_hi[t]) || !isfinite(part->triple_lo[t]))
+		{
+			gr_moments_forget_triples(part);
+			break;
+		}
 	return true;
 }
 
-static size_t
-digits(const char *s)
-{
-	size_t		n = 0;
-
-	while (s[n] >= '0' && s[n] <= '9')
-		n++;
-	return n;
-}
-
-/* Length of a decimal number at s (no hexadecimal, no inf, no nan), or 0. */
-static size_t
-number_length(const char *s)
-{
-	size_t		i = s[0] == '-' ? 1 : 0;
-	size_t		n = digits(s + i);
-
-	if (n == 0)
-		return 0;
-	i += n;
-	if (s[i] == '.')
-	{
-		n = digits(s + i + 1);
-		if (n == 0)
-			return 0;
-		i += 1 + n;
-	}
-	if (s[i] == 'e' || s[i] == 'E')
-	{
-		size_t		j = i + 1;
-
-		if (s[j] == '+' || s[j] == '-')
-			j++;
-		n = digits(s + j);
-		if (n == 0)
-			return 0;
-		i = j + n;
-	}
-	return i;
-}
-
-/* Numbers separated by commas.  How many, or -1. */
-static int
-read_numbers(const char **text, double *values, int room)
-{
-	int			n = 0;
-
-	do
-	{
-		size_t		length = number_length(*text);
-		char	   *end;
-
-		if (length == 0 || n == room)
-			return -1;
-		values[n] = strtod(*text, &end);
-		if (end != *text + length || !isfinite(values[n]))
-			return -1;
-		*text = end;
-		n++;
-	} while (skip_text(text, ","));
-	return n;
-}
-
-static bool
-read_count(const char **text, int64_t *n)
-{
-	size_t		length = digits(*text);
-
-	if (length == 0)
-		return false;
-	*n = 0;
-	for (size_t i = 0; i < length; i++)
-	{
-		int			digit = (*text)[i] - '0';
-
-		if (*n > (INT64_MAX - digit) / 10)
-			return false;
-		*n = *n * 10 + digit;
-	}
-	*text += length;
-	return true;
-}
-
+/*
+ * In two passes: a centre near the mean, and the products of the deviations from it,
+ * which are rounded but belong together.
+ */
 bool
-gr_moments_parse(const char *text, GrMoments *m)
+gr_moments_add_many(GrMoments *m, const double *x, size_t n)
 {
-	gr_moments_init(m, 1);
-	if (text == NULL || !skip_text(&text, "v1 n=") ||
-		!read_count(&text, &m->n) || !skip_text(&text, " sum="))
+	GrMoments	part;
+	Around		around;
+
+	if (!dim_valid(m->dim) || n > INT64_MAX / 2)
 		return false;
-	m->dim = read_numbers(&text, m->sum_hi, GR_MAX_DIM);
-	if (m->dim < 1)
+	if (n == 0)
+		return true;
+	gr_moments_init(&part, m->dim);
+	memset(&around, 0, sizeof(around));
+	part.n = (int64_t) n;
+	if (!sum_up(&part, x, n))
 		return false;
-	if (!skip_text(&text, " low=") ||
-		read_numbers(&text, m->sum_lo, GR_MAX_DIM) != m->dim)
+	for (int i = 0; i < m->dim; i++)
+		around.centre[i] = mean_of(&part, i).hi;
+	sum_around(&around, &part, x, n);
+	if (!centre(&around, &part))
 		return false;
-	if (!skip_text(&text, " products=") ||
-		read_numbers(&text, m->product, GR_MAX_PRODUCTS)
-		!= m->dim * (m->dim + 1) / 2)
+	/* one unit has no products, whatever was rounded */
+	if (n == 1)
+		return gr_moments_add(m, x);
+	return gr_moments_merge(m, &part);
+}
+
+/* Sums and second products of the union; false on overflow. */
+static bool
+merge_products(const GrMoments *a, const GrMoments *b, Pair *delta, GrMoments *out)
+{
+	Pair		weight = pair_over(two_product((double) a->n, (double) b->n), (double) a->n + (double) b->n);
+	int			k = 0;
+
+	for (int i = 0; i < a->dim; i++)
+	{
+		Pair		sum = pair_add(sum_of(a, i), sum_of(b, i));
+
+		delta[i] = pair_add(mean_of(b, i), pair_minus(mean_of(a, i)));
+		if (!pair_finite(sum) || !pair_finite(delta[i]))
+			return false;
+		out->sum_hi[i] = sum.hi;
+		out->sum_lo[i] = sum.lo;
+	}
+	for (int i = 0; i < a->dim; i++)
+		for (int j = i; j < a->dim; j++, k++)
+		{
+			Pair		between = pair_multiply(weight, pair_multiply(delta[i], delta[j]));
+			Pair		p = pair_add(pair_add(product_of(a, k), product_of(b, k)), between);
+
+			if (!pair_finite(p))
+				return false;
+			out->product[k] = p.hi;
+			out->product_lo[k] = p.lo;
+		}
+	return true;
+}
+
+/*
+ * Chan, Golub and LeVeque (1979).  Also false, and nothing done, when the
+ * result would overflow.
+ */
+bool
+gr_moments_merge(GrMoments *into, const GrMoments *from)
+{
+	GrMoments	out;
+	Pair		delta[GR_MAX_DIM];
+
+	if (into->dim != from->dim || !dim_valid(into->dim))
 		return false;
-	return *text == '\0' && gr_moments_valid(m);
+	if (into->n < 0 || from->n < 0 || from->n > INT64_MAX - into->n)
+		return false;
+	if (from->n == 0)
+		return true;
+	if (into->n == 0)
+	{
+		*into = *from;
+		return true;
+	}
+	gr_moments_init(&out, into->dim);
+	if (!merge_products(into, from, delta, &out))
+		return false;
+	merge_triples(into, from, delta, &out);
+	memcpy(out.largest, into->largest, sizeof(out.largest));
+	if (!gr_moments_have_largest(from))
+		gr_moments_forget_largest(&out);
+	else if (gr_moments_have_largest(into))
+		for (int i = 0; i < into->dim; i++)
+			gr_moments_keep_largest(&out, from->largest[i]);
+	out.n = into->n + from->n;
+	*into = out;
+	return true;
 }

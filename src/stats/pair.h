@@ -71,6 +71,23 @@ pair_multiply(Pair a, Pair b)
 	return fast_two_sum(p.hi, p.lo + (a.hi * b.lo + a.lo * b.hi));
 }
 
+/* A quotient, and what its remainder adds to it. */
+static inline Pair
+pair_over(Pair a, double b)
+{
+	double		q = a.hi / b;
+
+	return fast_two_sum(q, (fma(-q, b, a.hi) + a.lo) / b);
+}
+
+static inline Pair
+pair_minus(Pair a)
+{
+	Pair		r = {-a.hi, -a.lo};
+
+	return r;
+}
+
 static inline bool
 pair_finite(Pair p)
 {

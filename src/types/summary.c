@@ -26,16 +26,71 @@ PG_FUNCTION_INFO_V1(guardrail_mean);
 PG_FUNCTION_INFO_V1(guardrail_variance);
 PG_FUNCTION_INFO_V1(guardrail_ratio);
 
-static int
-nproducts(int dim)
+/* The numbers of a summary, one after the other. */
+typedef struct Numbers
 {
-	return dim * (dim + 1) / 2;
+	double	   *at;
+	int			n;
+} Numbers;
+
+/* So many arrays of them at most. */
+#define MAX_NUMBERS (6 + GR_MAX_DIM)
+
+static int
+list_numbers(GrMoments *m, int version, Numbers *list)
+{
+	int			dim = m->dim;
+	int			products = dim * (dim + 1) / 2;
+	int			triples = gr_ntriples(dim);
+	int			n = 0;
+
+	list[n++] = (Numbers) {m->sum_hi, dim};
+	list[n++] = (Numbers) {m->sum_lo, dim};
+	list[n++] = (Numbers) {m->product, products};
+	if (version == 1)
+		return n;
+	list[n++] = (Numbers) {m->product_lo, products};
+	list[n++] = (Numbers) {m->triple_hi, triples};
+	list[n++] = (Numbers) {m->triple_lo, triples};
+	for (int i = 0; i < dim; i++)
+		list[n++] = (Numbers) {m->largest[i], dim};
+	return n;
+}
+
+/* The oldest form that loses nothing. */
+static int
+version_of(const GrMoments *m)
+{
+	bool		more = gr_moments_have_triples(m) || gr_moments_have_largest(m);
+
+	for (int k = 0; k < GR_MAX_PRODUCTS; k++)
+		more = more || m->product_lo[k] != 0;
+	return more ? GR_SUMMARY_VERSION : 1;
 }
 
 static Size
-summary_size(int dim)
+summary_size(int dim, int version)
 {
-	return offsetof(Summary, data) + sizeof(double) * (2 * dim + nproducts(dim));
+	GrMoments	m = {.dim = dim};
+	Numbers		list[MAX_NUMBERS];
+	int			n = 0;
+
+	for (int k = list_numbers(&m, version, list) - 1; k >= 0; k--)
+		n += list[k].n;
+	return offsetof(Summary, data) + sizeof(double) * n;
+}
+
+/* What is not known of a summary of version 1. */
+static void
+init_numbers(GrMoments *m, int dim, int version)
+{
+	memset(m, 0, sizeof(*m));
+	m->dim = dim;
+	if (version == 1)
+	{
+		gr_moments_forget_triples(m);
+		gr_moments_forget_largest(m);
+	}
 }
 
 static void
@@ -51,18 +106,20 @@ void
 gr_summary_read(const Summary *s, GrMoments *m, int64 *skipped)
 {
 	Size		size = VARSIZE(s);
+	Numbers		list[MAX_NUMBERS];
+	const double *from = s->data;
+	int			n;
 
-	if (size < offsetof(Summary, data) || s->version != GR_SUMMARY_VERSION ||
+	if (size < offsetof(Summary, data) || s->version < 1 || s->version > GR_SUMMARY_VERSION ||
 		s->flags != 0)
 		corrupt("Its version is not known to this guardrail.");
-	if (s->dim < 1 || s->dim > GR_MAX_DIM || size != summary_size(s->dim))
+	if (s->dim < 1 || s->dim > GR_MAX_DIM || size != summary_size(s->dim, s->version))
 		corrupt("Its length does not fit its number of variables.");
-	memset(m, 0, sizeof(*m));
-	m->dim = s->dim;
+	init_numbers(m, s->dim, s->version);
 	m->n = s->n;
-	memcpy(m->sum_hi, s->data, sizeof(double) * s->dim);
-	memcpy(m->sum_lo, s->data + s->dim, sizeof(double) * s->dim);
-	memcpy(m->product, s->data + 2 * s->dim, sizeof(double) * nproducts(s->dim));
+	n = list_numbers(m, s->version, list);
+	for (int k = 0; k < n; from += list[k++].n)
+		memcpy(list[k].at, from, sizeof(double) * list[k].n);
 	if (skipped)
 		*skipped = s->skipped;
 }
@@ -70,21 +127,25 @@ gr_summary_read(const Summary *s, GrMoments *m, int64 *skipped)
 static void
 summary_write(Summary *s, const GrMoments *m, int64 skipped)
 {
+	Numbers		list[MAX_NUMBERS];
+	double	   *to = s->data;
+	int			n = list_numbers((GrMoments *) m, s->version, list);
+
 	s->n = m->n;
 	s->skipped = skipped;
-	memcpy(s->data, m->sum_hi, sizeof(double) * m->dim);
-	memcpy(s->data + m->dim, m->sum_lo, sizeof(double) * m->dim);
-	memcpy(s->data + 2 * m->dim, m->product, sizeof(double) * nproducts(m->dim));
+	for (int k = 0; k < n; to += list[k++].n)
+		memcpy(to, list[k].at, sizeof(double) * list[k].n);
 }
 
 Summary *
 gr_summary_make(const GrMoments *m, int64 skipped)
 {
-	Size		size = summary_size(m->dim);
+	int			version = version_of(m);
+	Size		size = summary_size(m->dim, version);
 	Summary    *s = palloc0(size);
 
 	SET_VARSIZE(s, size);
-	s->version = GR_SUMMARY_VERSION;
+	s->version = version;
 	s->dim = m->dim;
 	summary_write(s, m, skipped);
 	return s;
@@ -125,7 +186,7 @@ guardrail_summary_out(PG_FUNCTION_ARGS)
 {
 	GrMoments	m;
 	int64		skipped;
-	char		buf[1024];
+	char		buf[4096];
 	int			len;
 
 	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, &skipped);
@@ -143,19 +204,21 @@ guardrail_summary_send(PG_FUNCTION_ARGS)
 	GrMoments	m;
 	int64		skipped;
 	StringInfoData buf;
+	Numbers		list[MAX_NUMBERS];
+	int			version,
+				n;
 
 	gr_summary_read(PG_GETARG_SUMMARY_P(0), &m, &skipped);
+	version = version_of(&m);
 	pq_begintypsend(&buf);
-	pq_sendbyte(&buf, GR_SUMMARY_VERSION);
+	pq_sendbyte(&buf, version);
 	pq_sendbyte(&buf, m.dim);
 	pq_sendint64(&buf, m.n);
 	pq_sendint64(&buf, skipped);
-	for (int i = 0; i < m.dim; i++)
-		pq_sendfloat8(&buf, m.sum_hi[i]);
-	for (int i = 0; i < m.dim; i++)
-		pq_sendfloat8(&buf, m.sum_lo[i]);
-	for (int i = 0; i < nproducts(m.dim); i++)
-		pq_sendfloat8(&buf, m.product[i]);
+	n = list_numbers(&m, version, list);
+	for (int k = 0; k < n; k++)
+		for (int i = 0; i < list[k].n; i++)
+			pq_sendfloat8(&buf, list[k].at[i]);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
@@ -163,26 +226,29 @@ Datum
 guardrail_summary_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
-	GrMoments	m = {0};
+	int			version = pq_getmsgbyte(buf);
+	GrMoments	m;
+	Numbers		list[MAX_NUMBERS];
 	int64		skipped;
+	int			dim,
+				n;
 
-	if (pq_getmsgbyte(buf) != GR_SUMMARY_VERSION)
+	if (version < 1 || version > GR_SUMMARY_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("unsupported version of guardrail_summary")));
-	m.dim = pq_getmsgbyte(buf);
-	if (m.dim < 1 || m.dim > GR_MAX_DIM)
+	dim = pq_getmsgbyte(buf);
+	if (dim < 1 || dim > GR_MAX_DIM)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid number of variables in guardrail_summary: %d", m.dim)));
+				 errmsg("invalid number of variables in guardrail_summary: %d", dim)));
+	init_numbers(&m, dim, version);
 	m.n = pq_getmsgint64(buf);
 	skipped = pq_getmsgint64(buf);
-	for (int i = 0; i < m.dim; i++)
-		m.sum_hi[i] = pq_getmsgfloat8(buf);
-	for (int i = 0; i < m.dim; i++)
-		m.sum_lo[i] = pq_getmsgfloat8(buf);
-	for (int i = 0; i < nproducts(m.dim); i++)
-		m.product[i] = pq_getmsgfloat8(buf);
+	n = list_numbers(&m, version, list);
+	for (int k = 0; k < n; k++)
+		for (int i = 0; i < list[k].n; i++)
+			list[k].at[i] = pq_getmsgfloat8(buf);
 	pq_getmsgend(buf);
 	if (skipped < 0 || !gr_moments_valid(&m))
 		ereport(ERROR,
@@ -227,7 +293,7 @@ guardrail_summary_add(PG_FUNCTION_ARGS)
 	}
 	if (seen && !gr_moments_add(&m, x))
 		skipped++;
-	if (s == NULL || !AggCheckCallContext(fcinfo, NULL))
+	if (s == NULL || s->version != GR_SUMMARY_VERSION || !AggCheckCallContext(fcinfo, NULL))
 		PG_RETURN_POINTER(gr_summary_make(&m, skipped));
 	summary_write(s, &m, skipped);
 	PG_RETURN_POINTER(s);

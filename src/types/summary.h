@@ -3,17 +3,21 @@
  *	  The SQL type guardrail_summary: moments of up to three variables over
  *	  units.
  *
- * Stored form, version 1 (all of it; no OIDs, no pointers, same on every
- * platform of one byte order; send/recv are portable):
+ * Stored form (no OIDs, no pointers, same on every platform of one byte order;
+ * send/recv are portable):
  *	 varlena header · version · dim · flags (0) · n · skipped ·
  *	 sum_hi[dim] · sum_lo[dim] · product[dim (dim + 1) / 2]
+ * and in version 2
+ *	 product_lo[dim (dim + 1) / 2] · triple_hi[t] · triple_lo[t] · largest[dim dim],
+ *	 t = dim (dim + 1) (dim + 2) / 6; NaN where they are not known.
+ * Version 1 is read, and written where nothing more is known.
  */
 #ifndef GR_SUMMARY_H
 #define GR_SUMMARY_H
 
 #include "guardrail.h"
 
-#define GR_SUMMARY_VERSION 1
+#define GR_SUMMARY_VERSION 2
 
 typedef struct Summary
 {

@@ -57,6 +57,7 @@ typedef struct Input
 	LikelyArm	likely_arm[256];	/* of names like this */
 	UnitHash	unit;
 	Oid		   *column_type;	/* base types */
+	bool	   *has_ties;		/* the column's events have a histogram */
 } Input;
 
 typedef struct State
@@ -112,6 +113,10 @@ make_input(FunctionCallInfo fcinfo, const CollectSpec *spec)
 	fmgr_info_cxt(output, &input->arm_output, CurrentMemoryContext);
 	gr_unit_hash_init(&input->unit, argument_type(fcinfo, 5), PG_GET_COLLATION());
 	input->column_type = palloc(sizeof(Oid) * Max(spec->ncolumns, 1));
+	input->has_ties = palloc0(sizeof(bool) * Max(spec->ncolumns, 1));
+	for (int f = 0; f < spec->nfolds; f++)
+		if (spec->folds[f].kind == FOLD_EVENTS)
+			input->has_ties[spec->folds[f].column] = true;
 	for (int k = 0; k < spec->ncolumns; k++)
 	{
 		if (arg + (spec->filtered[k] ? 1 : 0) >= PG_NARGS())
@@ -304,6 +309,8 @@ read_row(FunctionCallInfo fcinfo, State *state, RowCounts *counts, int batch,
 			counts->nonfinite[k * GR_BATCHES + batch]++;
 			*value = NAN;
 		}
+		else if (state->input->has_ties[k])
+			gr_ties_add(&counts->ties[k], *value);
 	}
 }
 

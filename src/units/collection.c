@@ -14,7 +14,7 @@
 #include "units/bins.h"
 #include "utils/float.h"
 
-#define COLLECTION_VERSION 2
+#define COLLECTION_VERSION 3
 
 /* What is sent of a metric's histogram. */
 #define NO_HISTOGRAM 0
@@ -28,6 +28,33 @@ gr_counts_init(RowCounts *counts, int ncolumns)
 	memset(counts->rows, 0, sizeof(counts->rows));
 	counts->nulls = palloc0(sizeof(int64) * GR_BATCHES * Max(ncolumns, 1));
 	counts->nonfinite = palloc0(sizeof(int64) * GR_BATCHES * Max(ncolumns, 1));
+	counts->ties = palloc0(sizeof(TieTable) * Max(ncolumns, 1));
+	for (int k = 0; k < ncolumns; k++)
+		counts->ties[k].context = CurrentMemoryContext;
+}
+
+void
+gr_counts_add(RowCounts *to, const RowCounts *from, int ncolumns)
+{
+	for (int b = 0; b < GR_BATCHES; b++)
+		to->rows[b] += from->rows[b];
+	for (int k = 0; k < GR_BATCHES * ncolumns; k++)
+	{
+		to->nulls[k] += from->nulls[k];
+		to->nonfinite[k] += from->nonfinite[k];
+	}
+	for (int k = 0; k < ncolumns; k++)
+		gr_ties_merge_table(&to->ties[k], &from->ties[k]);
+}
+
+void
+gr_collection_take_ties(Collection *c, const CollectSpec *spec)
+{
+	for (int a = 0; a < c->narms; a++)
+		for (int m = 0; c->arms[a].counts.ties && m < spec->nmetrics; m++)
+			if (spec->metrics[m].shape == SHAPE_EVENTS)
+				c->arms[a].metrics[m].ties =
+					gr_ties_list(&c->arms[a].counts.ties[spec->folds[spec->metrics[m].a].column]);
 }
 
 Collection *
@@ -183,6 +210,15 @@ send_moments(StringInfo buf, const GrMoments *m)
 	}
 	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
 		pq_sendfloat8(buf, m->product[i]);
+	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
+		pq_sendfloat8(buf, m->product_lo[i]);
+	for (int i = 0; i < gr_ntriples(m->dim); i++)
+	{
+		pq_sendfloat8(buf, m->triple_hi[i]);
+		pq_sendfloat8(buf, m->triple_lo[i]);
+	}
+	for (int i = 0; i < m->dim * m->dim; i++)
+		pq_sendfloat8(buf, m->largest[i / m->dim][i % m->dim]);
 }
 
 static void
@@ -203,6 +239,7 @@ send_metric(StringInfo buf, const MetricData *m)
 		}
 		if (m->reduced)
 			gr_bins_encode(buf, &m->pooled);
+		gr_ties_encode(buf, &m->ties);
 		return;
 	}
 	pq_sendfloat8(buf, m->cap[0]);
@@ -308,8 +345,23 @@ receive_histogram(StringInfo buf, MetricData *m, int kind)
 		gr_metric_pool(m);
 }
 
+/* What version 3 has beyond version 2. */
 static void
-receive_moments(StringInfo buf, GrMoments *m)
+receive_rest(StringInfo buf, GrMoments *m)
+{
+	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
+		m->product_lo[i] = pq_getmsgfloat8(buf);
+	for (int i = 0; i < gr_ntriples(m->dim); i++)
+	{
+		m->triple_hi[i] = pq_getmsgfloat8(buf);
+		m->triple_lo[i] = pq_getmsgfloat8(buf);
+	}
+	for (int i = 0; i < m->dim * m->dim; i++)
+		m->largest[i / m->dim][i % m->dim] = pq_getmsgfloat8(buf);
+}
+
+static void
+receive_moments(StringInfo buf, GrMoments *m, int version)
 {
 	if (pq_getmsgbyte(buf) != m->dim)
 		corrupt();
@@ -321,12 +373,33 @@ receive_moments(StringInfo buf, GrMoments *m)
 	}
 	for (int i = 0; i < GR_MAX_PRODUCTS; i++)
 		m->product[i] = pq_getmsgfloat8(buf);
+	if (version == 2)
+	{
+		gr_moments_forget_triples(m);
+		gr_moments_forget_largest(m);
+	}
+	else
+		receive_rest(buf, m);
 	if (!gr_moments_valid(m))
 		corrupt();
 }
 
+/* Version 2 had none. */
 static void
-receive_metric(StringInfo buf, MetricData *m)
+receive_ties(StringInfo buf, MetricData *m, int version)
+{
+	const char *p = buf->data + buf->cursor;
+
+	m->ties = (TieList) {true, 0, NULL};
+	if (version == 2)
+		return;
+	if (!gr_ties_decode(&m->ties, &p, buf->data + buf->len))
+		corrupt();
+	buf->cursor = (int) (p - buf->data);
+}
+
+static void
+receive_metric(StringInfo buf, MetricData *m, int version)
 {
 	int			kind = pq_getmsgbyte(buf);
 
@@ -338,13 +411,14 @@ receive_metric(StringInfo buf, MetricData *m)
 	if (m->batch)
 	{
 		receive_histogram(buf, m, kind);
+		receive_ties(buf, m, version);
 		return;
 	}
 	m->cap[0] = pq_getmsgfloat8(buf);
 	m->cap[1] = pq_getmsgfloat8(buf);
-	receive_moments(buf, &m->moments);
+	receive_moments(buf, &m->moments, version);
 	if (m->adjusted.dim > 0)
-		receive_moments(buf, &m->adjusted);
+		receive_moments(buf, &m->adjusted, version);
 }
 
 Collection *
@@ -353,12 +427,14 @@ gr_collection_decode(const bytea *bytes, const CollectSpec *spec)
 	StringInfoData buf;
 	Collection *c;
 	Collection	head = {0};
+	int			version;
 
 	buf.data = (char *) VARDATA_ANY(bytes);
 	buf.len = VARSIZE_ANY_EXHDR(bytes);
 	buf.maxlen = buf.len;
 	buf.cursor = 0;
-	if (pq_getmsgbyte(&buf) != COLLECTION_VERSION)
+	version = pq_getmsgbyte(&buf);
+	if (version < 2 || version > COLLECTION_VERSION)
 		corrupt();
 	head.nmetrics = (int) pq_getmsgint(&buf, 4);
 	head.ncolumns = (int) pq_getmsgint(&buf, 4);
@@ -391,7 +467,7 @@ gr_collection_decode(const bytea *bytes, const CollectSpec *spec)
 			arm->counts.nonfinite[i] = pq_getmsgint64(&buf);
 		}
 		for (int m = 0; m < c->nmetrics; m++)
-			receive_metric(&buf, &arm->metrics[m]);
+			receive_metric(&buf, &arm->metrics[m], version);
 	}
 	pq_getmsgend(&buf);
 	return c;

@@ -3,12 +3,13 @@
  *	  What one scan found: per arm, the counts, summaries and histograms.
  *
  * Both shapes of the scan end in this structure.  It travels as bytes (the
- * result of guardrail_collect), version 2, every field by itself.
+ * result of guardrail_collect), version 3, every field by itself; 2 is read too.
  */
 #ifndef GR_COLLECTION_H
 #define GR_COLLECTION_H
 
 #include "units/spec.h"
+#include "units/ties.h"
 
 /* Units are dealt into batches by the top bits of their hash. */
 #define GR_BATCH_BITS 7
@@ -36,6 +37,7 @@ typedef struct MetricData
 								 * metric: 0 */
 	BinList    *batch;			/* [GR_BATCHES], or NULL */
 	BinList		pooled;			/* of all batches */
+	TieList		ties;			/* of what the histogram is of; see units/ties.c */
 	bool		reduced;		/* the batches hold only what is asked of them; they do
 								 * not add up to the pooled one */
 } MetricData;
@@ -49,6 +51,7 @@ typedef struct RowCounts
 	int64		rows[GR_BATCHES];
 	int64	   *nulls;			/* [ncolumns][GR_BATCHES] */
 	int64	   *nonfinite;
+	TieTable   *ties;			/* [ncolumns], of columns that have histograms of events */
 } RowCounts;
 
 typedef struct ArmData
@@ -73,6 +76,12 @@ typedef struct Collection
 
 extern Collection *gr_collection_make(const CollectSpec *spec, int narms);
 extern void gr_counts_init(RowCounts *counts, int ncolumns);
+
+/* Add what was counted of the same columns. */
+extern void gr_counts_add(RowCounts *to, const RowCounts *from, int ncolumns);
+
+/* Give the histograms of events the ties of their columns. */
+extern void gr_collection_take_ties(Collection *c, const CollectSpec *spec);
 extern bytea *gr_collection_encode(const Collection *c);
 extern Collection *gr_collection_decode(const bytea *bytes,
 										const CollectSpec *spec);

@@ -31,6 +31,7 @@ typedef struct MetricBuffer
 {
 	BinBuffer	bins;
 	UnitBuffer	units[2];		/* for the summary without and with covariate */
+	TieTable	ties;			/* of a histogram over units */
 } MetricBuffer;
 
 static GrMoments *
@@ -201,6 +202,7 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, MetricB
 		int32		bin = gr_bin(x[0]);
 
 		gr_buffer_bins(&buffer->bins, &bin, 1);
+		gr_ties_add(&buffer->ties, x[0]);
 	}
 	else
 		data->skipped++;
@@ -373,8 +375,14 @@ gr_units_fold(Units *u)
 	empty_bins(&f);
 	for (int a = 0; a < f.c->narms; a++)
 		for (int m = 0; m < f.c->nmetrics; m++)
+		{
+			MetricBuffer *buffer = &f.buffers[a * f.c->nmetrics + m];
+
 			for (int which = 0; which < 2; which++)
-				empty_units(&f.buffers[a * f.c->nmetrics + m].units[which],
-							&f.c->arms[a].metrics[m], which);
+				empty_units(&buffer->units[which], &f.c->arms[a].metrics[m], which);
+			if (f.c->arms[a].metrics[m].batch)
+				f.c->arms[a].metrics[m].ties = gr_ties_list(&buffer->ties);
+		}
+	gr_collection_take_ties(f.c, u->spec);
 	return f.c;
 }

@@ -16,7 +16,7 @@
 #include "utils/dsa.h"
 #include "utils/memutils.h"
 
-#define UNITS_VERSION 3
+#define UNITS_VERSION 4
 
 /* A datum ends at 1 GB. */
 #define MOST_BYTES ((Size) MaxAllocSize - 1024)
@@ -55,13 +55,7 @@ merge_counts(Units *a, const Units *b, int *map)
 		if (map[i] < 0)
 			elog(ERROR, "arm \"%s\" is not known to both processes", b->arm_name[i]);
 		to = &a->counts[map[i]];
-		for (int k = 0; k < GR_BATCHES; k++)
-			to->rows[k] += from->rows[k];
-		for (int k = 0; k < GR_BATCHES * a->spec->ncolumns; k++)
-		{
-			to->nulls[k] += from->nulls[k];
-			to->nonfinite[k] += from->nonfinite[k];
-		}
+		gr_counts_add(to, from, a->spec->ncolumns);
 	}
 	a->null_unit_rows += b->null_unit_rows;
 	a->unknown_arm_rows += b->unknown_arm_rows;
@@ -188,6 +182,13 @@ send_counts(StringInfo buf, const RowCounts *counts, int ncolumns)
 		pq_sendint64(buf, counts->nulls[k]);
 		pq_sendint64(buf, counts->nonfinite[k]);
 	}
+	for (int k = 0; k < ncolumns; k++)
+	{
+		TieList		ties = gr_ties_list(&counts->ties[k]);
+
+		gr_ties_encode(buf, &ties);
+		pfree(ties.ties);
+	}
 }
 
 static void
@@ -199,6 +200,18 @@ receive_counts(StringInfo buf, RowCounts *counts, int ncolumns)
 	{
 		counts->nulls[k] = pq_getmsgint64(buf);
 		counts->nonfinite[k] = pq_getmsgint64(buf);
+	}
+	for (int k = 0; k < ncolumns; k++)
+	{
+		const char *p = buf->data + buf->cursor;
+		TieList		ties;
+
+		if (!gr_ties_decode(&ties, &p, buf->data + buf->len))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("invalid state of guardrail_collect")));
+		gr_ties_merge_list(&counts->ties[k], &ties);
+		buf->cursor = (int) (p - buf->data);
 	}
 }
 

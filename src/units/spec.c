@@ -33,6 +33,8 @@ gr_spec_print(const CollectSpec *spec)
 			appendStringInfo(&buf, "?%d", m->mature);
 		if (!isnan(m->at_least))
 			appendStringInfo(&buf, ">%.17g", m->at_least);
+		if (m->is_flag)
+			appendStringInfoChar(&buf, '!');
 		if (m->cap_quantile > 0)
 			appendStringInfo(&buf, "^q%.17g", m->cap_quantile);
 		if (!isnan(m->cap_value))
@@ -162,6 +164,8 @@ scan_metric(const char *p, const CollectSpec *spec, Metric *m, const char *text)
 		p = scan_number(p + 1, spec->nfolds, &m->mature, text);
 	if (*p == '>')
 		p = scan_double(p + 1, &m->at_least, text);
+	m->is_flag = (*p == '!');
+	p += m->is_flag;
 	if (p[0] == '^' && p[1] == 'q')
 		p = scan_double(p + 2, &m->cap_quantile, text);
 	else if (p[0] == '^' && p[1] == 'v')
@@ -240,7 +244,7 @@ gr_metric_same(const Metric *a, const Metric *b)
 {
 	return a->shape == b->shape && a->a == b->a && a->b == b->b &&
 		a->covariate == b->covariate && a->mature == b->mature &&
-		same_number(a->at_least, b->at_least) && a->cap_quantile == b->cap_quantile &&
+		same_number(a->at_least, b->at_least) && a->is_flag == b->is_flag && a->cap_quantile == b->cap_quantile &&
 		same_number(a->cap_value, b->cap_value);
 }
 

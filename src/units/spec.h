@@ -10,7 +10,8 @@
  * The spec travels to parallel workers as text, an argument of the aggregate:
  *	 columns=2 filters=.f folds=s0,c0,x1,n1,h0 metrics=v0,p1,r0/1,a0/1,e4
  * A metric's covariate follows as @fold, the fold that says whether the unit is
- * mature as ?fold, what its value must reach as >3, its cap as ^q0.99 or ^v100.
+ * mature as ?fold, what its value must reach as >3, ! when the values are flags (of
+ * boolean type), its cap as ^q0.99 or ^v100.
  * After the metrics, events=fold: the sum that counts a unit's events, when not
  * every row is one.
  */
@@ -62,6 +63,7 @@ typedef struct Metric
 	int			mature;			/* fold: above 0 when the unit's window has closed,
 								 * 0 while it has not; -1: it has none */
 	double		at_least;		/* NaN: none */
+	bool		is_flag;		/* the values are of type boolean */
 	double		cap_quantile;	/* 0: none; winsorise at this pooled quantile */
 	double		cap_value;		/* NaN: none; winsorise at this value */
 } Metric;

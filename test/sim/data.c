@@ -20,6 +20,10 @@ const Metric metrics[KINDS] = {
 	[REVENUE_CAPPED] = {"revenue, capped at its 0.99 quantile", false, 100000, 0.05},
 	[PROPORTION] = {"proportion, 10 %", false, 50000, 0.05},
 	[CRASH_UNITS] = {"crashed units, 0.1 %", true, 4000000, 0.10},
+	[ERROR_UNITS] = {"failed units, 0.5 %, a small test", true, 40000, 0.50},
+	[TICKETS] = {"tickets per unit, negative binomial", true, 50000, 0.10},
+	[HEAVY] = {"revenue per unit, 95 % zeros, log-normal of sigma 1.5", false, 100000, 0.10},
+	[SPREAD] = {"time per unit, log-normal, wider in treatment", true, 50000, 0.05},
 	[CRASH_EVENTS] = {"crashes per event, 0.1 %", true, 400000, 0.10},
 	[LATENCY] = {"time per event, clustered", true, 20000, 0.02},
 	[LATENCY_P95] = {"p95 of time over events, clustered", true, 20000, 0.05},
@@ -38,6 +42,9 @@ typedef struct Arm
 	double		lift;			/* 1 + effect, for this arm */
 	GrMoments	moments;
 	int64_t		nonzero;
+	double		waiting[64 * 2];	/* units that are not in the moments yet */
+	int			nwaiting;
+	double		sigma;			/* SPREAD */
 
 	/* quantiles */
 	int32_t	   *pooled;			/* [BINS] */
@@ -47,8 +54,8 @@ typedef struct Arm
 	int			at;
 	GrBin	   *bins;			/* the pooled histogram */
 	size_t		nbins;
-	double		q;
-	double		below_q[BATCHES];
+	double		under[BATCHES];
+	double		upto[BATCHES];
 	double		total_q[BATCHES];
 	int			nclusters;
 } Arm;
@@ -120,7 +127,9 @@ data_start(Data *data, gsl_rng *rng, double lift)
 		Arm		   *arm = &data->arm[t];
 
 		arm->lift = t ? 1 + lift : 1;
+		arm->sigma = t ? 1.2 : 0.8;
 		arm->nonzero = 0;
+		arm->nwaiting = 0;
 		gr_moments_init(&arm->moments, is_ratio(data->kind) ? 2 : 1);
 		if (data->kind != LATENCY_P95)
 			continue;
@@ -144,8 +153,25 @@ add_counts(Arm *arm, double n, double k)
 	m.n = (int64_t) n;
 	m.sum_hi[0] = k;
 	m.product[0] = k - k * k / n;
+	m.triple_hi[0] = k * pow(1 - k / n, 3) - (n - k) * pow(k / n, 3);
+	m.largest[0][0] = k > 0;
 	(void) gr_moments_merge(&arm->moments, &m);
 	arm->nonzero += (int64_t) k;
+}
+
+static void
+empty_waiting(Arm *arm)
+{
+	(void) gr_moments_add_many(&arm->moments, arm->waiting, (size_t) arm->nwaiting);
+	arm->nwaiting = 0;
+}
+
+static void
+add_unit(Arm *arm, const double *x)
+{
+	memcpy(arm->waiting + arm->nwaiting * arm->moments.dim, x, sizeof(double) * (size_t) arm->moments.dim);
+	if (++arm->nwaiting == 64)
+		empty_waiting(arm);
 }
 
 /* n units of value 0. */
@@ -157,18 +183,53 @@ add_zeros(Arm *arm, double n)
 }
 
 static void
-batch_revenue(Data *data, Arm *arm)
+batch_revenue(Data *data, Arm *arm, double share, double sigma)
 {
-	unsigned	buyers = gsl_ran_binomial(data->rng, 0.1, (unsigned) arm->units_a_batch);
+	unsigned	buyers = gsl_ran_binomial(data->rng, share, (unsigned) arm->units_a_batch);
 
 	for (unsigned i = 0; i < buyers; i++)
 	{
-		double		x = arm->lift * fmin(data->cap, exp(gsl_ran_gaussian_ziggurat(data->rng, 1)));
+		double		x = arm->lift * fmin(data->cap, exp(gsl_ran_gaussian_ziggurat(data->rng, sigma)));
 
-		(void) gr_moments_add(&arm->moments, &x);
+		add_unit(arm, &x);
 	}
 	arm->nonzero += buyers;
+	empty_waiting(arm);
 	add_zeros(arm, arm->units_a_batch - (double) buyers);
+}
+
+/* Gamma-Poisson: those that have none at once, the others one by one. */
+static void
+batch_tickets(Data *data, Arm *arm)
+{
+	const double dispersion = 0.3;
+	double		p = dispersion / (dispersion + 0.3 * arm->lift);
+	int			zeros = 0;
+
+	for (int i = 0; i < arm->units_a_batch; i++)
+	{
+		double		x = gsl_ran_negative_binomial(data->rng, p, dispersion);
+
+		zeros += x == 0;
+		if (x > 0)
+			add_unit(arm, &x);
+	}
+	arm->nonzero += arm->units_a_batch - zeros;
+	empty_waiting(arm);
+	add_zeros(arm, zeros);
+}
+
+/* Mean 1 whatever sigma is. */
+static void
+batch_spread(Data *data, Arm *arm)
+{
+	for (int i = 0; i < arm->units_a_batch; i++)
+	{
+		double		x = arm->lift * exp(gsl_ran_gaussian_ziggurat(data->rng, arm->sigma) - arm->sigma * arm->sigma / 2);
+
+		add_unit(arm, &x);
+	}
+	arm->nonzero += arm->units_a_batch;
 }
 
 /* A unit's rate of crashes is exponential around 0.1 % per event. */
@@ -185,7 +246,7 @@ unit_crashes(Data *data, Arm *arm)
 		x[0]++;
 		left *= expected / x[0];
 	}
-	(void) gr_moments_add(&arm->moments, x);
+	add_unit(arm, x);
 	arm->nonzero += (x[0] > 0);
 }
 
@@ -204,7 +265,7 @@ unit_latency(Data *data, Arm *arm)
 
 	for (int i = 0; i < (int) x[1]; i++)
 		x[0] += arm->lift * unit_time(data, of_unit);
-	(void) gr_moments_add(&arm->moments, x);
+	add_unit(arm, x);
 	arm->nonzero++;
 }
 
@@ -228,19 +289,18 @@ unit_events(Data *data, Arm *arm)
 	arm->nonzero++;
 }
 
-/* The pooled quantile, and each batch's events up to it. */
+/* The pooled quantile's bin, and each batch's events below and up to it. */
 static void
 place_quantile(Data *data, Arm *arm)
 {
 	int			at;
-	double		part;
 
 	arm->nbins = 0;
 	for (int b = 0; b < BINS; b++)
 		if (arm->pooled[b] > 0)
 			arm->bins[arm->nbins++] = (GrBin) {data->low + b, arm->pooled[b]};
-	arm->q = gr_histogram_quantile(arm->bins, arm->nbins, 0.95);
-	at = gr_bin(arm->q) - data->low;
+	at = gr_quantile_bin(arm->bins, arm->nbins, 0.95) - data->low;
+	arm->nclusters = 0;
 	for (int k = 0; k < BATCHES; k++)
 	{
 		const uint16_t *count = arm->count + (size_t) k * BINS;
@@ -249,19 +309,13 @@ place_quantile(Data *data, Arm *arm)
 			arm->below[k] += count[b];
 		for (int b = at; b < arm->at; b++)
 			arm->below[k] -= count[b];
-	}
-	arm->at = at;
-	/* a bin's events lie evenly in it */
-	part = (arm->q - gr_bin_lower(data->low + at)) /
-		(gr_bin_upper(data->low + at) - gr_bin_lower(data->low + at));
-	arm->nclusters = 0;
-	for (int k = 0; k < BATCHES; k++)
-	{
 		if (arm->total[k] == 0)
 			continue;
-		arm->below_q[arm->nclusters] = (double) arm->below[k] + part * arm->count[(size_t) k * BINS + at];
+		arm->under[arm->nclusters] = (double) arm->below[k];
+		arm->upto[arm->nclusters] = (double) (arm->below[k] + count[at]);
 		arm->total_q[arm->nclusters++] = (double) arm->total[k];
 	}
+	arm->at = at;
 }
 
 /* ---- batches -------------------------------------------------------------- */
@@ -269,16 +323,26 @@ place_quantile(Data *data, Arm *arm)
 static void
 batch_of_arm(Data *data, Arm *arm)
 {
-	double		rate = (data->kind == PROPORTION ? 0.1 : 0.001) * arm->lift;
+	double		rate = (data->kind == PROPORTION ? 0.1 : data->kind == ERROR_UNITS ? 0.005 : 0.001) * arm->lift;
 
 	switch (data->kind)
 	{
 		case REVENUE:
 		case REVENUE_CAPPED:
-			batch_revenue(data, arm);
+			batch_revenue(data, arm, 0.1, 1);
+			break;
+		case HEAVY:
+			batch_revenue(data, arm, 0.05, 1.5);
+			break;
+		case TICKETS:
+			batch_tickets(data, arm);
+			break;
+		case SPREAD:
+			batch_spread(data, arm);
 			break;
 		case PROPORTION:
 		case CRASH_UNITS:
+		case ERROR_UNITS:
 			add_counts(arm, arm->units_a_batch,
 					   gsl_ran_binomial(data->rng, rate, (unsigned) arm->units_a_batch));
 			break;
@@ -318,73 +382,32 @@ data_units(const Data *data, bool treatment)
 }
 
 static void
-estimate(Data *data, const Arm *arm, double multiplier, GrEstimate *out)
+sample(Data *data, Arm *arm, double multiplier, double units, GrSample *out)
 {
+	empty_waiting(arm);
 	if (data->kind == LATENCY_P95)
-		(void) gr_quantile_estimate(arm->bins, arm->nbins, arm->below_q, arm->total_q,
-									arm->nclusters, 0.95, multiplier, out);
-	else if (is_ratio(data->kind))
-		(void) gr_ratio_estimate(&arm->moments, out);
+		gr_sample_of_quantile(arm->bins, arm->nbins, NULL, 0,
+							  &(GrClusters) {arm->nclusters, arm->upto, arm->under, arm->total_q},
+							  0.95, multiplier, units, out);
 	else
-		(void) gr_mean_estimate(&arm->moments, 0, out);
+		gr_sample_of_moments(&arm->moments, false, 0, 0, (double) arm->nonzero, out);
+	out->traffic = arm->units_a_batch;
 }
 
 void
-data_estimates(Data *data, double multiplier, GrEstimate *treatment, GrEstimate *control)
+data_samples(Data *data, double multiplier, GrSample *treatment, GrSample *control)
 {
 	if (data->kind == SCORE)
 	{
 		/* the difference has variance 1/t, and the mean that belongs to it */
 		double		t = (double) data->looks / LOOKS;
 
-		*treatment = (GrEstimate) {100 + data->score / t, 0.5 / t, INFINITY};
-		*control = (GrEstimate) {100, 0.5 / t, INFINITY};
+		gr_sample_of_estimate(&(GrEstimate) {100 + data->score / t, 0.5 / t, INFINITY}, 0, treatment);
+		gr_sample_of_estimate(&(GrEstimate) {100, 0.5 / t, INFINITY}, 0, control);
 		return;
 	}
-	estimate(data, &data->arm[1], multiplier, treatment);
-	estimate(data, &data->arm[0], multiplier, control);
-}
-
-double
-data_carrying(const Data *data, double *needed)
-{
-	double		nonzero = 0,
-				units = 0,
-				sum = 0,
-				squares = 0,
-				tail = 0;
-
-	*needed = NAN;
-	for (int i = 0; i < 2; i++)
-	{
-		const Arm  *arm = &data->arm[i];
-		double		n = (double) data_units(data, i == 1);
-		double		se,
-					df;
-
-		nonzero += (double) arm->nonzero;
-		units += n;
-		if (data->kind == LATENCY_P95)
-			tail += gr_share_se(arm->below_q, arm->total_q, arm->nclusters, &se, &df) == GR_OK ?
-				gr_tail_observations(0.95, se) : 0;
-		else if (data->kind != SCORE && arm->moments.n > 0)
-		{
-			double		mean = gr_moments_mean(&arm->moments, 0);
-
-			sum += mean * n;
-			squares += arm->moments.product[0] + mean * mean * n;
-		}
-	}
-	if (data->kind == SCORE)
-		return NAN;
-	*needed = gr_carrying_needed(data->share, data->kind == LATENCY_P95 ? 0 : gr_carrying_floor(false),
-								 data->kind == REVENUE || data->kind == REVENUE_CAPPED ?
-								 sum * sum / (nonzero * squares) : 1);
-	if (data->kind == LATENCY_P95)
-		return tail;
-	if (data->kind == PROPORTION || data->kind == CRASH_UNITS)
-		return fmin(nonzero, units - nonzero);
-	return nonzero < units - nonzero ? nonzero : NAN;
+	sample(data, &data->arm[1], multiplier, (double) data_units(data, true), treatment);
+	sample(data, &data->arm[0], multiplier, (double) data_units(data, false), control);
 }
 
 double
@@ -396,7 +419,7 @@ data_pilot(Data *data, gsl_rng *rng, double lift, int runs)
 		return 1;
 	for (int i = 0; i < runs; i++)
 	{
-		GrEstimate	t,
+		GrSample	t,
 					c;
 		double		z,
 					df,
@@ -405,9 +428,9 @@ data_pilot(Data *data, gsl_rng *rng, double lift, int runs)
 		data_start(data, rng, lift);
 		for (int k = 0; k < LOOKS; k++)
 			data_batch(data);
-		data_estimates(data, gr_normal_isf(ALPHA), &t, &c);
-		if (gr_contrast_statistic(GR_RELATIVE, &t, &c, 0, &z, &df, &se) == GR_OK)
-			sum += sqrt(t.variance + c.variance) / c.value;
+		data_samples(data, gr_normal_isf(ALPHA), &t, &c);
+		if (gr_contrast_statistic(GR_RELATIVE, &t.estimate, &c.estimate, 0, &z, &df, &se) == GR_OK)
+			sum += sqrt(t.estimate.variance + c.estimate.variance) / c.estimate.value;
 	}
 	return sum / runs;
 }

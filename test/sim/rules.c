@@ -67,6 +67,7 @@ typedef struct Log
 {
 	int			nlooks;
 	GrPast		past[GR_TEST_KINDS];
+	GrSample	seen[GR_TEST_KINDS][2];
 	bool		breached;
 } Log;
 
@@ -108,7 +109,11 @@ record(Log *log, const GrMonitor *m, const GrResult *r)
 		GrPast	   *past = &log->past[k];
 
 		if (r->is_witness[k])
-			*past = (GrPast) {true, p[k], r->treatment, r->control, r->at};
+		{
+			log->seen[k][0] = *r->treatment_sample;
+			log->seen[k][1] = *r->control_sample;
+			*past = (GrPast) {true, p[k], &log->seen[k][0], &log->seen[k][1], r->at};
+		}
 	}
 	log->nlooks += (m->kind == GR_GROUP_SEQUENTIAL && m->is_look);
 }
@@ -137,6 +142,7 @@ check(Data *data, RuleId rule, double planned, const GrRule *guardrail, Log *log
 	.over = rule != FIXED || look == LOOKS};
 	GrArmVerdict verdict;
 	GrOccasion	at;
+	GrSample	seen[2];
 	double		multiplier;
 
 	setup_monitor(&m, rows, rule, planned, log, first, look);
@@ -148,8 +154,11 @@ check(Data *data, RuleId rule, double planned, const GrRule *guardrail, Log *log
 	multiplier = gr_monitor_multiplier(&m, GR_TEST_BREACH, ALPHA, &at);
 	if (!isfinite(multiplier))
 		multiplier = gr_t_isf(ALPHA, at.df);
-	data_estimates(data, multiplier, &r.treatment, &r.control);
-	r.carrying = data_carrying(data, &r.carrying_needed);
+	data_samples(data, multiplier, &seen[1], &seen[0]);
+	r.treatment_sample = &seen[1];
+	r.control_sample = &seen[0];
+	r.treatment = seen[1].estimate;
+	r.control = seen[0].estimate;
 	r.variance_removed = r.cap = r.null_share_p = NAN;
 	memcpy(r.past, log->past, sizeof(r.past));
 	r.latched = log->breached && rule != POINT;
@@ -217,14 +226,14 @@ static void
 check_published(Data *data, const GrRule *guardrail, int look, Outcome out[RULES])
 {
 	double		n = (double) (data_units(data, true) + data_units(data, false));
-	GrEstimate	t,
+	GrSample	t,
 				c;
 	double		z,
 				df,
 				se;
 
-	data_estimates(data, gr_normal_isf(ALPHA), &t, &c);
-	if (gr_contrast_statistic(GR_RELATIVE, &t, &c, gr_signed_limit(guardrail), &z, &df, &se) != GR_OK)
+	data_samples(data, gr_normal_isf(ALPHA), &t, &c);
+	if (gr_contrast_statistic(GR_RELATIVE, &t.estimate, &c.estimate, gr_signed_limit(guardrail), &z, &df, &se) != GR_OK)
 		return;
 	if (!guardrail->worse_is_higher)
 		z = -z;
@@ -235,11 +244,12 @@ check_published(Data *data, const GrRule *guardrail, int look, Outcome out[RULES
 		if (z > bound && out[rule].blocked == 0)
 			out[rule].blocked = look;
 		out[rule].safe = out[rule].safe || z < -bound;
+		out[rule].reach = fmax(out[rule].reach, z / bound);
 	}
 }
 
 void
-run_rules(Data *data, Kind kind, double margin, gsl_rng *rng, double lift, Outcome outcome[RULES])
+run_rules(Data *data, Kind kind, double margin, gsl_rng *rng, double lift, int mask, Outcome outcome[RULES])
 {
 	GrRule		guardrail = {.metric = "m",.role = GR_GUARDRAIL,.severity = GR_BLOCK,.evidence = GR_BREACH,
 		.limit_kind = GR_LIMIT_RELATIVE,.limit_value = margin,.alpha = ALPHA,
@@ -263,7 +273,7 @@ run_rules(Data *data, Kind kind, double margin, gsl_rng *rng, double lift, Outco
 			Outcome    *o = &outcome[rule];
 
 			/* nothing more can come of it */
-			if ((rule == FIXED && look < LOOKS) || (o->blocked && (o->safe || rule == POINT)))
+			if ((mask & (1 << rule)) == 0 || (rule == FIXED && look < LOOKS) || (o->blocked && (o->safe || rule == POINT)))
 				continue;
 			check(data, (RuleId) rule, metrics[kind].units, rule == POINT ? &point : &guardrail,
 				  &log[rule], first, look, o);

@@ -26,6 +26,10 @@ typedef enum Kind
 	REVENUE_CAPPED,				/* the same, winsorised at its 0.99 quantile */
 	PROPORTION,					/* 10 % of units */
 	CRASH_UNITS,				/* 0.1 % of units */
+	ERROR_UNITS,				/* 0.5 % of units, in a test of few */
+	TICKETS,					/* mean: negative binomial, 0.3 a unit, dispersion 0.3 */
+	HEAVY,						/* mean: 95 % zeros, the rest log-normal, sigma 1.5 */
+	SPREAD,						/* mean: log-normal, sigma 0.8, in treatment 1.2 */
 	CRASH_EVENTS,				/* 0.1 % of events: ratio, clustered by unit */
 	LATENCY,					/* ratio: time per event, log-normal, clustered by unit */
 	LATENCY_P95,				/* its 0.95 quantile over events, by 128 batches */
@@ -57,14 +61,10 @@ extern void data_batch(Data *data);
 extern int64_t data_units(const Data *data, bool treatment);
 
 /*
- * Estimates of the two arms; a quantile's variance is taken at the multiplier
+ * What was seen in the two arms; a quantile's variance is taken at the multiplier
  * that is in force.
  */
-extern void data_estimates(Data *data, double multiplier, GrEstimate *treatment,
-						   GrEstimate *control);
-
-/* What carries the metric, and how much must: as src/check/estimate.c has it. */
-extern double data_carrying(const Data *data, double *needed);
+extern void data_samples(Data *data, double multiplier, GrSample *treatment, GrSample *control);
 
 /* Standard error of the lift at the plan's end, in relation to the control. */
 extern double data_pilot(Data *data, gsl_rng *rng, double lift, int runs);
@@ -95,10 +95,15 @@ typedef struct Outcome
 {
 	int			blocked;		/* look of the first BLOCK; 0: none */
 	bool		safe;			/* SAFE at some look */
+	double		reach;			/* of a published rule: most that z was of its bound */
 } Outcome;
 
-/* Run one experiment to its planned end under all rules. */
-extern void run_rules(Data *data, Kind kind, double margin, gsl_rng *rng, double lift,
+/* All of guardrail's rules, or one of each design. */
+#define ALL_RULES 0xffff
+#define ONE_OF_EACH ((1 << FIXED) | (1 << ALWAYS_VALID) | (1 << GS_POWER))
+
+/* Run one experiment to its planned end under guardrail's rules of a mask, and all others. */
+extern void run_rules(Data *data, Kind kind, double margin, gsl_rng *rng, double lift, int mask,
 					  Outcome outcome[RULES]);
 
 /* The bound of a rule on the z scale, at a look of a plan of so many units. */

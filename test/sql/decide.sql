@@ -27,13 +27,13 @@ SELECT format('%s %s %s %s', severity, evidence, harm, goal) AS id, severity, ev
   FROM unnest('{block,hold,warn}'::text[]) severity, unnest('{point,breach,safe}'::text[]) evidence, unnest('{none,some,much}'::text[]) harm, unnest('{better,same,worse}'::text[]) goal;
 ALTER TABLE cases ADD verdict text;
 UPDATE cases SET verdict = CASE WHEN status = 'BREACHED' AND severity = 'block' THEN 'BLOCK' WHEN primary_status <> 'WON' THEN 'HOLD' WHEN status = 'BREACHED' AND severity = 'hold' THEN 'HOLD'
-                                WHEN evidence = 'safe' AND status = 'UNDECIDED' AND severity <> 'warn' THEN 'HOLD' ELSE 'SHIP' END;
--- the limit is 10; the standard error 1.4; some harm lies 0.5 above the limit
+                                WHEN status = 'UNDECIDED' AND severity <> 'warn' THEN 'HOLD' ELSE 'SHIP' END;
+-- the limit is 10; the standard error 1.4; some harm lies 0.5 above the limit: not proven, but watched
 SELECT count(experiment(id)) AS experiments, count(arm(id, 'control', 201, 100, 14)) + count(arm(id, 'treatment', 201, CASE harm WHEN 'none' THEN 100 WHEN 'some' THEN 110.5 ELSE 120 END, 14, CASE goal WHEN 'better' THEN 5 WHEN 'same' THEN 0 ELSE -5 END)) AS arms,
        count(rule(id, 'load', 'mean', 'x', 'higher', 'difference', 10, evidence, severity)) + count(rule(id, 'sales', 'mean', 'goal', 'lower', 'difference', NULL, role => 'primary')) AS rules FROM cases;
 SELECT count(*) AS cases, count(*) FILTER (WHERE e.status = c.status) AS statuses, count(*) FILTER (WHERE d.primary_status = c.primary_status) AS primaries, count(*) FILTER (WHERE d.verdict = c.verdict) AS verdicts,
-       count(*) FILTER (WHERE d.status = CASE WHEN c.status = 'BREACHED' THEN CASE c.severity WHEN 'block' THEN 'BLOCK: load' ELSE 'OK; breached without a veto: load' END ELSE 'OK' END) AS texts,
-       count(*) FILTER (WHERE (d.guardrails, d.breached, d.safe, d.undecided, d.no_data) = (1, (c.status = 'BREACHED')::int, (c.status = 'SAFE')::int, (c.status = 'UNDECIDED')::int, 0)) AS counts
+       count(*) FILTER (WHERE d.status = CASE WHEN c.status = 'BREACHED' THEN CASE c.severity WHEN 'block' THEN 'BLOCK: load' ELSE 'OK; breached without a veto: load' END WHEN c.status = 'UNDECIDED' AND c.severity <> 'warn' THEN 'WATCH: load' ELSE 'OK' END) AS texts,
+       count(*) FILTER (WHERE (d.guardrails, d.breached, d.safe, d.undecided, d.no_data, d.unmeasured, d.watch, e.watch) = (1, (c.status = 'BREACHED')::int, (c.status = 'SAFE')::int, (c.status = 'UNDECIDED')::int, 0, 0, (c.status = 'UNDECIDED')::int, c.status = 'UNDECIDED')) AS counts
   FROM cases c, guardrail_decide(id) d, guardrail_evaluate(id) e WHERE e.metric = 'load';
 SELECT verdict, count(*) FROM cases GROUP BY 1 ORDER BY 1;
 -- the same before the end: only what needs no test speaks

@@ -183,7 +183,6 @@ decide_one(Plan *plan, Check *check, GrRule rule, double z)
 	{
 		lift * control + shift + (rule.worse_is_higher ? z : -z) * sqrt(0.01 + lift * lift * noise), 0.01, INFINITY
 	};
-	check->results[0].carrying = NAN;
 	plan->rules[0] = rule;
 	evaluate(plan, check);
 	return &check->results[0];
@@ -254,24 +253,108 @@ test_too_little(void)
 	}
 }
 
-/* Carrying units: too few, and the statistic is not used, now or ever after. */
+/* 1000 units of 0 and one of a value. */
+static GrSample
+one_heavy_unit(double value)
+{
+	GrMoments	m;
+	GrSample	s;
+	double		x = 0;
+
+	gr_moments_init(&m, 1);
+	for (int i = 0; i < 999; i++)
+		CHECK(gr_moments_add(&m, &x));
+	CHECK(gr_moments_add(&m, &value));
+	gr_sample_of_moments(&m, false, 0, 0, 1, &s);
+	return s;
+}
+
+/*
+ * One unit carries the metric: no claim that it is safe, nor that a goal is reached, now
+ * or ever after; harm is heard all the same.
+ */
 static void
-test_carrying(void)
+test_heavy_unit(void)
 {
 	static Plan plan;
 	static Check check;
-	GrRule		rule = guardrail_rule("m", GR_LIMIT_DIFFERENCE, 0, true);
+	GrSample	heavy = one_heavy_unit(1000),
+				light = one_heavy_unit(0.001);
+
+	for (int harm = 0; harm < 2; harm++)
+	{
+		GrResult   *r = &check.results[0];
+
+		plan_init(&plan, GR_ALWAYS_VALID);
+		(void) decide_one(&plan, &check, guardrail_rule("m", GR_LIMIT_DIFFERENCE, 100, !harm), 0);
+		r->treatment_sample = &heavy;
+		r->control_sample = &light;
+		r->treatment = heavy.estimate;
+		r->control = light.estimate;
+		evaluate(&plan, &check);
+		CHECK(r->obstacle == GR_HEAVY_UNIT && r->heaviest > 0.99 && r->heaviest <= 1);
+		CHECK(r->status == GR_UNMEASURED && isnan(r->p_safe) && !isnan(r->p_breach));
+		CHECK(strstr(r->reason, "cap_quantile") != NULL);
+		CHECK(isinf(harm ? r->lower : r->upper));
+		CHECK(check.verdicts[0].verdict == GR_VERDICT_HOLD && check.verdicts[0].unmeasured == 1);
+		CHECK(strcmp(check.verdicts[0].status, "UNMEASURED: m") == 0);
+		record(&plan, &check);
+		CHECK(!plan.past[0][GR_TEST_SAFE].known && plan.past[0][GR_TEST_BREACH].known);
+		plan.rules[0] = primary_rule("m", GR_LIMIT_DIFFERENCE, 0, true);
+		evaluate(&plan, &check);
+		CHECK(r->status == GR_UNMEASURED && isnan(r->p_value));
+	}
+}
+
+/* What the check that people write by hand would block is watched, and does not ship. */
+static void
+test_watch(void)
+{
+	static Plan plan;
+	static Check check;
+	GrRule		margin = guardrail_rule("m", GR_LIMIT_DIFFERENCE, 0.2, true);
+	GrRule		none = guardrail_rule("m", GR_LIMIT_SIGNIFICANCE, 0, true);
+	const GrResult *r;
 
 	plan_init(&plan, GR_ALWAYS_VALID);
-	(void) decide_one(&plan, &check, rule, 50);
-	check.results[0].carrying = 29;
+	r = decide_one(&plan, &check, margin, 0.1);
+	CHECK(r->status == GR_UNDECIDED && r->watch && isnan(r->watch_p));
+	CHECK(strcmp(check.verdicts[0].status, "WATCH: m") == 0 && check.verdicts[0].watch == 1);
+	CHECK(strstr(r->reason, "beyond the limit") != NULL);
+	CHECK(!decide_one(&plan, &check, margin, -0.1)->watch);
+	CHECK(strcmp(check.verdicts[0].status, "OK") == 0);
+	/* without a margin one plain test, at z = 1.2816, and not every second harmless change */
+	CHECK(!decide_one(&plan, &check, none, 1.27)->watch);
+	r = decide_one(&plan, &check, none, 1.29);
+	CHECK(r->watch && r->status == GR_UNDECIDED);
+	CHECK_CLOSE("p", r->watch_p, gr_normal_sf(1.29), 1e-9, 0);
+	/* a zero difference asked for is no margin */
+	none.limit_kind = GR_LIMIT_DIFFERENCE;
+	CHECK(!decide_one(&plan, &check, none, 1.27)->watch && decide_one(&plan, &check, none, 1.29)->watch);
+}
+
+/* A control below zero has no relative limit; one of zero has. */
+static void
+test_relative_to_nothing(void)
+{
+	static Plan plan;
+	static Check check;
+	GrResult   *r = &check.results[0];
+
+	plan_init(&plan, GR_FIXED);
+	(void) decide_one(&plan, &check, guardrail_rule("m", GR_LIMIT_RELATIVE, 0.1, true), 50);
+	r->control.value = -1;
 	evaluate(&plan, &check);
-	CHECK(check.results[0].status == GR_UNDECIDED && !check.results[0].usable);
-	record(&plan, &check);
-	CHECK(!plan.past[0][GR_TEST_BREACH].known);
-	check.results[0].carrying = 30;
+	CHECK(r->status == GR_UNMEASURED && strstr(r->reason, "difference") != NULL);
+	r->control.value = 0;
 	evaluate(&plan, &check);
-	CHECK(check.results[0].status == GR_BREACHED);
+	CHECK(r->status == GR_BREACHED && isnan(r->effect) && r->lower > 0.1);
+	plan.rules[0].evidence = GR_POINT;
+	evaluate(&plan, &check);
+	CHECK(r->status == GR_BREACHED);
+	r->control.value = -1;
+	evaluate(&plan, &check);
+	CHECK(r->status == GR_UNMEASURED);
 }
 
 /* BREACHED stays, with its bound, when the data go the other way or away. */
@@ -354,7 +437,6 @@ test_families(void)
 	{
 		check.results[i].control = (GrEstimate) {1, 0.5, INFINITY};
 		check.results[i].treatment = (GrEstimate) {1 + z[i / 2][i % 2], 0.5, INFINITY};
-		check.results[i].carrying = NAN;
 	}
 	evaluate(&plan, &check);
 	/* Holm over four: 0.0107 * 4 passes 0.10, 0.0446 * 3 does not */
@@ -434,6 +516,9 @@ test_verdicts(void)
 	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_BREACHED, GR_HOLD, GR_BREACH, true);
 	EXPECT(GR_VERDICT_SHIP, GR_WON, GR_BREACHED, GR_WARN, GR_BREACH, true);
 	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_NO_DATA, GR_BLOCK, GR_BREACH, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_UNMEASURED, GR_BLOCK, GR_BREACH, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_UNMEASURED, GR_HOLD, GR_BREACH, true);
+	EXPECT(GR_VERDICT_SHIP, GR_WON, GR_UNMEASURED, GR_WARN, GR_BREACH, true);
 	EXPECT(GR_VERDICT_HOLD, GR_UNDECIDED, GR_IS_SAFE, GR_BLOCK, GR_SAFE, true);
 	EXPECT(GR_VERDICT_HOLD, GR_LOST, GR_IS_SAFE, GR_BLOCK, GR_SAFE, true);
 	EXPECT(GR_VERDICT_HOLD, GR_NO_DATA, GR_IS_SAFE, GR_BLOCK, GR_SAFE, true);
@@ -450,7 +535,9 @@ main(void)
 	test_published();
 	test_statuses();
 	test_too_little();
-	test_carrying();
+	test_heavy_unit();
+	test_watch();
+	test_relative_to_nothing();
 	test_latch();
 	test_looks();
 	test_families();

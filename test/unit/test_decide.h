@@ -30,6 +30,7 @@ typedef struct Plan
 	int			nlooks;
 	double		fraction[MAX_CHECKS];
 	GrPast		past[MAX_RESULTS][GR_TEST_KINDS];
+	GrSample	seen[MAX_RESULTS][GR_TEST_KINDS][2];
 	bool		breached[MAX_RESULTS];
 
 	/* the rows of bounds at the recorded looks, if they are kept */
@@ -181,7 +182,6 @@ evaluate(Plan *plan, Check *check)
 
 		r->rule = &plan->rules[i % plan->nrules];
 		r->arm = &check->arms[i / plan->nrules];
-		r->carrying_needed = 30;
 		r->variance_removed = r->cap = r->null_share_p = NAN;
 		r->null_share_alpha = test->srm_alpha;
 		memcpy(r->past, plan->past[i], sizeof(r->past));
@@ -194,13 +194,17 @@ evaluate(Plan *plan, Check *check)
 						  &check->control, test, &check->verdicts[a]);
 }
 
-/* What is read back of an estimate: a standard error, no degrees of freedom. */
-static UNIT_UNUSED GrEstimate
-logged(GrEstimate e)
+/* What is read back of an arm: its sample, or its estimate where that is all. */
+static UNIT_UNUSED const GrSample *
+logged(GrSample *room, const GrSample *sample, GrEstimate e)
 {
 	double		se = sqrt(e.variance);
 
-	return (GrEstimate) {e.value, se * se, INFINITY};
+	if (sample)
+		*room = *sample;
+	else
+		gr_sample_of_estimate(&(GrEstimate) {e.value, se * se, INFINITY}, 0, room);
+	return room;
 }
 
 /* Write the check into the log. */
@@ -223,12 +227,12 @@ record(Plan *plan, const Check *check)
 
 			if (r->is_witness[k])
 			{
-				past->treatment = logged(r->treatment);
-				past->control = logged(r->control);
+				past->treatment = logged(&plan->seen[i][k][0], r->treatment_sample, r->treatment);
+				past->control = logged(&plan->seen[i][k][1], r->control_sample, r->control);
 				past->at = r->at;
 				past->at.look = m->is_look ? plan->nlooks : -1;
 				past->at.df = INFINITY;
-				past->known = !isnan(past->treatment.variance);
+				past->known = !isnan(past->treatment->estimate.variance);
 			}
 			past->known = past->known && !isnan(p[k]);
 			past->p = p[k];

@@ -98,7 +98,88 @@ random_estimates(Random *rng, GrResult *r, const GrRule *rule, double z, double 
 			r->treatment.df = 1;
 			break;
 	}
-	r->carrying = random_below(rng, 3) ? NAN : random_below(rng, 60);
+}
+
+/* ---- samples ---------------------------------------------------------------- */
+
+static GrSample room[MAX_RESULTS][2];
+
+static double
+random_value(Random *rng, bool heavy)
+{
+	double		x = exp(random_normal(rng));
+
+	if (random_below(rng, 3) == 0)
+		return 0;
+	return heavy && random_below(rng, 200) == 0 ? 1000 * x : x;
+}
+
+static void
+random_moments(Random *rng, int dim, double scale, bool shares, GrSample *out)
+{
+	GrMoments	m;
+	double		ones = 0;
+	int			n = 2 + random_below(rng, 300);
+	bool		heavy = random_below(rng, 4) == 0;
+	double		rate = random_below(rng, 2) ? random_uniform(rng) : 0.02;
+
+	gr_moments_init(&m, dim);
+	for (int u = 0; u < n; u++)
+	{
+		double		x[2] = {shares ? random_uniform(rng) < rate * scale : scale * random_value(rng, heavy),
+		1 + random_below(rng, 5)};
+
+		ones += x[0] != 0;
+		(void) gr_moments_add(&m, x);
+	}
+	gr_sample_of_moments(&m, false, 0, 0, ones, out);
+}
+
+static void
+random_quantile(Random *rng, double scale, GrSample *out)
+{
+	GrBin		bins[40];
+	double		upto[20],
+				under[20],
+				total[20];
+	int			n = 1 + random_below(rng, 40);
+
+	for (int i = 0; i < n; i++)
+		bins[i] = (GrBin) {gr_bin(scale * 100) + i * (1 + random_below(rng, 2) * 100), 1 + random_below(rng, 100)};
+	for (int i = 1; i < n; i++)
+		bins[i].bin = bins[i].bin > bins[i - 1].bin ? bins[i].bin : bins[i - 1].bin + 1;
+	for (int k = 0; k < 20; k++)
+	{
+		total[k] = 1 + random_below(rng, 50);
+		upto[k] = floor(total[k] * random_uniform(rng));
+		under[k] = floor(upto[k] * random_uniform(rng));
+	}
+	gr_sample_of_quantile(bins, n, NULL, 0, &(GrClusters) {20, upto, under, total}, 0.5, 1.3,
+						  50 + random_below(rng, 1000), out);
+}
+
+/* Samples of one kind in both arms, the treatment's values a random multiple. */
+static void
+random_samples(Random *rng, GrResult *r, GrSample *t, GrSample *c)
+{
+	double		lift = random_below(rng, 3) ? exp(0.3 * random_normal(rng)) : 1;
+	int			kind = random_below(rng, 4);
+
+	for (int arm = 0; arm < 2; arm++)
+	{
+		GrSample   *s = arm ? t : c;
+		double		scale = arm ? lift : 1;
+
+		if (kind == 3)
+			random_quantile(rng, scale, s);
+		else
+			random_moments(rng, kind == 1 ? 2 : 1, scale, kind == 0, s);
+		s->traffic = 1 + arm;
+	}
+	r->treatment_sample = t;
+	r->control_sample = c;
+	r->treatment = t->estimate;
+	r->control = c->estimate;
 }
 
 /* ---- what must hold ------------------------------------------------------- */
@@ -115,16 +196,17 @@ check_guardrail(const char *label, const Plan *plan, const GrResult *r)
 	if (rule->evidence == GR_POINT)
 	{
 		HOLDS(label, isnan(r->p_breach) && isnan(r->p_safe));
-		if (r->status == GR_BREACHED || r->status == GR_IS_SAFE)
+		if (!isnan(r->effect) && (r->status == GR_BREACHED || r->status == GR_IS_SAFE))
 			HOLDS(label, (r->status == GR_BREACHED) ==
 					 (rule->worse_is_higher ? r->effect > limit : r->effect < limit));
 		return;
 	}
-	HOLDS(label, r->status == GR_BREACHED || r->status == GR_IS_SAFE ||
+	HOLDS(label, r->status == GR_BREACHED || r->status == GR_IS_SAFE || r->status == GR_UNMEASURED ||
 			 r->status == GR_UNDECIDED || r->status == GR_NO_DATA);
+	HOLDS(label, r->status != GR_UNMEASURED || r->obstacle != GR_NO_OBSTACLE);
 	if (!plan->test.over)
 	{
-		HOLDS(label, r->status == GR_UNDECIDED || r->status == GR_NO_DATA);
+		HOLDS(label, r->status == GR_UNDECIDED || r->status == GR_NO_DATA || r->obstacle == GR_NEGATIVE_CONTROL);
 		HOLDS(label, isnan(r->p_breach) && isnan(r->p_safe) && isnan(r->p_breach_adjusted));
 		return;
 	}
@@ -136,7 +218,8 @@ check_guardrail(const char *label, const Plan *plan, const GrResult *r)
 	HOLDS(label, (r->status == GR_BREACHED) == breached);
 	HOLDS(label, (r->status == GR_BREACHED) == harm_beyond(r, limit));
 	/* looks that exclude each other leave no proof of safety */
-	HOLDS(label, (r->status == GR_IS_SAFE) == (safe && !breached && r->lower <= r->upper));
+	HOLDS(label, (r->status == GR_IS_SAFE) == (safe && !breached && r->lower <= r->upper &&
+												gr_obstacle_allows_claims(r->obstacle)));
 	HOLDS(label, safe == safe_within(r, limit));
 	HOLDS(label, isnan(r->p_breach) == isnan(r->p_breach_adjusted));
 	HOLDS(label, isnan(r->p_breach) || r->p_breach_adjusted >= r->p_breach);
@@ -156,7 +239,7 @@ check_goal(const char *label, const Plan *plan, const GrResult *r)
 	double		limit = gr_signed_limit(rule);
 	bool		won;
 
-	HOLDS(label, r->status == GR_WON || r->status == GR_LOST ||
+	HOLDS(label, r->status == GR_WON || r->status == GR_LOST || r->status == GR_UNMEASURED ||
 			 r->status == GR_UNDECIDED || r->status == GR_NO_DATA);
 	if (!plan->test.over)
 	{
@@ -170,7 +253,7 @@ check_goal(const char *label, const Plan *plan, const GrResult *r)
 	/* looks that contradict each other may leave no effect that is possible */
 	if (r->lower > r->upper)
 		return;
-	HOLDS(label, (r->status == GR_WON) == won);
+	HOLDS(label, (r->status == GR_WON) == (won && gr_obstacle_allows_claims(r->obstacle)));
 	HOLDS(label, r->status != GR_WON || r->p_value_adjusted <= rule->alpha);
 	HOLDS(label, (r->p_value_adjusted <= rule->alpha) == (won || harm_beyond(r, limit)));
 	if (rule->limit_kind != GR_LIMIT_ABSOLUTE)
@@ -186,7 +269,7 @@ check_first(const char *label, const GrResult *r)
 		if (r->past[k].known)
 			return;
 	if (r->usable && !isnan(r->effect))
-		HOLDS(label, r->lower <= r->effect && r->effect <= r->upper);
+		HOLDS(label, r->lower <= nextafter(r->effect, INFINITY) && nextafter(r->effect, -INFINITY) <= r->upper);
 }
 
 static void
@@ -216,7 +299,7 @@ check_verdict(const char *label, const Plan *plan, const Check *check, int a)
 			continue;
 		breached = breached || r->status == GR_BREACHED;
 		unproven = unproven || (r->rule->evidence == GR_SAFE && r->status != GR_IS_SAFE);
-		unknown = unknown || r->status == GR_NO_DATA;
+		unknown = unknown || r->status == GR_NO_DATA || r->status == GR_UNMEASURED || r->watch;
 	}
 	HOLDS(label, (v->verdict == GR_VERDICT_INVALID) == invalid);
 	HOLDS(label, (v->verdict == GR_VERDICT_BLOCK) == (blocked && !invalid));
@@ -278,11 +361,11 @@ check_all(const char *label, const Plan *plan, const Check *check)
 
 /* ---- sequences ------------------------------------------------------------ */
 
-static int	statuses[6];
+static int	statuses[GR_UNMEASURED + 1];
 static int	verdicts[4];
 
 static void
-run_plan(Random *rng, Plan *plan, int checks, const char *label)
+run_plan(Random *rng, Plan *plan, int checks, const char *label, bool samples)
 {
 	static Check check;
 	Story		story[MAX_RESULTS];
@@ -307,8 +390,11 @@ run_plan(Random *rng, Plan *plan, int checks, const char *label)
 		plan->test.crossover_units = random_below(rng, 40) ? 0 : (int64_t) total;
 		plan->test.over = plan->monitoring != GR_FIXED || random_below(rng, 2);
 		for (int i = 0; i < plan->narms * plan->nrules; i++)
-			random_estimates(rng, &check.results[i], &plan->rules[i % plan->nrules],
-							 story[i].drift + story[i].spread * random_normal(rng), 1 + total / 4);
+			if (samples)
+				random_samples(rng, &check.results[i], &room[i][1], &room[i][0]);
+			else
+				random_estimates(rng, &check.results[i], &plan->rules[i % plan->nrules],
+								 story[i].drift + story[i].spread * random_normal(rng), 1 + total / 4);
 		evaluate(plan, &check);
 		check_all(label, plan, &check);
 		for (int i = 0; i < plan->narms * plan->nrules; i++)
@@ -334,7 +420,7 @@ test_design(GrMonitoring monitoring, int plans, const char *name)
 		snprintf(label, sizeof(label), "%s, plan %d", name, i);
 		random_plan(&rng, &plan, monitoring);
 		plan.remember = true;
-		run_plan(&rng, &plan, 1 + random_below(&rng, 30), label);
+		run_plan(&rng, &plan, 1 + random_below(&rng, 30), label, i % 16 == 1);
 	}
 }
 
@@ -350,7 +436,7 @@ test_without_memory(void)
 		random_plan(&rng, &plan, GR_GROUP_SEQUENTIAL);
 		plan.narms = 1;
 		plan.nrules = plan.nrules > 2 ? 2 : plan.nrules;
-		run_plan(&rng, &plan, 1 + random_below(&rng, 5), "bounds computed anew");
+		run_plan(&rng, &plan, 1 + random_below(&rng, 5), "bounds computed anew", false);
 	}
 }
 
@@ -363,7 +449,7 @@ main(void)
 	test_design(GR_GROUP_SEQUENTIAL, 60, "group_sequential");
 	test_without_memory();
 	/* every status and verdict has been seen often */
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i <= GR_UNMEASURED; i++)
 		CHECK(statuses[i] > 100);
 	for (int i = 0; i < 4; i++)
 		CHECK(verdicts[i] > 100);

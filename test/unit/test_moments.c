@@ -39,6 +39,44 @@ reference(const double (*x)[GR_MAX_DIM], int n, int dim,
 	}
 }
 
+/* The third products, and the largest units. */
+static void
+check_third(const char *label, const GrMoments *m, const double (*x)[GR_MAX_DIM], int n)
+{
+	long double mean[GR_MAX_DIM] = {0};
+	int			t = 0;
+
+	for (int j = 0; j < m->dim; j++)
+	{
+		double		largest = 0;
+
+		for (int i = 0; i < n; i++)
+		{
+			mean[j] += (long double) (x[i][j] - x[0][j]);
+			largest = fmax(largest, fabs(x[i][j]));
+		}
+		mean[j] /= n;
+		CHECK_IN(label, fabs(m->largest[j][j]) == largest);
+	}
+	for (int a = 0; a < m->dim; a++)
+		for (int b = a; b < m->dim; b++)
+			for (int c = b; c < m->dim; c++, t++)
+			{
+				long double sum = 0,
+							scale = 0;
+
+				for (int i = 0; i < n; i++)
+				{
+					long double term = ((long double) (x[i][a] - x[0][a]) - mean[a]) *
+						((long double) (x[i][b] - x[0][b]) - mean[b]) * ((long double) (x[i][c] - x[0][c]) - mean[c]);
+
+					sum += term;
+					scale += fabsl(term);
+				}
+				CHECK_CLOSE(label, m->triple_hi[t], (double) sum, 1e-12, (double) scale * 1e-15);
+			}
+}
+
 static void
 check_against_reference(const char *label, const GrMoments *m,
 						const double (*x)[GR_MAX_DIM], int n, double tolerance)
@@ -48,6 +86,7 @@ check_against_reference(const char *label, const GrMoments *m,
 	int			k = 0;
 
 	reference(x, n, m->dim, mean, product);
+	check_third(label, m, x, n);
 	CHECK_IN(label, m->n == n);
 	CHECK_IN(label, gr_moments_valid(m));
 	for (int a = 0; a < m->dim; a++)
@@ -348,8 +387,8 @@ test_round_trip(void)
 	{
 		GrMoments	m;
 		GrMoments	back;
-		char		text[1000];
-		char		part[1000];
+		char		text[4000];
+		char		part[4000];
 		int			length;
 		int			size = random_below(&r, 200);
 
@@ -380,13 +419,13 @@ test_mutations(void)
 	for (int i = 0; i < 100000; i++)
 	{
 		GrMoments	m;
-		char		text[1200];
+		char		text[4200];
 		char	   *exact;
 		size_t		length;
 		int			edits = 1 + random_below(&r, 4);
 
 		random_moments(&r, &m);
-		gr_moments_print(&m, text, 1000);
+		gr_moments_print(&m, text, 4000);
 		length = strlen(text);
 		for (int k = 0; k < edits && length > 0; k++)
 		{

@@ -15,9 +15,36 @@ typedef __float128 Quad;
 static double data[UNITS][GR_MAX_DIM];
 static bool here[UNITS];
 
+/* The largest unit of each variable, and the third products, in 113 bits. */
+static void
+check_shape(const char *label, const GrMoments *m, const Quad *mean, const double *sd)
+{
+	int			k = 0;
+
+	for (int i = 0; i < m->dim; i++)
+	{
+		double		largest = 0;
+
+		for (int u = 0; u < UNITS; u++)
+			largest = here[u] ? fmax(largest, fabs(data[u][i])) : largest;
+		CHECK_CLOSE(label, fabs(m->largest[i][i]), largest, 0, 0);
+		for (int j = i; j < m->dim; j++)
+			for (int l = j; l < m->dim; l++, k++)
+			{
+				Quad		triple = 0;
+
+				for (int u = 0; u < UNITS; u++)
+					if (here[u])
+						triple += (data[u][i] - mean[i]) * (data[u][j] - mean[j]) * (data[u][l] - mean[l]);
+				CHECK_CLOSE(label, m->triple_hi[k], (double) triple, 1e-9,
+							1e-9 * sd[i] * sd[j] * sd[l] / sqrt((double) m->n));
+			}
+	}
+}
+
 /* Is it what the units that are here amount to, as certain as it says? */
 static void
-check_left(const char *label, const GrSums *s)
+check_left(const char *label, GrSums *s)
 {
 	GrMoments	m;
 	Quad		mean[GR_MAX_DIM] = {0};
@@ -34,6 +61,14 @@ check_left(const char *label, const GrSums *s)
 	}
 	CHECK_IN(label, gr_sums_valid(s));
 	CHECK_IN(label, s->n == n);
+	for (int i = 0; i < s->dim; i++)
+		if (s->top[i].n == 0 && n > 0)
+		{
+			gr_sums_init(s, s->dim);
+			for (int u = 0; u < UNITS; u++)
+				if (here[u])
+					CHECK(gr_sums_add(s, data[u], 1));
+		}
 	CHECK_IN(label, gr_sums_moments(s, &m));
 	CHECK_IN(label, m.n == n);
 	for (int i = 0; i < s->dim; i++)
@@ -55,6 +90,8 @@ check_left(const char *label, const GrSums *s)
 		for (int j = i; j < s->dim; j++, k++)
 			CHECK_CLOSE(label, m.product[k], (double) product[k], 0x1p-45, 0x1p-45 * sd[i] * sd[j]);
 	}
+	if (n > 1)
+		check_shape(label, &m, mean, sd);
 }
 
 /* Units of all sorts come, change and go. */
