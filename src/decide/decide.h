@@ -177,6 +177,7 @@ typedef struct GrResult
 	GrObstacle	obstacle;
 	double		heaviest;		/* largest unit's part of what the test rests on; NaN */
 	double		events_needed;	/* GR_FEW_EVENTS: so many could be proof; NaN: none */
+	bool		needs_without;	/* units without the event, then */
 	bool		watch;			/* nothing is proven, but the check that people write by
 								 * hand would block */
 	double		watch_p;		/* its p-value, where there is no margin; NaN */

@@ -63,7 +63,7 @@ find_obstacle(GrResult *r, const GrTested *x, int direction)
 	if (x->treatment->kind == GR_SAMPLE_SHARE && (alone || x->control->kind == GR_SAMPLE_SHARE))
 	{
 		r->events_needed = rule->role == GR_GUARDRAIL ?
-			gr_share_needs(x->kind, x->treatment, x->control, limit, direction, rule->alpha) : 0;
+			gr_share_needs(x->kind, x->treatment, x->control, limit, direction, rule->alpha, &r->needs_without) : 0;
 		return r->events_needed == 0 ? GR_NO_OBSTACLE : GR_FEW_EVENTS;
 	}
 	return fabs(e.skew) > GR_MOST_SKEW ? GR_SKEWED : GR_NO_OBSTACLE;

@@ -300,8 +300,8 @@ append_unmeasured(GrResult *r)
 			else
 			{
 				format_whole(r->events_needed, count, sizeof(count));
-				append(r->reason, GR_REASON_SIZE, ": too few events to prove harm however they are spread; "
-					   "%s could", count);
+				append(r->reason, GR_REASON_SIZE, ": too few %s to prove harm however they are spread; %s could",
+					   r->needs_without ? "units without the event" : "events", count);
 			}
 			break;
 		case GR_FEW_IN_TAIL:

@@ -157,12 +157,12 @@ extern double gr_share_log_e(GrContrastKind kind, const GrSample *t, const GrSam
 							 double limit, int direction);
 
 /*
- * Events, with which even the most extreme arrangement of them, all in the arm where
- * they are evidence, reaches the level: 0 when those that were seen do; NaN when no
- * number does.
+ * Events with which the most extreme arrangement of them, all in the arm where they are
+ * evidence, reaches the level; *without: units without the event, when these are the
+ * fewer.  0 when those that were seen do; NaN when no number does.
  */
 extern double gr_share_needs(GrContrastKind kind, const GrSample *t, const GrSample *c,
-							 double limit, int direction, double level);
+							 double limit, int direction, double level, bool *without);
 
 /* z of p = exp(log_p), upper tail. */
 extern double gr_z_of_log_p(double log_p);

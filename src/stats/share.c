@@ -224,17 +224,21 @@ gr_share_evidence(GrContrastKind kind, const GrSample *t, const GrSample *c,
 
 /* ---- what could be found ----------------------------------------------------------------- */
 
-/* Is the level reached when all of k events are where they are evidence? */
+/*
+ * Is the level reached when all of k units are where they are evidence: those with the
+ * event in the arm of the direction, or those without it in the other?
+ */
 static bool
-reaches(GrContrastKind kind, const GrSample *t, const GrSample *c, double k, double limit,
-		int direction, double level)
+reaches(GrContrastKind kind, const GrSample *t, const GrSample *c, double k, bool without,
+		double limit, int direction, double level)
 {
 	GrSample	in_t = *t,
 				in_c = *c;
 	GrSaid		e = {0};
+	double		events = without ? t->n + c->n - k : k;
 
-	in_t.events = direction > 0 ? fmin(k, t->n) : fmax(0.0, k - c->n);
-	in_c.events = k - in_t.events;
+	in_t.events = direction > 0 ? fmin(events, t->n) : fmax(0.0, events - c->n);
+	in_c.events = events - in_t.events;
 	in_t.estimate.value = in_t.events / in_t.n;
 	in_c.estimate.value = in_c.events / in_c.n;
 	return gr_share_evidence(kind, &in_t, &in_c, limit, direction, &e) == GR_OK &&
@@ -243,11 +247,13 @@ reaches(GrContrastKind kind, const GrSample *t, const GrSample *c, double k, dou
 
 double
 gr_share_needs(GrContrastKind kind, const GrSample *t, const GrSample *c,
-			   double limit, int direction, double level)
+			   double limit, int direction, double level, bool *without)
 {
 	double		none,
-				enough;
+				enough,
+				most;
 
+	*without = false;
 	if (kind == GR_ABSOLUTE)
 	{
 		/* all of the units, or none of them */
@@ -255,14 +261,19 @@ gr_share_needs(GrContrastKind kind, const GrSample *t, const GrSample *c,
 		return none <= level ? 0.0 : NAN;
 	}
 	none = t->events + c->events;
-	if (reaches(kind, t, c, none, limit, direction, level))
+	if (reaches(kind, t, c, none, false, limit, direction, level))
 		return 0.0;
-	for (enough = fmax(1.0, 2.0 * none);; enough *= 2.0)
+	if (none > 0.5 * (t->n + c->n))
 	{
-		enough = fmin(enough, direction > 0 ? t->n : c->n);
-		if (reaches(kind, t, c, enough, limit, direction, level))
-			break;
-		if (enough >= (direction > 0 ? t->n : c->n))
+		*without = true;
+		none = t->n + c->n - none;
+	}
+	most = (direction > 0) == *without ? c->n : t->n;
+	for (enough = fmin(most, fmax(1.0, 2.0 * none));
+		 !reaches(kind, t, c, enough, *without, limit, direction, level);
+		 enough = fmin(most, 2.0 * enough))
+	{
+		if (enough >= most)
 			return NAN;
 		none = enough;
 	}
@@ -270,7 +281,7 @@ gr_share_needs(GrContrastKind kind, const GrSample *t, const GrSample *c,
 	{
 		double		k = floor(0.5 * (none + enough));
 
-		if (reaches(kind, t, c, k, limit, direction, level))
+		if (reaches(kind, t, c, k, *without, limit, direction, level))
 			enough = k;
 		else
 			none = k;

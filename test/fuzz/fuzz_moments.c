@@ -13,14 +13,15 @@ same(const GrMoments *a, const GrMoments *b)
 	return a->dim == b->dim && a->n == b->n &&
 		memcmp(a->sum_hi, b->sum_hi, sizeof(a->sum_hi)) == 0 &&
 		memcmp(a->sum_lo, b->sum_lo, sizeof(a->sum_lo)) == 0 &&
-		memcmp(a->product, b->product, sizeof(a->product)) == 0;
+		memcmp(a->product, b->product, sizeof(a->product)) == 0 &&
+		memcmp(a->product_lo, b->product_lo, sizeof(a->product_lo)) == 0;
 }
 
 /* What is valid prints, and what is printed parses to the same bits. */
 static void
 check_round_trip(const GrMoments *m)
 {
-	char		text[1000];
+	char		text[4000];
 	char		cut[40];
 	GrMoments	back;
 	int			length;

@@ -171,23 +171,33 @@ test_few(void)
 {
 	GrSample	t = share(0, 1642),
 				c = share(0, 14000);
+	bool		without;
 
 	/* exp(-1.642) = 0.1936 is the chance of no event at a share of 0.001; twice that */
 	CHECK_CLOSE("none", gr_normal_sf(z_of(GR_DIFFERENCE, t, c, 0.001, -1)), 2 * pow(1 - 0.001, 1642), 1e-9, 0);
-	CHECK(gr_share_needs(GR_RELATIVE, &t, &c, 0.1, 1, 0.10) > 0);
+	CHECK(gr_share_needs(GR_RELATIVE, &t, &c, 0.1, 1, 0.10, &without) > 0);
 	/* without units no number of events is proof */
 	t = share(0, 3);
 	c = share(0, 3);
-	CHECK(isnan(gr_share_needs(GR_RELATIVE, &t, &c, 5, 1, 0.001)));
+	CHECK(isnan(gr_share_needs(GR_RELATIVE, &t, &c, 5, 1, 0.001, &without)));
 	/* what was said to be enough is, and one less is not */
 	t = share(0, 1000);
 	c = share(0, 9000);
 	for (double limit = 0; limit < 0.02; limit += 0.005)
 	{
-		double		k = gr_share_needs(GR_DIFFERENCE, &t, &c, limit, 1, 0.05);
+		double		k = gr_share_needs(GR_DIFFERENCE, &t, &c, limit, 1, 0.05, &without);
 
 		CHECK(gr_normal_sf(z_of(GR_DIFFERENCE, share(k, 1000), c, limit, 1)) <= 0.05);
-		CHECK(k < 2 || gr_normal_sf(z_of(GR_DIFFERENCE, share(k - 1, 1000), c, limit, 1)) > 0.05);
+		CHECK(!without && (k < 2 || gr_normal_sf(z_of(GR_DIFFERENCE, share(k - 1, 1000), c, limit, 1)) > 0.05));
+	}
+	/* all of both arms have it: those without it are counted */
+	t = share(1000, 1000);
+	c = share(9000, 9000);
+	{
+		double		k = gr_share_needs(GR_DIFFERENCE, &t, &c, 0, -1, 0.05, &without);
+
+		CHECK(without && gr_normal_sf(z_of(GR_DIFFERENCE, share(1000 - k, 1000), c, 0, -1)) <= 0.05);
+		CHECK(k < 2 || gr_normal_sf(z_of(GR_DIFFERENCE, share(1001 - k, 1000), c, 0, -1)) > 0.05);
 	}
 }
 
