@@ -1,0 +1,77 @@
+/*
+ * test_verdict.c
+ *	  From the statuses of an arm to its verdict.
+ *
+ * Expected: the table of verdicts in the README.
+ */
+#include "test_decide.h"
+
+static void
+expect(int line, GrVerdict verdict, GrStatus primary, GrStatus guard, GrSeverity severity,
+	   GrEvidence evidence, bool over)
+{
+	GrRule		rules[2] = {primary_rule("sales", GR_LIMIT_RELATIVE, 0, false),
+	guardrail_rule("crash", GR_LIMIT_DIFFERENCE, 0, true)};
+	GrArm		arm = {"treatment", 1000, 1000},
+				control = {"control", 1000, 1000};
+	GrResult	results[2] = {{.rule = &rules[0],.arm = &arm,.status = primary},
+	{.rule = &rules[1],.arm = &arm,.status = guard}};
+	GrTestState test = {.srm_alpha = 0.001,.srm_p = NAN,.min_units = 100,.max_crossover = 0.01,
+	.over = over,.has_primary = true,.total_units = 2000,.mature_units = 2000};
+	GrArmVerdict v;
+
+	rules[1].severity = severity;
+	rules[1].evidence = evidence;
+	for (int i = 0; i < 2; i++)
+		snprintf(results[i].reason, sizeof(results[i].reason), "reason %d", i);
+	gr_decide_verdict(results, 2, &arm, &control, &test, &v);
+	unit_check(v.verdict == verdict, __FILE__, line, "%s, expected %s",
+			   gr_verdict_word(v.verdict), gr_verdict_word(verdict));
+	/* a trust check comes before everything */
+	test.srm_p = 1e-6;
+	gr_decide_verdict(results, 2, &arm, &control, &test, &v);
+	unit_check(v.verdict == GR_VERDICT_INVALID, __FILE__, line, "not INVALID");
+	test.srm_p = 1;
+	test.crossover_units = 100;
+	gr_decide_verdict(results, 2, &arm, &control, &test, &v);
+	unit_check(v.verdict == GR_VERDICT_INVALID, __FILE__, line, "not INVALID");
+	/* too few units never ship */
+	test.crossover_units = 0;
+	test.min_units = 1001;
+	gr_decide_verdict(results, 2, &arm, &control, &test, &v);
+	unit_check(v.verdict != GR_VERDICT_SHIP, __FILE__, line, "shipped");
+}
+
+#define EXPECT(...) expect(__LINE__, __VA_ARGS__)
+
+static void
+test_verdicts(void)
+{
+	EXPECT(GR_VERDICT_SHIP, GR_WON, GR_IS_SAFE, GR_BLOCK, GR_SAFE, true);
+	EXPECT(GR_VERDICT_SHIP, GR_WON, GR_UNDECIDED, GR_BLOCK, GR_BREACH, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_UNDECIDED, GR_BLOCK, GR_SAFE, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_UNDECIDED, GR_HOLD, GR_SAFE, true);
+	EXPECT(GR_VERDICT_SHIP, GR_WON, GR_UNDECIDED, GR_WARN, GR_SAFE, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_UNDECIDED, GR_BLOCK, GR_POINT, true);
+	EXPECT(GR_VERDICT_BLOCK, GR_WON, GR_BREACHED, GR_BLOCK, GR_BREACH, true);
+	EXPECT(GR_VERDICT_BLOCK, GR_LOST, GR_BREACHED, GR_BLOCK, GR_SAFE, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_BREACHED, GR_HOLD, GR_BREACH, true);
+	EXPECT(GR_VERDICT_SHIP, GR_WON, GR_BREACHED, GR_WARN, GR_BREACH, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_NO_DATA, GR_BLOCK, GR_BREACH, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_UNMEASURED, GR_BLOCK, GR_BREACH, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_UNMEASURED, GR_HOLD, GR_BREACH, true);
+	EXPECT(GR_VERDICT_SHIP, GR_WON, GR_UNMEASURED, GR_WARN, GR_BREACH, true);
+	EXPECT(GR_VERDICT_HOLD, GR_UNDECIDED, GR_IS_SAFE, GR_BLOCK, GR_SAFE, true);
+	EXPECT(GR_VERDICT_HOLD, GR_LOST, GR_IS_SAFE, GR_BLOCK, GR_SAFE, true);
+	EXPECT(GR_VERDICT_HOLD, GR_NO_DATA, GR_IS_SAFE, GR_BLOCK, GR_SAFE, true);
+	EXPECT(GR_VERDICT_HOLD, GR_WON, GR_IS_SAFE, GR_BLOCK, GR_SAFE, false);
+	EXPECT(GR_VERDICT_BLOCK, GR_UNDECIDED, GR_BREACHED, GR_BLOCK, GR_POINT, false);
+}
+
+int
+main(void)
+{
+	gr_stats_init();
+	test_verdicts();
+	return unit_report();
+}
