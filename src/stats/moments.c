@@ -11,7 +11,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "pair.h"
+#include "products.h"
 
 static Pair
 sum_of(const GrMoments *m, int i)
@@ -22,53 +22,9 @@ sum_of(const GrMoments *m, int i)
 }
 
 static Pair
-product_of(const GrMoments *m, int k)
-{
-	Pair		p = {m->product[k], m->product_lo[k]};
-
-	return p;
-}
-
-static Pair
-triple_of(const GrMoments *m, int k)
-{
-	Pair		p = {m->triple_hi[k], m->triple_lo[k]};
-
-	return p;
-}
-
-static Pair
-pair_of(double x)
-{
-	Pair		p = {x, 0.0};
-
-	return p;
-}
-
-static Pair
 mean_of(const GrMoments *m, int i)
 {
 	return pair_over(sum_of(m, i), (double) m->n);
-}
-
-static bool
-dim_valid(int dim)
-{
-	return dim >= 1 && dim <= GR_MAX_DIM;
-}
-
-/* Place of (i, j) in the upper triangle by rows. */
-static int
-product_index(int dim, int i, int j)
-{
-	if (i > j)
-	{
-		int			t = i;
-
-		i = j;
-		j = t;
-	}
-	return i * dim - i * (i - 1) / 2 + (j - i);
 }
 
 void

@@ -6,46 +6,7 @@
 
 #include <float.h>
 
-#include "pair.h"
-
-static bool
-dim_valid(int dim)
-{
-	return dim >= 1 && dim <= GR_MAX_DIM;
-}
-
-static Pair
-pair_of(double x)
-{
-	Pair		p = {x, 0.0};
-
-	return p;
-}
-
-static Pair
-product_of(const GrMoments *m, int k)
-{
-	Pair		p = {m->product[k], m->product_lo[k]};
-
-	return p;
-}
-
-static Pair
-triple_of(const GrMoments *m, int k)
-{
-	Pair		p = {m->triple_hi[k], m->triple_lo[k]};
-
-	return p;
-}
-
-/* Place of (i, j) in the upper triangle by rows. */
-static int
-product_index(int dim, int i, int j)
-{
-	int			low = i < j ? i : j;
-
-	return low * dim - low * (low - 1) / 2 + (i > j ? i - j : j - i);
-}
+#include "products.h"
 
 /*
  * Cauchy-Schwarz, up to what rounding over many units and the underflow of a

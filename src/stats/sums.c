@@ -20,7 +20,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "pair.h"
+#include "products.h"
 
 /* Beyond these the square, or the error of the square, is no double. */
 #define LARGEST 1e150
@@ -38,7 +38,7 @@ gr_sums_init(GrSums *s, int dim)
 }
 
 static Pair
-pair_of(const double *x)
+pair_at(const double *x)
 {
 	Pair		p = {x[0], x[1]};
 
@@ -49,7 +49,7 @@ pair_of(const double *x)
 static bool
 add_to(double *to, Pair x)
 {
-	Pair		sum = pair_add(pair_of(to), x);
+	Pair		sum = pair_add(pair_at(to), x);
 
 	to[0] = sum.hi;
 	to[1] = sum.lo;
@@ -170,13 +170,7 @@ certain(const GrSums *s, int i, double centred)
 static Pair
 mean_times(const GrSums *s, int variable, const double *sum)
 {
-	return pair_multiply(pair_over(pair_of(s->sum[variable]), (double) s->n), pair_of(sum));
-}
-
-static int
-product_index(int dim, int i, int j)
-{
-	return i * dim - i * (i - 1) / 2 + (j - i);
+	return pair_multiply(pair_over(pair_at(s->sum[variable]), (double) s->n), pair_at(sum));
 }
 
 /*
@@ -194,9 +188,9 @@ centre_triples(const GrSums *s, GrMoments *out)
 			for (int l = j; l < dim; l++, k++)
 			{
 				Pair		means = mean_times(s, i, s->sum[l]);
-				Pair		t = pair_of(s->triple[k]);
+				Pair		t = pair_at(s->triple[k]);
 
-				means = pair_multiply(means, pair_over(pair_of(s->sum[j]), (double) s->n));
+				means = pair_multiply(means, pair_over(pair_at(s->sum[j]), (double) s->n));
 				t = pair_add(t, pair_minus(mean_times(s, i, s->product[product_index(dim, j, l)])));
 				t = pair_add(t, pair_minus(mean_times(s, j, s->product[product_index(dim, i, l)])));
 				t = pair_add(t, pair_minus(mean_times(s, l, s->product[product_index(dim, i, j)])));
@@ -229,9 +223,9 @@ gr_sums_moments(const GrSums *s, GrMoments *out)
 		out->sum_lo[i] = sum.lo;
 		for (int j = i; j < s->dim; j++, k++)
 		{
-			Pair		square = pair_multiply(pair_of(s->sum[i]), pair_of(s->sum[j]));
+			Pair		square = pair_multiply(pair_at(s->sum[i]), pair_at(s->sum[j]));
 			Pair		minus = {-square.hi, -square.lo};
-			Pair		centred = pair_add(pair_multiply(n, pair_of(s->product[k])), minus);
+			Pair		centred = pair_add(pair_multiply(n, pair_at(s->product[k])), minus);
 
 			centred = pair_over(centred, n.hi);
 			if (s->n > 1)

@@ -66,16 +66,22 @@ typedef struct State
 	Input	   *input;			/* NULL in a state that was received */
 } State;
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
+MemoryContext
+gr_aggregate_context(FunctionCallInfo fcinfo, const char *name)
 {
 	MemoryContext context;
 
 	if (!AggCheckCallContext(fcinfo, &context))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("guardrail_collect can only be called as an aggregate")));
+				 errmsg("%s can only be called as an aggregate", name)));
 	return context;
+}
+
+static MemoryContext
+aggregate_context(FunctionCallInfo fcinfo)
+{
+	return gr_aggregate_context(fcinfo, "guardrail_collect");
 }
 
 static Oid

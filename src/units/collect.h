@@ -60,4 +60,7 @@ typedef struct UnitHash
 extern void gr_unit_hash_init(UnitHash *how, Oid type, Oid collation);
 extern uint64 gr_unit_hash(const UnitHash *how, Datum unit);
 
+/* The memory of the aggregate that is called; an error, with its name, when none is. */
+extern MemoryContext gr_aggregate_context(FunctionCallInfo fcinfo, const char *name);
+
 #endif							/* GR_COLLECT_H */

@@ -13,6 +13,7 @@
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "units/collect.h"
 #include "units/number.h"
 #include "units/varint.h"
 
@@ -250,13 +251,7 @@ gr_ties_decode(TieList *list, const char **p, const char *end)
 static MemoryContext
 aggregate_context(FunctionCallInfo fcinfo)
 {
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("guardrail_ties can only be called as an aggregate")));
-	return context;
+	return gr_aggregate_context(fcinfo, "guardrail_ties");
 }
 
 static TieTable *
