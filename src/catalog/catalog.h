@@ -97,6 +97,9 @@ extern Experiment *gr_experiment_load_plan(const char *schema, const char *id, i
 extern char **gr_experiments_running(const char *schema, int *n,
 									 MemoryContext context);
 
+/* The name of the role, which may have been dropped, that owns an experiment. */
+extern char *gr_owner_name(const Experiment *e);
+
 /* May the caller change this experiment: member of its owner, or superuser? */
 extern void gr_require_ownership(const Experiment *e);
 

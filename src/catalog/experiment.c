@@ -81,6 +81,35 @@ text_array(int row, int column, int *n)
 	return out;
 }
 
+/* A text that no row lacks, unless somebody else than guardrail wrote it. */
+static char *
+required_text(int row, int column)
+{
+	char	   *text = gr_spi_text(row, column);
+
+	if (text == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a stored plan has no %s", SPI_fname(SPI_tuptable->tupdesc, column)),
+				 errhint("guardrail_verify() tells which versions are what was registered; restore the rows from a backup.")));
+	return text;
+}
+
+/* A word of a list likewise. */
+static int
+required_word(int row, int column, const char *const *words)
+{
+	char	   *word = required_text(row, column);
+	int			n = gr_word(word, words);
+
+	if (n < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a stored plan has \"%s\" for %s", word, SPI_fname(SPI_tuptable->tupdesc, column)),
+				 errhint("guardrail_verify() tells which versions are what was registered; restore the rows from a backup.")));
+	return n;
+}
+
 static Experiment *
 read_experiment(void)
 {
@@ -89,13 +118,13 @@ read_experiment(void)
 	int			nshares;
 	int			monitoring;
 
-	e->id = gr_spi_text(0, 1);
+	e->id = required_text(0, 1);
 	e->events = (Oid) gr_spi_int8(0, 2, 0);
 	e->experiment_column = gr_spi_text(0, 3);
-	e->unit_column = gr_spi_text(0, 4);
-	e->variant_column = gr_spi_text(0, 5);
+	e->unit_column = required_text(0, 4);
+	e->variant_column = required_text(0, 5);
 	e->time_column = gr_spi_text(0, 6);
-	e->control = gr_spi_text(0, 7);
+	e->control = required_text(0, 7);
 	e->arms = text_array(0, 8, &e->narms);
 	shares = text_array(0, 9, &nshares);
 	e->shares = palloc0(sizeof(double) * Max(nshares, 1));
@@ -105,7 +134,7 @@ read_experiment(void)
 	e->ends_at = gr_spi_text(0, 11);
 	e->ended = gr_spi_bool(0, 12);
 	e->planned_units = gr_spi_int8(0, 13, 0);
-	e->correction = (GrAdjust) Max(0, gr_word(gr_spi_text(0, 14), gr_words_correction));
+	e->correction = (GrAdjust) required_word(0, 14, gr_words_correction);
 	e->srm_alpha = gr_spi_float8(0, 15, 0.001);
 	e->max_crossover = gr_spi_float8(0, 16, 0.01);
 	e->min_units = gr_spi_int8(0, 17, 100);
@@ -122,7 +151,7 @@ read_experiment(void)
 	e->launched_at = gr_spi_text(0, 24);
 	e->cursor_column = gr_spi_text(0, 25);
 	e->exposures = (Oid) gr_spi_int8(0, 26, 0);
-	e->exposed_at_column = gr_spi_text(0, 27);
+	e->exposed_at_column = required_text(0, 27);
 	e->as_of = gr_spi_text(0, 28);
 	e->segments = text_array(0, 29, &e->nsegments);
 	return e;
@@ -168,24 +197,26 @@ static void
 read_rule(Rule *r, int row)
 {
 
-	r->rule.metric = gr_spi_text(row, 1);
-	r->rule.role = (GrRole) Max(0, gr_word(gr_spi_text(row, 2), gr_words_role));
+	r->rule.metric = required_text(row, 1);
+	r->rule.role = (GrRole) required_word(row, 2, gr_words_role);
 	r->north_star = gr_spi_bool(row, 3);
-	r->rule.severity = (GrSeverity) Max(0, gr_word(gr_spi_text(row, 4), gr_words_severity));
-	r->kind = gr_spi_text(row, 5);
+	r->rule.severity = (GrSeverity) required_word(row, 4, gr_words_severity);
+	r->kind = required_text(row, 5);
+	(void) required_word(row, 5, gr_words_kind);
 	r->value = gr_spi_text(row, 6);
 	/* any event at all is activity */
 	if (r->value == NULL)
 		r->value = pstrdup("true");
 	r->denominator = gr_spi_text(row, 7);
 	r->filter = gr_spi_text(row, 8);
-	r->unit_aggregate = gr_spi_text(row, 9);
+	r->unit_aggregate = required_text(row, 9);
+	(void) required_word(row, 9, gr_words_unit_aggregate);
 	r->rule.quantile = gr_spi_float8(row, 10, 0);
-	r->over_units = strcmp(gr_spi_text(row, 11), "units") == 0;
-	r->rule.worse_is_higher = strcmp(gr_spi_text(row, 12), "higher") == 0;
-	r->rule.limit_kind = (GrLimitKind) Max(0, gr_word(gr_spi_text(row, 13), gr_words_limit_kind));
+	r->over_units = strcmp(required_text(row, 11), "units") == 0;
+	r->rule.worse_is_higher = strcmp(required_text(row, 12), "higher") == 0;
+	r->rule.limit_kind = (GrLimitKind) required_word(row, 13, gr_words_limit_kind);
 	r->rule.limit_value = gr_spi_float8(row, 14, 0);
-	r->rule.evidence = (GrEvidence) Max(0, gr_word(gr_spi_text(row, 15), gr_words_evidence));
+	r->rule.evidence = (GrEvidence) required_word(row, 15, gr_words_evidence);
 	r->rule.alpha = gr_spi_float8(row, 16, 0.05);
 	r->rule.display_unit = gr_spi_text(row, 17);
 	r->covariate = gr_spi_text(row, 18);
@@ -321,6 +352,14 @@ gr_experiment_load_plan(const char *schema, const char *id, int version, MemoryC
 	const char *args[] = {id, psprintf("%d", version)};
 	Experiment *e;
 
+	gr_spi_query(psprintf("SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(plan, 'UTF8')), 'hex') = plan_hash"
+						  " FROM %s.guardrail_plan WHERE experiment_id = $1 AND version = $2::integer", schema), true, 2, args);
+	if (SPI_processed > 0 && !gr_spi_bool(0, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of the plan of experiment \"%s\" is not the text that was registered", version, id),
+				 errdetail("Its SHA-256 is not its plan_hash."),
+				 errhint("Restore guardrail_plan from a backup; guardrail_verify() shows every version.")));
 	/* the events and the owner may be gone, and neither is needed */
 	gr_spi_query(psprintf("SELECT %s FROM (SELECT (pg_catalog.jsonb_populate_record(NULL::%s.guardrail_experiment,"
 						  " (plan::jsonb -> 'experiment') - '{events,exposures,owner}'::text[])).* FROM %s.guardrail_plan"
@@ -359,6 +398,14 @@ gr_experiments_running(const char *schema, int *n, MemoryContext context)
 	return ids;
 }
 
+char *
+gr_owner_name(const Experiment *e)
+{
+	char	   *name = GetUserNameFromId(e->owner, true);
+
+	return name ? name : pstrdup("a role that no longer exists");
+}
+
 void
 gr_require_ownership(const Experiment *e)
 {
@@ -366,7 +413,7 @@ gr_require_ownership(const Experiment *e)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of experiment \"%s\"", e->id),
-				 errhint("It belongs to %s.", GetUserNameFromId(e->owner, true))));
+				 errhint("It belongs to %s.", gr_owner_name(e))));
 }
 
 void

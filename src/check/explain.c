@@ -238,7 +238,7 @@ gr_explain(const Evaluation *v, const char *schema)
 					 v->e->id, v->e->state, gr_words_monitoring[v->e->monitoring],
 					 gr_words_correction[v->e->correction]);
 	appendStringInfo(&buf, "\nThe statement, run as %s\n%s\n",
-					 GetUserNameFromId(v->e->owner, true),
+					 gr_owner_name(v->e),
 					 gr_fast_shape_fits(v->plan) && v->e->nsegments > 0 ? gr_sql_segments(v->e, v->plan, schema) :
 					 gr_fast_shape_fits(v->plan) ? gr_sql_fast(v->e, v->plan, schema) :
 					 gr_sql_two_level(v->e, v->plan, schema));

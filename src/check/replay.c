@@ -24,7 +24,10 @@ column(int n)
 	Datum		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, n, &null);
 
 	if (null)
-		elog(ERROR, "column %d of guardrail_check_input is NULL", n);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored inputs have no %s", SPI_fname(SPI_tuptable->tupdesc, n)),
+				 errhint("Restore guardrail_check_input from a backup.")));
 	return d;
 }
 
@@ -95,11 +98,11 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 				 true, 1, args);
 	if (SPI_processed == 0)
 		refuse_missing(schema, args[0]);
-	id = gr_spi_text(0, 1);
+	id = TextDatumGetCString(column(1));
 	plan_version = DatumGetInt32(column(2));
-	state = gr_spi_text(0, 3);
-	ended = gr_spi_bool(0, 4);
-	spec = gr_spi_text(0, 5);
+	state = TextDatumGetCString(column(3));
+	ended = DatumGetBool(column(4));
+	spec = TextDatumGetCString(column(5));
 	metrics = DatumGetArrayTypePCopy(column(6));
 	fingerprints = DatumGetArrayTypePCopy(column(7));
 	collection = DatumGetByteaPCopy(column(8));

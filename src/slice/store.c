@@ -55,7 +55,7 @@ fingerprint(const Experiment *e, const ScanPlan *plan)
 	appendStringInfo(&buf, "%s|%s|%s|%s|%s|%s|%s|%s", gr_spec_print(plan->spec), gr_sql_from(e),
 					 gr_sql_variant(e, true), e->unit_column, unit_type(e), e->cursor_column,
 					 format_type_be(get_atttype(e->events, get_attnum(e->events, e->cursor_column))),
-					 GetUserNameFromId(e->owner, true));
+					 gr_owner_name(e));
 #ifdef WORDS_BIGENDIAN
 	appendStringInfoString(&buf, "|big-endian");
 #endif
