@@ -74,7 +74,7 @@ REVOKE EXECUTE ON FUNCTION guardrail_prune(interval) FROM PUBLIC;
 
 CREATE FUNCTION guardrail_release_gate() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION guardrail_release_gate() IS
-  'trigger for a table of releases: refuses a row whose experiment and variant a recorded BLOCK or INVALID speaks against';
+  'trigger for a table of releases: refuses a variant while its recorded verdict is BLOCK or INVALID, its status UNMEASURED or WATCH, its last check failed or is old; in mode ship all but a recent SHIP';
 REVOKE EXECUTE ON FUNCTION guardrail_release_gate() FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('guardrail_check_input', '');

@@ -84,7 +84,7 @@ typedef struct Gate
 	const char *experiment_column;
 	const char *variant_column;
 	bool		asks_for_ship;	/* else: that nothing speaks against it */
-	const char *newer_than;		/* interval, of a SHIP */
+	const char *newer_than;		/* interval, of the verdict */
 } Gate;
 
 /* Arguments: experiment column, variant column, block or ship, interval; all have defaults. */
@@ -105,7 +105,7 @@ gate_arguments(const TriggerData *data)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("third argument of trigger \"%s\" is \"%s\"", t->tgname, t->tgargs[2]),
-					 errhint("It may be block (refuse while a BLOCK, INVALID, UNMEASURED or WATCH stands) or ship (ask for a SHIP).")));
+					 errhint("It may be block (refuse while anything speaks against the variant) or ship (require a SHIP).")));
 		gate.asks_for_ship = strcmp(t->tgargs[2], "ship") == 0;
 	}
 	if (t->tgnargs > 3)
@@ -129,36 +129,43 @@ column_text(const TriggerData *data, HeapTuple tuple, const char *column)
 }
 
 GR_NORETURN static void
-refuse_release(const char *id, const char *variant, const char *verdict, const char *detail)
+refuse_release(const char *id, const char *variant, const char *verdict, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg("variant \"%s\" of experiment \"%s\" may not be released: %s", variant, id, verdict),
-			 errdetail_internal("%s", detail)));
+			 errdetail_internal("%s", detail),
+			 hint ? errhint(hint, id) : 0));
 }
 
 /*
  * Each arm's last recorded verdict: of the variant, or of all when it is NULL.  An
  * arm that has gone from the data keeps its own; so does one whose plan was
- * amended, until the next check.
+ * amended, until the next check.  Where nobody has looked lately, or the last look
+ * failed, nobody knows.
  */
 static void
 hold_gate(const Gate *gate, const char *schema, const char *id, const char *variant)
 {
-	const char *args[] = {id, variant, gate->newer_than};
+	const char *args[] = {id, variant, gate->newer_than, gate->asks_for_ship ? "ship" : "block"};
 
-	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),
-				 true, 1, args);
+	gr_spi_query(psprintf("SELECT COALESCE(control = $2, false) FROM %s.guardrail_experiment WHERE experiment_id = $1", schema),
+				 true, 2, args);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("experiment \"%s\" does not exist", id),
 				 errhint("A release without an experiment leaves the column NULL.")));
+	/* the way back is open */
+	if (!gate->asks_for_ship && gr_spi_bool(0, 1))
+		return;
+	/* the last verdict of a test that is over is its last */
 	gr_spi_query(psprintf("SELECT DISTINCT ON (l.variant) l.variant, l.verdict, l.reason,"
-						  " l.checked_at > pg_catalog.now() - $3::interval, l.checked_at::text, l.status"
+						  " l.checked_at > pg_catalog.now() - $3::interval OR ($4 = 'block' AND e.state = 'stopped'"
+						  " AND l.checked_at >= e.stopped_at), l.checked_at::text, l.status, l.error IS NOT NULL"
 						  " FROM %s.guardrail_check_log l JOIN %s.guardrail_experiment e USING (experiment_id)"
 						  " WHERE experiment_id = $1 AND l.checked_at >= e.launched_at AND ($2 IS NULL OR l.variant = $2)"
-						  " ORDER BY l.variant, l.check_id DESC", schema, schema), true, 3, args);
+						  " ORDER BY l.variant, l.check_id DESC", schema, schema), true, 4, args);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *arm = gr_spi_text(i, 1);
@@ -167,17 +174,19 @@ hold_gate(const Gate *gate, const char *schema, const char *id, const char *vari
 		bool		against = strcmp(verdict, "BLOCK") == 0 || strcmp(verdict, "INVALID") == 0;
 
 		/* what could not be measured, or the hand-written check would block, is no permission */
-		if (status && (strncmp(status, "UNMEASURED", 10) == 0 || strncmp(status, "WATCH", 5) == 0))
-			refuse_release(id, arm ? arm : "", status, gr_spi_text(i, 3));
-
+		if (!against && status && (strncmp(status, "UNMEASURED", 10) == 0 || strncmp(status, "WATCH", 5) == 0))
+			refuse_release(id, arm ? arm : "", status, gr_spi_text(i, 3), NULL);
+		if (!against && gr_spi_bool(i, 7))
+			refuse_release(id, arm ? arm : "", "its last check failed", gr_spi_text(i, 3), "Mend what fails, and CALL guardrail_check('%s').");
 		if (against || (gate->asks_for_ship && strcmp(verdict, "SHIP") != 0))
-			refuse_release(id, arm ? arm : "", verdict, gr_spi_text(i, 3));
-		if (gate->asks_for_ship && !gr_spi_bool(i, 4))
+			refuse_release(id, arm ? arm : "", verdict, gr_spi_text(i, 3), NULL);
+		if (!gr_spi_bool(i, 4))
 			refuse_release(id, arm ? arm : "", "its verdict is too old",
-						   psprintf("It was recorded at %s.", gr_spi_text(i, 5)));
+						   psprintf("It was recorded at %s.", gr_spi_text(i, 5)), "Record a new one with CALL guardrail_check('%s').");
 	}
-	if (SPI_processed == 0 && gate->asks_for_ship)
-		refuse_release(id, variant ? variant : "", "it has no recorded verdict", "No check has seen it.");
+	if (SPI_processed == 0)
+		refuse_release(id, variant ? variant : "", "it has no recorded verdict", "No check has seen it.",
+					   "Record one with CALL guardrail_check('%s').");
 }
 
 /* guardrail_release_gate(): before or after insert or update, for each row */

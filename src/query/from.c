@@ -107,6 +107,8 @@ gr_sql_known_arms(const Experiment *e, const char *arm)
 						 quote_literal_cstr(e->arms[i]));
 	if (e->narms > 0)
 		appendStringInfoChar(&buf, ')');
+	else
+		appendStringInfo(&buf, " AND octet_length(%s) <= %d", arm, GR_MAX_ARM_NAME);
 	return buf.data;
 }
 

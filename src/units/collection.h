@@ -18,6 +18,9 @@
 
 #define GR_MAX_ARMS 100
 
+/* Bytes of a name that is not planned; a longer one is no arm. */
+#define GR_MAX_ARM_NAME 500
+
 typedef struct BinList
 {
 	int			nbins;

@@ -174,7 +174,7 @@ gr_units_arm(Units *u, const char *name, int len)
 	for (int i = 0; i < u->narms; i++)
 		if (gr_units_is_arm(u, i, name, len))
 			return i;
-	if (u->arms_fixed)
+	if (u->arms_fixed || len > GR_MAX_ARM_NAME)
 		return ARM_UNKNOWN;
 	gr_units_add_arm(u, name, len);
 	return u->narms - 1;

@@ -102,7 +102,7 @@ CREATE TRIGGER guardrail AFTER INSERT ON strict FOR EACH ROW EXECUTE FUNCTION gu
 TRUNCATE ev;
 CREATE PROCEDURE seen(a float8, goal float8) LANGUAGE sql AS $$
   DELETE FROM ev; INSERT INTO ev SELECT 'gate', u, (ARRAY['control', 'a'])[1 + u % 2], u % 7 + (u % 2) * a, u % 5 + (u % 2) * goal FROM generate_series(1, 4000) u $$;
--- not launched, and never checked: nothing stands against it, nothing speaks for it
+-- not launched, and never checked: nothing speaks for it
 INSERT INTO releases (experiment_id, variant) VALUES ('not launched', 'a');
 INSERT INTO strict VALUES ('button', 'not launched', 'a');
 SELECT guardrail_launch('gate');
@@ -112,6 +112,22 @@ SELECT verdict FROM guardrail_verdict WHERE experiment_id = 'gate';
 INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
 \set VERBOSITY terse
 INSERT INTO strict VALUES ('button', 'gate', 'a');
+\set VERBOSITY default
+-- a check that fails, and one that is old, are no permission; the way back to control is open
+ALTER TABLE ev RENAME x TO z;
+SET client_min_messages = error;
+CALL guardrail_check('gate');
+SET client_min_messages = warning;
+ALTER TABLE ev RENAME z TO x;
+\set VERBOSITY terse
+INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
+\set VERBOSITY default
+INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'control');
+CALL guardrail_check('gate');
+CREATE TABLE impatient (experiment_id text, variant text);
+CREATE TRIGGER guardrail BEFORE INSERT ON impatient FOR EACH ROW EXECUTE FUNCTION guardrail_release_gate('experiment_id', 'variant', 'block', '0 seconds');
+\set VERBOSITY terse
+INSERT INTO impatient VALUES ('gate', 'a');
 \set VERBOSITY default
 -- BLOCK
 CALL seen(20, 0);

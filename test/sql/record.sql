@@ -101,7 +101,7 @@ SELECT experiment_id, count(*) AS checks, count(error) AS failed FROM guardrail_
 RESET fails.code;
 SET client_min_messages = warning;
 
--- an arm's name that no index takes
+-- an arm's name that no index takes is no arm
 CREATE TABLE names AS SELECT 'i names'::text AS experiment_id, i AS user_id, CASE i % 2 WHEN 0 THEN 'control' ELSE (SELECT string_agg(md5(k::text), '') FROM generate_series(1, 300) k) END AS variant, i % 3 AS x, i AS goal FROM generate_series(1, 400) i;
 SELECT experiment('i names', 'names');
 SELECT guardrail_launch('i names');
