@@ -165,6 +165,8 @@ $before = contents($node, 'original', @dumped);
 $plans = intact($node, 'original');
 $replays = replayed($node, 'original');
 like($before, qr/column ""doomed"" does not exist/, 'an experiment whose column is gone');
+(undef, undef, $err) = $node->psql('original', q{SELECT guard.guardrail_replay(max(check_id)) FROM guard.guardrail_check_input WHERE experiment_id = 'stopped'});
+like($err, qr/version 1 of the plan of experiment "stopped" is not the text that was registered/, 'a check of a plan that was tampered with is not replayed');
 for my $finding (qr/^blocks\|1\|.*\|f\|.*rule "slipped in" is not in the plan/m, qr/^ships\|1\|.*\|f\|rule "load": column "limit_value" is 11, planned 10$/m, qr/^stopped\|1\|.*\|f\|.*the plan text does not have its plan_hash/m, qr/^lost\|1\|.*\|f\|column "events" is "\d+", planned "shop.gone"/m)
 {
 	like($plans, $finding, 'a plan that is broken');

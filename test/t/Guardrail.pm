@@ -86,7 +86,8 @@ sub replayed
 {
 	my ($node, $db, $schema) = @_;
 	$schema //= 'guard';
-	return $node->safe_psql($db, qq{SELECT check_id, r.* FROM $schema.guardrail_check_input i, LATERAL $schema.guardrail_replay(check_id) r ORDER BY 1, 3});
+	return $node->safe_psql($db, qq{SELECT check_id, r.* FROM (SELECT check_id FROM $schema.guardrail_check_input i JOIN $schema.guardrail_plan p ON p.experiment_id = i.experiment_id AND p.version = i.plan_version
+ WHERE plan_hash = encode(sha256(convert_to(plan, 'UTF8')), 'hex') OFFSET 0) i, LATERAL $schema.guardrail_replay(check_id) r ORDER BY 1, 3});
 }
 
 # What a check that was interrupted must not leave: part of its rows, a look that is missing or double, a broken chain, a
