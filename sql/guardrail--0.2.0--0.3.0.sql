@@ -202,6 +202,8 @@ CREATE FUNCTION guardrail_segment_evaluate(experiment text) RETURNS TABLE (
 COMMENT ON FUNCTION guardrail_segment_evaluate(text) IS
   'evaluate the segments of an experiment now: one row per segment, value, treatment arm and guardrail; records nothing';
 
+COMMENT ON FUNCTION guardrail_release_gate() IS
+  'trigger for a table of releases: refuses a variant while its recorded verdict is BLOCK or INVALID, its status UNMEASURED or WATCH, its last check failed or is old; in mode ship all but a recent SHIP';
 COMMENT ON FUNCTION guardrail_status(text, text) IS
   'status now of an experiment''s worst arm, or of the arm named: INVALID, BLOCK, NO DATA, UNMEASURED, WATCH or OK';
 
