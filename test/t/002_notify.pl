@@ -65,7 +65,8 @@ is(changes(alerts('CALL guardrail_check();')), '', 'and back with the same verdi
 # a payload has a limit, names have none
 $node->safe_psql('postgres', q{
 CREATE TABLE odd AS SELECT i AS user_id, CASE i % 4 WHEN 0 THEN 'control' WHEN 1 THEN repeat('ü"\\', 3000) WHEN 2 THEN repeat(E'\x01', 9000) ELSE 'last' END AS variant, i % 7 AS x FROM generate_series(1, 800) i;
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units, monitoring) VALUES (repeat('x', 20000), 'odd', NULL, 1, 'fixed');
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units, monitoring, shares)
+SELECT repeat('x', 20000), 'odd', NULL, 1, 'fixed', jsonb_object_agg(variant, 1) FROM (SELECT DISTINCT variant FROM odd) AS planned;
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value)
 SELECT repeat('x', 20000), repeat(E'\x02', 95) || i, 'guardrail', 'mean', 'x', 'higher', 'absolute', 1 FROM generate_series(1, 60) i;
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind) VALUES (repeat('x', 20000), 'goal', 'primary', 'mean', 'x', 'higher', NULL);
