@@ -165,7 +165,10 @@ hold_gate(const Gate *gate, const char *schema, const char *id, const char *vari
 						  " AND l.checked_at >= e.stopped_at), l.checked_at::text, l.status, l.error IS NOT NULL"
 						  " FROM %s.guardrail_check_log l JOIN %s.guardrail_experiment e USING (experiment_id)"
 						  " WHERE experiment_id = $1 AND l.checked_at >= e.launched_at AND ($2 IS NULL OR l.variant = $2)"
-						  " ORDER BY l.variant, l.check_id DESC", schema, schema), true, 4, args);
+						  /* a check that saw no arm at all says nothing once another did */
+						  " AND (l.variant IS NOT NULL OR NOT EXISTS (SELECT FROM %s.guardrail_check_log n"
+						  " WHERE n.experiment_id = $1 AND n.check_id > l.check_id))"
+						  " ORDER BY l.variant, l.check_id DESC", schema, schema, schema), true, 4, args);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *arm = gr_spi_text(i, 1);

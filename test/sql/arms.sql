@@ -42,5 +42,14 @@ SELECT variant, verdict, status, error FROM guardrail_verdict WHERE experiment_i
 SELECT guardrail_assert_shippable('new', 'treatment');
 INSERT INTO release VALUES ('new', 'treatment');
 INSERT INTO release VALUES ('new', NULL);
+-- once a check works, the one that saw no arm speaks no more
+DELETE FROM ev WHERE experiment_id = 'new' AND (variant LIKE 'arm %' OR length(variant) > 500);
+UPDATE ev SET failed = false WHERE experiment_id = 'new';
+INSERT INTO ev SELECT 'new', u, 'treatment', 5, true FROM generate_series(1, 3, 2) AS u;
+INSERT INTO ev SELECT 'new', u, 'control', 5, true FROM generate_series(2, 4, 2) AS u;
+CALL guardrail_check('new');
+SELECT variant, verdict, status FROM guardrail_verdict WHERE experiment_id = 'new';
+INSERT INTO release VALUES ('new', NULL);
+SELECT * FROM release;
 DROP SCHEMA arms_test CASCADE;
 DROP EXTENSION guardrail;
