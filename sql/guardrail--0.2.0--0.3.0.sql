@@ -10,6 +10,9 @@ ALTER TABLE guardrail_result_log ADD COLUMN watch boolean, ADD COLUMN samples by
 COMMENT ON COLUMN guardrail_result_log.watch IS 'nothing is proven, but a check written by hand would block';
 COMMENT ON COLUMN guardrail_result_log.samples IS 'what a check that set a least p-value saw in both arms; NULL in other checks';
 ALTER TABLE guardrail_segment_log ADD COLUMN watch boolean;
+ALTER TABLE guardrail_check_input ADD COLUMN failures text[], ADD COLUMN surplus_arms boolean;
+COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule why its expressions could not be evaluated; NULL: they were';
+COMMENT ON COLUMN guardrail_check_input.surplus_arms IS 'the events had more arm names than can be arms; the rows of the rarest were left out';
 
 CREATE OR REPLACE VIEW guardrail_verdict AS
   SELECT l.experiment_id, l.variant, l.verdict, l.status, l.reason, l.primary_metric, l.primary_status,

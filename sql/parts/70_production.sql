@@ -14,7 +14,9 @@ CREATE TABLE guardrail_check_input (
   metrics integer[] NOT NULL,
   fingerprints bigint[] NOT NULL,
   collection bytea NOT NULL,
-  past bytea NOT NULL
+  past bytea NOT NULL,
+  failures text[],
+  surplus_arms boolean
 );
 -- a tenth of the time that pglz takes, where the server has it
 DO $$ BEGIN
@@ -28,6 +30,8 @@ COMMENT ON COLUMN guardrail_check_input.snapshot IS 'the transactions whose even
 COMMENT ON COLUMN guardrail_check_input.spec IS 'what was collected; metrics: the number in it of each rule, by role and name';
 COMMENT ON COLUMN guardrail_check_input.collection IS 'counts, moments and histograms per arm';
 COMMENT ON COLUMN guardrail_check_input.past IS 'looks, least p-values and latched breaches of earlier checks';
+COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule why its expressions could not be evaluated; NULL: they were';
+COMMENT ON COLUMN guardrail_check_input.surplus_arms IS 'the events had more arm names than can be arms; the rows of the rarest were left out';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_input
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 

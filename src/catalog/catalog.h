@@ -31,6 +31,7 @@ typedef struct Rule
 	int64		fingerprint;	/* of all that its result depends on */
 	int			metric;			/* in the collection's spec */
 	bool		segment_veto;	/* an alarm in a segment BLOCKs */
+	const char *failure;		/* why its expressions cannot be evaluated; NULL: they can */
 } Rule;
 
 /* A row of guardrail_experiment. */
@@ -69,6 +70,7 @@ typedef struct Experiment
 	const char *range;			/* a further condition on the events; NULL: none */
 	int			nsegments;
 	char	  **segments;		/* expressions, constant per unit */
+	const char *segments_failure;	/* why they cannot be evaluated; NULL: they can */
 	int			nrules;
 	Rule	   *rules;			/* by role, then name */
 } Experiment;

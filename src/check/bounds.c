@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "check/past.h"
 #include "executor/spi.h"
 
 Evaluation *
@@ -45,19 +46,7 @@ gr_bounds_make(Evaluation *v, const char *schema, int levels)
 	if (m->kind != GR_GROUP_SEQUENTIAL)
 		return b;
 	b.look = m->is_look ? m->nlooks : m->nlooks > 0 && is_last_look(v, schema) ? m->nlooks - 1 : -1;
-	if (m->nrows + levels > m->rows_room)
-	{
-		int			room = m->nrows + levels;
-
-		m->rows = repalloc(m->rows, sizeof(GrBoundRow) * room);
-		for (int i = m->rows_room; i < room; i++)
-		{
-			MemSet(&m->rows[i], 0, sizeof(GrBoundRow));
-			m->rows[i].bound = palloc(sizeof(double) * (m->nlooks + 1));
-			m->rows[i].state = palloc(sizeof(GrLookState));
-		}
-		m->rows_room = room;
-	}
+	gr_monitor_make_room(m, levels);
 	return b;
 }
 

@@ -161,7 +161,7 @@ gr_sample_cell(const Evaluation *v, const char *arm, const Rule *rule,
 	gr_sample_of_estimate(&(GrEstimate) {NAN, NAN, NAN}, 0, out);
 	*raw_variance = NAN;
 	*units = *events = 0;
-	if (data == NULL || data->units == 0)
+	if (data == NULL || data->units == 0 || rule->failure)
 		return;
 	m = &data->metrics[rule->metric];
 	*units = data->units - m->immature;

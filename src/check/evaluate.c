@@ -11,7 +11,6 @@
 
 #include "catalog/objectaddress.h"
 #include "miscadmin.h"
-#include "slice/slice.h"
 
 static int
 compare_names(const void *a, const void *b)
@@ -129,7 +128,9 @@ recall(const Past *past, const Rule *rule, GrResult *r)
 	if (p == NULL)
 		return;
 	memcpy(r->past, p->test, sizeof(r->past));
-	r->latched = p->breached && !(r->rule->role == GR_GUARDRAIL && r->rule->evidence == GR_POINT);
+	/* what was BREACHED and cannot be evaluated now stays so, with every evidence and design */
+	r->latched = p->breached &&
+		(r->failure || !(r->rule->role == GR_GUARDRAIL && r->rule->evidence == GR_POINT));
 }
 
 /* Has the control and at least one other arm enough units to look at? */
@@ -169,6 +170,7 @@ fill_result(Evaluation *v, int a, int k)
 
 	r->rule = &rule->rule;
 	r->arm = &v->arms[a];
+	r->failure = rule->failure;
 	r->immature = gr_immature_in(v, v->arms[a].name, rule);
 	r->immature_control = gr_immature_in(v, v->control.name, rule);
 	n_compared = (double) gr_mature_units(r);
@@ -271,18 +273,14 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 		MemoryContextSwitchTo(old);
 		return v;
 	}
-	gr_owner_enter(&saved, e->owner);
-	v->plan = gr_plan_make(e);
-	gr_owner_leave(&saved);
+	gr_rescue_plan(v);
 	if (shared && strcmp(shared->sql, gr_sql_fast(e, v->plan, schema)) == 0)
 	{
 		v->c = shared->c;
 		v->snapshot = shared->snapshot;
 	}
-	else if (e->nsegments > 0)
-		gr_segments_collect(v, schema, context);
 	else
-		v->c = gr_collect_stored(e, v->plan, function, purpose == GR_FOR_LOG, context);
+		gr_rescue_collect(v, schema, purpose == GR_FOR_LOG, context);
 	v->past = gr_past_load(schema, e, context);
 	gr_evaluation_decide(v, schema);
 	MemoryContextSwitchTo(old);

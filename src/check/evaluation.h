@@ -63,6 +63,14 @@ extern void gr_fill_arm(GrArm *arm, const Collection *c, const char *name);
 /* Room for a family of n tests. */
 extern void gr_scratch_make(GrScratch *s, int n);
 
+/*
+ * The plan and the collection, whatever becomes of some rules' expressions or of
+ * names of arms beyond number (rescue.c): what keeps a rule from being evaluated goes
+ * into Rule.failure.  recorded: what is new may be stored as slices.
+ */
+extern void gr_rescue_plan(Evaluation *v);
+extern void gr_rescue_collect(Evaluation *v, const char *schema, bool recorded, MemoryContext context);
+
 /* From arms, test, monitor and past to results and counts, without verdicts. */
 extern void gr_evaluation_results(Evaluation *v);
 

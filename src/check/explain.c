@@ -89,7 +89,7 @@ explain_arm(StringInfo buf, const Evaluation *v, const char *name, const Rule *r
 	m = arm ? &arm->metrics[rule->metric] : NULL;
 	if (m && m->immature > 0)
 		appendStringInfo(buf, "    %s: " INT64_FORMAT " of " INT64_FORMAT " units left out: their windows"
-						 " close after %s\n", name, m->immature, arm->units, v->e->as_of);
+						 " close after %s, or they have no time\n", name, m->immature, arm->units, v->e->as_of);
 	if (m == NULL || isnan(estimate->value))
 	{
 		appendStringInfo(buf, "    %s: no data\n", name);

@@ -8,6 +8,7 @@
 #include "executor/spi.h"
 #include "libpq/pqformat.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #define PAST_VERSION 2
@@ -218,6 +219,44 @@ gr_input_collection(const Evaluation *v)
 	return gr_collection_encode(c);
 }
 
+/* For each rule why it could not be evaluated, or NULL. */
+static Datum
+failures_encode(const Experiment *e)
+{
+	Datum	   *failures = palloc0(sizeof(Datum) * Max(e->nrules, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(e->nrules, 1));
+	int			lower = 1;
+
+	for (int i = 0; i < e->nrules; i++)
+	{
+		nulls[i] = e->rules[i].failure == NULL;
+		if (!nulls[i])
+			failures[i] = CStringGetTextDatum(e->rules[i].failure);
+	}
+	return PointerGetDatum(construct_md_array(failures, nulls, 1, (int *) &e->nrules, &lower, TEXTOID, -1, false,
+											  TYPALIGN_INT));
+}
+
+/* The same into the rules; NULL, as checks of older versions have it: none. */
+void
+gr_failures_decode(Experiment *e, Datum failures, bool null)
+{
+	Datum	   *texts;
+	bool	   *nulls;
+	int			n;
+
+	if (null)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(failures), TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
+	if (n != e->nrules)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored inputs of experiment \"%s\" do not fit version %d of its plan",
+						e->id, e->plan_version)));
+	for (int i = 0; i < n; i++)
+		e->rules[i].failure = nulls[i] ? NULL : TextDatumGetCString(texts[i]);
+}
+
 void
 gr_input_store(const Evaluation *v, const char *schema, int64 check_id, TimestampTz checked_at,
 			   const char *snapshot)
@@ -226,7 +265,7 @@ gr_input_store(const Evaluation *v, const char *schema, int64 check_id, Timestam
 	Datum	   *metrics = palloc(sizeof(Datum) * Max(e->nrules, 1));
 	Datum	   *fingerprints = palloc(sizeof(Datum) * Max(e->nrules, 1));
 	const Oid	types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, BOOLOID, TEXTOID,
-	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID};
+	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID, TEXTARRAYOID, BOOLOID};
 	Datum		values[lengthof(types)];
 
 	for (int i = 0; i < e->nrules; i++)
@@ -247,10 +286,12 @@ gr_input_store(const Evaluation *v, const char *schema, int64 check_id, Timestam
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[10] = PointerGetDatum(gr_input_collection(v));
 	values[11] = PointerGetDatum(gr_past_encode(v->past));
+	values[12] = failures_encode(e);
+	values[13] = BoolGetDatum(v->test.surplus_arms);
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s.guardrail_check_input (check_id, experiment_id, plan_version,"
 									   " checked_at, state, ended, snapshot, spec, metrics, fingerprints, collection, past,"
-									   " extension_version) SELECT $1, $2, $3, $4, $5, $6, $7::pg_catalog.pg_snapshot, $8, $9,"
-									   " $10, $11, $12, x.extversion FROM pg_catalog.pg_extension x"
+									   " failures, surplus_arms, extension_version) SELECT $1, $2, $3, $4, $5, $6, $7::pg_catalog.pg_snapshot, $8, $9,"
+									   " $10, $11, $12, $13, $14, x.extversion FROM pg_catalog.pg_extension x"
 									   " WHERE x.extname = 'guardrail'", schema),
 							  lengthof(types), (Oid *) types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not insert into guardrail_check_input");

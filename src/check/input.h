@@ -23,6 +23,9 @@ extern bytea *gr_input_collection(const Evaluation *v);
 extern bytea *gr_past_encode(const Past *past);
 extern Past *gr_past_decode(const bytea *bytes);
 
+/* What gr_input_store wrote of rules that could not be evaluated, into the rules. */
+extern void gr_failures_decode(Experiment *e, Datum failures, bool null);
+
 /* ---- samples as bytes (sample_bytes.c) ----------------------------------------- */
 
 /* One after the other; an error when the bytes are none that were sent. */

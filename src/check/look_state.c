@@ -78,10 +78,16 @@ load_row(GrMonitor *m, int row)
 	int			n;
 	GrBoundRow *r;
 
+	for (int i = 1; i <= desc->natts; i++)
+		if (heap_attisnull(tuple, i, desc))
+			return;
 	if (kind < 0 || kind >= GR_TEST_KINDS)
 		return;
 	deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(tuple, desc, 3, &null)), FLOAT8OID,
 					  8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &bounds, &nulls, &n);
+	for (int k = 0; k < n; k++)
+		if (nulls[k] || !(DatumGetFloat8(bounds[k]) > 0))
+			return;
 	if (n != m->nlooks || !decode(DatumGetByteaPP(SPI_getbinval(tuple, desc, 4, &null)), m->scratch) ||
 		m->scratch->t != m->fraction[m->nlooks - 1])
 		return;
@@ -104,6 +110,7 @@ gr_look_state_load(GrMonitor *m, const char *schema, const Experiment *e)
 	gr_spi_query(psprintf("SELECT kind, level, bounds, state FROM %s.guardrail_look_state"
 						  " WHERE experiment_id = $1 AND plan_version = $2::integer"
 						  " AND looks = $3::integer", schema), true, 3, args);
+	gr_monitor_make_room(m, m->rows_room + (int) SPI_processed);
 	for (int i = 0; i < (int) SPI_processed; i++)
 		load_row(m, i);
 	gr_owner_leave(&saved);

@@ -123,6 +123,16 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 	}
 }
 
+/* Does a metric, or any of them (NULL), lack a rule that can be evaluated? */
+static bool
+has_failed(const Experiment *e, const char *metric)
+{
+	for (int i = 0; i < e->nrules; i++)
+		if (e->rules[i].failure && (metric == NULL || strcmp(e->rules[i].rule.metric, metric) == 0))
+			return true;
+	return false;
+}
+
 Past *
 gr_past_load(const char *schema, const Experiment *e, MemoryContext context)
 {
@@ -130,12 +140,19 @@ gr_past_load(const char *schema, const Experiment *e, MemoryContext context)
 	OwnerContext saved;
 
 	past->srm_p = NAN;
-	if (e->plan_version == 0 || e->monitoring == GR_FIXED)
+	if (e->plan_version == 0 || (e->monitoring == GR_FIXED && !has_failed(e, NULL)))
 		return past;
 	gr_writer_enter(&saved, e->function);
-	load_looks(past, schema, e, context);
+	if (e->monitoring != GR_FIXED)
+		load_looks(past, schema, e, context);
 	load_results(past, schema, e, context);
 	gr_owner_leave(&saved);
+	/* a fixed test has no past, but of what cannot be evaluated now */
+	for (int i = 0; e->monitoring == GR_FIXED && i < past->nresults; i++)
+	{
+		memset(past->results[i].test, 0, sizeof(past->results[i].test));
+		past->results[i].breached &= has_failed(e, past->results[i].metric);
+	}
 	return past;
 }
 
@@ -173,6 +190,23 @@ breathe(void)
 }
 
 void
+gr_monitor_make_room(GrMonitor *m, int rows)
+{
+	int			room = m->nrows + rows;
+
+	if (room <= m->rows_room)
+		return;
+	m->rows = m->rows ? repalloc(m->rows, sizeof(GrBoundRow) * room) : palloc(sizeof(GrBoundRow) * room);
+	for (int i = m->rows_room; i < room; i++)
+	{
+		MemSet(&m->rows[i], 0, sizeof(GrBoundRow));
+		m->rows[i].bound = palloc(sizeof(double) * (m->nlooks + 1));
+		m->rows[i].state = palloc(sizeof(GrLookState));
+	}
+	m->rows_room = room;
+}
+
+void
 gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
 				 const GrTestState *test, bool enough, int narms)
 {
@@ -193,14 +227,8 @@ gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Pa
 	/* a fraction can only grow; the last look comes at 1 whatever the step */
 	m->is_look = enough && past->nlooks < GR_MAX_LOOKS - 1 &&
 		(m->now >= last + LEAST_STEP || (m->now >= 1 && last < 1));
-	m->rows_room = gr_levels_needed(distinct_alphas(e), e->nrules, narms);
 	m->breathe = breathe;
-	m->rows = palloc0(sizeof(GrBoundRow) * m->rows_room);
-	for (int i = 0; i < m->rows_room; i++)
-	{
-		m->rows[i].bound = palloc(sizeof(double) * (m->nlooks + 1));
-		m->rows[i].state = palloc(sizeof(GrLookState));
-	}
+	gr_monitor_make_room(m, gr_levels_needed(distinct_alphas(e), e->nrules, narms));
 	m->scratch = palloc(sizeof(GrLookState));
 	if (m->nlooks > 0 && schema)
 		gr_look_state_load(m, schema, e);

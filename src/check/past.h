@@ -53,4 +53,7 @@ extern void gr_look_state_store(const GrMonitor *m, const char *schema, const Ex
 extern void gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
 							 const GrTestState *test, bool enough, int narms);
 
+/* Room for so many rows beside those that there are. */
+extern void gr_monitor_make_room(GrMonitor *m, int rows);
+
 #endif							/* GR_PAST_H */

@@ -86,7 +86,11 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 			   *state,
 			   *spec;
 	int			plan_version;
-	bool		ended;
+	bool		ended,
+				surplus_arms,
+				no_failures,
+				no_surplus;
+	Datum		failures;
 	ArrayType  *metrics,
 			   *fingerprints;
 	bytea	   *collection,
@@ -94,7 +98,7 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 	char	   *note;
 
 	gr_spi_query(psprintf("SELECT experiment_id, plan_version, state, ended, spec, metrics, fingerprints,"
-						  " collection, past FROM %s.guardrail_check_input WHERE check_id = $1::bigint", schema),
+						  " collection, past, failures, surplus_arms FROM %s.guardrail_check_input WHERE check_id = $1::bigint", schema),
 				 true, 1, args);
 	if (SPI_processed == 0)
 		refuse_missing(schema, args[0]);
@@ -107,6 +111,10 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 	fingerprints = DatumGetArrayTypePCopy(column(7));
 	collection = DatumGetByteaPCopy(column(8));
 	past = DatumGetByteaPCopy(column(9));
+	failures = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 10, &no_failures);
+	surplus_arms = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 11, &no_surplus));
+	if (!no_failures)
+		failures = PointerGetDatum(DatumGetArrayTypePCopy(failures));
 
 	v->e = gr_experiment_load_plan(schema, id, plan_version, CurrentMemoryContext);
 	v->e->state = state;
@@ -115,6 +123,8 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 	v->plan = palloc0(sizeof(ScanPlan));
 	v->plan->spec = gr_spec_parse(spec);
 	number_rules(v->e, metrics, fingerprints, v->plan->spec->nmetrics);
+	gr_failures_decode(v->e, failures, no_failures);
+	v->test.surplus_arms = surplus_arms && !no_surplus;
 	v->c = gr_collection_decode(collection, v->plan->spec);
 	v->past = gr_past_decode(past);
 	gr_plan_note(schema, v->e, CurrentMemoryContext, &note);

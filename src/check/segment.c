@@ -403,6 +403,7 @@ gr_segments_notice(const Evaluation *v)
 			ereport(NOTICE,
 					(errmsg("segment %s of experiment \"%s\" is not judged: %s",
 							v->segments->segment[i].expression, v->e->id, v->segments->segment[i].data.why),
+					 v->e->segments_failure ? errhint("Amend the expression, or mend the events.") :
 					 errhint("Group its values in the expression, or raise guardrail.unit_memory.")));
 }
 

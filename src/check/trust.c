@@ -73,7 +73,7 @@ gr_test_split(Evaluation *v)
 	/* the chi-square approximation wants five expected units everywhere */
 	for (int i = 0; i < n; i++)
 		enough = enough && total * shares[i] / sum >= 5;
-	if (!enough)
+	if (!enough || v->test.surplus_arms)
 		v->test.srm_p = v->past->srm_p;
 	else if (e->monitoring == GR_FIXED)
 		(void) gr_srm(counts, shares, n, &statistic, &df, &v->test.srm_p);
@@ -91,61 +91,90 @@ gr_test_split(Evaluation *v)
 	v->test.split = split.data;
 }
 
-/* The share of a column's rows that are NULL, with its error clustered by batch. */
-static bool
-null_share(const ArmData *arm, int column, GrEstimate *out)
+/* A column's count in each batch: of its NULLs, or of its values that are not finite. */
+static const int64 *
+missing_of(const ArmData *arm, int column, bool nulls)
 {
-	double		nulls[GR_BATCHES],
+	return (nulls ? arm->counts.nulls : arm->counts.nonfinite) + column * GR_BATCHES;
+}
+
+/* The share of an arm's rows that are so, with its error clustered by batch. */
+static bool
+missing_share(const ArmData *arm, const int64 *missing, GrEstimate *out)
+{
+	double		part[GR_BATCHES],
 				rows[GR_BATCHES];
-	double		sum_nulls = 0,
+	double		sum_part = 0,
 				sum_rows = 0,
 				se;
 
 	for (int b = 0; b < GR_BATCHES; b++)
 	{
-		nulls[b] = (double) arm->counts.nulls[column * GR_BATCHES + b];
+		part[b] = (double) missing[b];
 		rows[b] = (double) arm->counts.rows[b];
-		sum_nulls += nulls[b];
+		sum_part += part[b];
 		sum_rows += rows[b];
 	}
-	if (sum_rows == 0 || gr_share_se(nulls, rows, GR_BATCHES, &se, &out->df) != GR_OK)
+	if (sum_rows == 0 || gr_share_se(part, rows, GR_BATCHES, &se, &out->df) != GR_OK)
 		return false;
-	out->value = sum_nulls / sum_rows;
+	out->value = sum_part / sum_rows;
 	out->variance = se * se;
 	return true;
 }
 
-/* NULLs and non-finite values of the rule's expression in the two arms. */
+/* p of "both arms' rows lack as many values"; NaN: no test. */
+static double
+missing_p(ArmData *const arm[2], int column, bool nulls)
+{
+	GrEstimate	share[2];
+	double		pooled,
+				z,
+				df,
+				se;
+
+	for (int i = 0; i < 2; i++)
+		if (arm[i] == NULL || !missing_share(arm[i], missing_of(arm[i], column, nulls), &share[i]))
+			return NAN;
+	if (gr_contrast_statistic(GR_DIFFERENCE, &share[0], &share[1], 0, &z, &df, &se) == GR_OK)
+		return Min(1, 2 * gr_t_sf(fabs(z), df));
+	/* the same share in all batches of each arm: units are as independent as they can be */
+	pooled = (share[0].value * (double) arm[0]->units + share[1].value * (double) arm[1]->units) /
+		(double) (arm[0]->units + arm[1]->units);
+	z = (share[0].value - share[1].value) /
+		sqrt(pooled * (1 - pooled) * (1 / (double) arm[0]->units + 1 / (double) arm[1]->units));
+	return isnan(z) ? NAN : Min(1, 2 * gr_normal_sf(fabs(z)));
+}
+
+/* NULLs and non-finite values of the rule's expressions in the two arms. */
 void
 gr_inspect_column(const Evaluation *v, const Rule *rule, GrResult *r)
 {
 	const CollectSpec *spec = v->plan->spec;
 	const Metric *metric = &spec->metrics[rule->metric];
-	int			column = spec->folds[metric->a].column;
 	const char *names[2] = {r->arm->name, v->control.name};
-	GrEstimate	share[2];
-	bool		known = true;
-	double		z,
-				df,
-				se;
+	ArmData    *arm[2];
+	int			column[2] = {spec->folds[metric->a].column, -1};
 
+	if (metric->b >= 0 && spec->folds[metric->b].column != column[0])
+		column[1] = spec->folds[metric->b].column;
 	r->left_out = 0;
-	r->null_share_p = NAN;
-	r->null_share_alpha = v->test.srm_alpha;
+	r->null_share_p = r->nonfinite_share_p = NAN;
+	r->missing_share_alpha = v->test.srm_alpha;
 	for (int i = 0; i < 2; i++)
 	{
-		const ArmData *arm = gr_collection_arm(v->c, names[i]);
-
-		if (arm == NULL)
-		{
-			known = false;
-			continue;
-		}
-		for (int b = 0; b < GR_BATCHES; b++)
-			r->left_out += (double) arm->counts.nonfinite[column * GR_BATCHES + b];
-		r->left_out += (double) arm->metrics[rule->metric].skipped;
-		known = known && null_share(arm, column, &share[i]);
+		arm[i] = gr_collection_arm(v->c, names[i]);
+		for (int k = 0; arm[i] && k < 2 && column[k] >= 0; k++)
+			for (int b = 0; b < GR_BATCHES; b++)
+				r->left_out += (double) missing_of(arm[i], column[k], false)[b];
+		if (arm[i])
+			r->left_out += (double) arm[i]->metrics[rule->metric].skipped;
 	}
-	if (known && gr_contrast_statistic(GR_DIFFERENCE, &share[0], &share[1], 0, &z, &df, &se) == GR_OK)
-		r->null_share_p = Min(1, 2 * gr_t_sf(fabs(z), df));
+	/* a ratio's two expressions share the alarm */
+	for (int k = 0; k < 2 && column[k] >= 0; k++)
+	{
+		double		tests = column[1] >= 0 ? 2 : 1;
+
+		r->null_share_p = fmin(r->null_share_p, fmin(1, tests * missing_p(arm, column[k], true)));
+		r->nonfinite_share_p = fmin(r->nonfinite_share_p, fmin(1, tests * missing_p(arm, column[k], false)));
+	}
 }

@@ -54,6 +54,7 @@ typedef enum GrStatus
 typedef enum GrObstacle
 {
 	GR_NO_OBSTACLE,
+	GR_FAILED,					/* its expressions cannot be evaluated */
 	GR_NEGATIVE_CONTROL,		/* a relative limit has no meaning */
 	GR_CONSTANT,				/* nothing varies, and the arms are alike */
 	GR_HEAVY_UNIT,				/* one unit carries the test */
@@ -109,6 +110,7 @@ typedef struct GrTestState
 	const char *plan_broken;	/* in what the plan was changed after launch; NULL:
 								 * in nothing */
 	const char *plan_note;		/* what every reason says of the plan; NULL: nothing */
+	bool		surplus_arms;	/* more names of arms than there may be: some are left out */
 } GrTestState;
 
 /* The data of one arm. */
@@ -147,7 +149,7 @@ typedef struct GrResult
 	GrEstimate	control;
 	const GrSample *treatment_sample;	/* NULL: nothing but the estimates is known */
 	const GrSample *control_sample;
-	int64_t		immature;		/* units of the arm whose window has not closed, */
+	int64_t		immature;		/* units of the arm without a closed window, */
 	int64_t		immature_control;	/* and of the control: not in the estimates */
 	GrPast		past[GR_TEST_KINDS];	/* by GrTestKind */
 	bool		latched;		/* a recorded check of this plan was BREACHED */
@@ -155,7 +157,9 @@ typedef struct GrResult
 	double		cap;			/* what unit totals were capped at; NaN: nothing */
 	double		left_out;		/* non-finite values, for the reason */
 	double		null_share_p;	/* p of "the share of NULLs is the same"; NaN */
-	double		null_share_alpha;
+	double		nonfinite_share_p;	/* and of values that are not finite */
+	double		missing_share_alpha;
+	const char *failure;		/* why the rule's expressions cannot be evaluated; NULL: they can */
 	const char *segments;		/* in which the rule is breached: "load where country
 								 * is 'BR'"; NULL: in none */
 	const char *segments_reason;

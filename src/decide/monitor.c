@@ -18,6 +18,19 @@ sides_of(GrTestKind kind)
 	return kind == GR_TEST_GOAL ? 2 : 1;
 }
 
+static GrSpending
+spending_of(const GrMonitor *m, GrTestKind kind)
+{
+	return kind == GR_TEST_BREACH ? m->spending : GR_SPENDING_OBRIEN_FLEMING;
+}
+
+/* The information fraction of a look, this evaluation's included. */
+static double
+fraction_of(const GrMonitor *m, int look)
+{
+	return look < m->nlooks ? m->fraction[look] : m->now;
+}
+
 static GrBoundRow *
 find_row(GrMonitor *m, GrTestKind kind, double level)
 {
@@ -37,6 +50,7 @@ gr_monitor_row(GrMonitor *m, GrTestKind kind, double level)
 	row = &m->rows[m->nrows++];
 	row->kind = kind;
 	row->level = level;
+	row->announced = false;
 	row->known = 0;
 	gr_look_init(row->state, sides_of(kind));
 	return row;
@@ -45,8 +59,18 @@ gr_monitor_row(GrMonitor *m, GrTestKind kind, double level)
 bool
 gr_monitor_level(GrMonitor *m, GrTestKind kind, double level)
 {
-	return m->kind != GR_GROUP_SEQUENTIAL || gr_monitor_row(m, kind, level) != NULL;
+	GrBoundRow *row;
+
+	if (m->kind != GR_GROUP_SEQUENTIAL)
+		return true;
+	row = gr_monitor_row(m, kind, level);
+	if (row)
+		row->announced = true;
+	return row != NULL;
 }
+
+/* Levels of statistics that are beyond all others. */
+static const double deep_levels[GR_DEEP_LEVELS] = {1e-6, 1e-8, 1e-11, 1e-15, 1e-20, 1e-26};
 
 void
 gr_monitor_p_levels(GrMonitor *m, GrTestKind kind)
@@ -64,15 +88,13 @@ gr_monitor_p_levels(GrMonitor *m, GrTestKind kind)
 static void
 fill_row(GrMonitor *m, GrBoundRow *row)
 {
-	GrSpending	spending = row->kind == GR_TEST_BREACH ? m->spending :
-		GR_SPENDING_OBRIEN_FLEMING;
 	int			sides = sides_of(row->kind);
 	int			nlooks = m->nlooks + (m->is_look ? 1 : 0);
 
 	for (int k = row->known; k < nlooks; k++)
 	{
-		double		t = k < m->nlooks ? m->fraction[k] : m->now;
-		double		spent = gr_alpha_spent(spending, m->phi, t, row->level, sides);
+		double		t = fraction_of(m, k);
+		double		spent = gr_alpha_spent(spending_of(m, row->kind), m->phi, t, row->level, sides);
 
 		if (m->breathe)
 			m->breathe();
@@ -115,16 +137,51 @@ gr_monitor_multiplier(GrMonitor *m, GrTestKind kind, double level,
 }
 
 /*
- * Between two levels: linear from the bounds to what they would be at a single
- * look, so that at a single look it is exact.
+ * A level and the multiplier at which this look alone would spend what the level's
+ * function has spent by now; at a first look that is the bound itself.
  */
 static double
-between(double z, double z0, double level0, double z1, double level1, int sides)
+single_look_z(const GrMonitor *m, GrTestKind kind, int look, double level)
 {
-	double		q0 = gr_normal_isf(level0 / sides);
-	double		q1 = gr_normal_isf(level1 / sides);
+	int			sides = sides_of(kind);
 
-	return sides * gr_normal_sf(q0 + (q1 - q0) * (z - z0) / (z1 - z0));
+	return gr_normal_isf(gr_alpha_spent(spending_of(m, kind), m->phi, fraction_of(m, look), level, sides) / sides);
+}
+
+static double
+single_look_level(const GrMonitor *m, GrTestKind kind, int look, double z)
+{
+	int			sides = sides_of(kind);
+
+	return gr_alpha_of_spent(spending_of(m, kind), m->phi, fraction_of(m, look),
+							 fmin(1.0, sides * gr_normal_sf(z)), sides);
+}
+
+/* A level with its bound at the look. */
+typedef struct LevelBound
+{
+	double		level;
+	double		z;
+} LevelBound;
+
+/*
+ * Between two levels: linear from the bounds to what they would be if this look were the
+ * only one, so that at a first look it is exact.
+ */
+static double
+between(const GrMonitor *m, GrTestKind kind, int look, double z, LevelBound low, LevelBound high)
+{
+	double		q0 = single_look_z(m, kind, look, low.level);
+	double		q1 = single_look_z(m, kind, look, high.level);
+
+	return single_look_level(m, kind, look, q0 + (q1 - q0) * (z - low.z) / (high.z - low.z));
+}
+
+/* Beyond all levels: as far from the nearest level's bound as a single look would be. */
+static double
+beyond(const GrMonitor *m, GrTestKind kind, int look, double z, LevelBound nearest)
+{
+	return single_look_level(m, kind, look, single_look_z(m, kind, look, nearest.level) + z - nearest.z);
 }
 
 /*
@@ -133,52 +190,51 @@ between(double z, double z0, double level0, double z1, double level1, int sides)
  */
 #define CLEAR_OF_LEVEL 1e-12
 
-static double
-group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
+/*
+ * The announced levels that z lies between: "reached" has the largest bound that z
+ * reaches (level 0: none), "missed" the smallest that it does not (level 0: none).
+ */
+static void
+find_levels(GrMonitor *m, GrTestKind kind, double z, int look, LevelBound *reached, LevelBound *missed)
 {
-	double		below_z = 0,	/* largest bound that z reaches */
-				below_level = 1,
-				above_z = INFINITY, /* smallest bound that z does not reach */
-				above_level = 0;
-	bool		reached = false;
-	int			sides = sides_of(kind);
-
+	*reached = (LevelBound) {0, 0};
+	*missed = (LevelBound) {0, INFINITY};
 	for (int i = 0; i < m->nrows; i++)
 	{
 		GrBoundRow *row = &m->rows[i];
-		double		b;
+		LevelBound	at = {row->level, 0};
 
-		if (row->kind != kind)
+		if (row->kind != kind || !row->announced)
 			continue;
-		b = row_bound(m, row, look);
-		if (z >= b && (!reached || row->level < below_level))
-		{
-			reached = true;
-			below_z = b;
-			below_level = row->level;
-		}
-		else if (z < b && row->level > above_level)
-		{
-			above_z = b;
-			above_level = row->level;
-		}
+		at.z = row_bound(m, row, look);
+		if (z >= at.z && (reached->level == 0 || at.level < reached->level))
+			*reached = at;
+		else if (z < at.z && at.level > missed->level)
+			*missed = at;
 	}
-	if (!reached)
-	{
-		/* above every announced level: as far from the bound as a single look is */
-		if (!isfinite(above_z))
-			return 1;
-		z = gr_normal_isf(above_level / sides) - (above_z - z);
-		return fmin(1, fmax(above_level * (1 + CLEAR_OF_LEVEL), sides * gr_normal_sf(z)));
-	}
-	below_level *= 1 - CLEAR_OF_LEVEL;
-	if (isfinite(above_z) && above_z > below_z && above_level < below_level)
-		return fmax(above_level * (1 + CLEAR_OF_LEVEL),
-					fmin(below_level, between(z, below_z, below_level, above_z, above_level, sides)));
-	if (above_level > 0)
-		return below_level;
-	/* beyond the smallest level: the tail of the normal from there on */
-	return below_level * exp(gr_log_normal_cdf(-z) - gr_log_normal_cdf(-below_z));
+}
+
+static double
+group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
+{
+	LevelBound	reached,
+				missed;
+	double		p;
+
+	find_levels(m, kind, z, look, &reached, &missed);
+	/* smaller levels are computed when a statistic is beyond the others */
+	for (int i = 0; reached.level > 0 && missed.level == 0 && i < GR_DEEP_LEVELS; i++)
+		if (deep_levels[i] < reached.level && gr_monitor_level(m, kind, deep_levels[i]))
+			find_levels(m, kind, z, look, &reached, &missed);
+	if (reached.level == 0)
+		return isfinite(missed.z) ?
+			fmax(missed.level * (1 + CLEAR_OF_LEVEL), beyond(m, kind, look, z, missed)) : 1;
+	reached.level *= 1 - CLEAR_OF_LEVEL;
+	if (missed.level > 0 && missed.level < reached.level && isfinite(missed.z))
+		p = between(m, kind, look, z, reached, missed);
+	else
+		p = beyond(m, kind, look, z, reached);
+	return fmax(missed.level * (1 + CLEAR_OF_LEVEL), fmin(reached.level, p));
 }
 
 double

@@ -35,6 +35,7 @@ typedef struct GrBoundRow
 {
 	GrTestKind	kind;
 	double		level;
+	bool		announced;		/* p-values are read from it */
 	int			known;			/* looks whose bound stands in bound[] */
 	double	   *bound;			/* [nlooks + 1] */
 	GrLookState *state;			/* after "known" looks */
@@ -74,11 +75,16 @@ typedef struct GrOccasion
  */
 extern bool gr_monitor_level(GrMonitor *m, GrTestKind kind, double level);
 
-/* The same, and the row (NULL: no room), for who has stored its first looks. */
+/*
+ * The row of a level (NULL: no room) to be filled with stored looks.  It serves when the
+ * level is announced; what earlier checks have asked for changes no p-value.
+ */
 extern GrBoundRow *gr_monitor_row(GrMonitor *m, GrTestKind kind, double level);
 
 /* Levels that p-values are read between. */
 #define GR_P_LEVELS 4
+/* Smaller ones that are announced when a statistic is beyond these. */
+#define GR_DEEP_LEVELS 6
 extern void gr_monitor_p_levels(GrMonitor *m, GrTestKind kind);
 
 /* The multiplier of the bound; +Inf where nothing can be rejected. */

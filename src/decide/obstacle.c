@@ -79,7 +79,9 @@ gr_find_obstacle(GrResult *r)
 
 	r->obstacle = GR_NO_OBSTACLE;
 	r->heaviest = r->events_needed = NAN;
-	if (r->status != GR_NO_DATA)
+	if (r->failure)
+		r->obstacle = GR_FAILED;
+	else if (r->status != GR_NO_DATA)
 		r->obstacle = find_obstacle(r, &x, r->rule->worse_is_higher == harm ? 1 : -1);
 }
 
@@ -115,7 +117,7 @@ gr_find_watch(GrResult *r)
 	r->watch = false;
 	r->watch_p = NAN;
 	if (rule->role != GR_GUARDRAIL || r->status == GR_NO_DATA || r->status == GR_BREACHED ||
-		r->obstacle == GR_NEGATIVE_CONTROL)
+		r->obstacle == GR_NEGATIVE_CONTROL || r->obstacle == GR_FAILED)
 		return;
 	if (margin)
 	{

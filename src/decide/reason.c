@@ -279,6 +279,9 @@ append_unmeasured(GrResult *r)
 
 	switch (r->obstacle)
 	{
+		case GR_FAILED:
+			append(r->reason, GR_REASON_SIZE, ": %s", r->failure);
+			break;
 		case GR_NEGATIVE_CONTROL:
 			append(r->reason, GR_REASON_SIZE, ": the control's value is negative, so a relative limit has no "
 				   "meaning; use limit_kind 'difference'");
@@ -363,6 +366,13 @@ append_watch(GrResult *r)
 			   "(p = %.2g)", r->watch_p);
 }
 
+/* Could it be made of whole numbers that are no doubles?  Larger ones are no bigints. */
+static bool
+is_rounded(double value)
+{
+	return fabs(value) >= 0x1p53 && fabs(value) < 0x1p70;
+}
+
 static void
 append_notes(GrResult *r)
 {
@@ -386,13 +396,21 @@ append_notes(GrResult *r)
 	}
 	if (r->status == GR_BREACHED && r->latched && !r->is_witness[GR_TEST_BREACH])
 		append(r->reason, GR_REASON_SIZE, "; proven by an earlier check, which stands");
+	if (r->failure && r->status != GR_UNMEASURED)
+		append(r->reason, GR_REASON_SIZE, "; %s", r->failure);
 	if (r->left_out > 0)
 		append(r->reason, GR_REASON_SIZE, "; %.0f values that are not finite left out",
 			   r->left_out);
-	if (r->null_share_p < r->null_share_alpha)
+	if (is_rounded(r->treatment.value) || is_rounded(r->control.value))
+		append(r->reason, GR_REASON_SIZE, "; values beyond 2^53 are kept to 16 digits");
+	if (r->null_share_p < r->missing_share_alpha)
 		append(r->reason, GR_REASON_SIZE,
 			   "; warning: the share of NULLs differs between the arms (p = %.2g)",
 			   r->null_share_p);
+	if (r->nonfinite_share_p < r->missing_share_alpha)
+		append(r->reason, GR_REASON_SIZE,
+			   "; warning: the share of NaN and infinite values differs between the arms (p = %.2g)",
+			   r->nonfinite_share_p);
 }
 
 /* The effect; where a per cent of the control is none, the values. */
@@ -432,7 +450,8 @@ gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
 		append_notes(r);
 		return;
 	}
-	append_effect(r);
+	if (r->failure == NULL)
+		append_effect(r);
 	if (rule->role != GR_GUARDRAIL && decided)
 		append_two_bounds(r);
 	else if (rule->role == GR_GUARDRAIL && rule->evidence == GR_POINT && decided)

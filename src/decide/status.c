@@ -149,7 +149,7 @@ estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 	r->level_lower = r->level_upper = rule->role == GR_GUARDRAIL ? rule->alpha : rule->alpha / 2;
 	r->lower = -INFINITY;
 	r->upper = INFINITY;
-	r->status = has_data(r, control) ? GR_UNDECIDED : GR_NO_DATA;
+	r->status = r->failure ? GR_UNMEASURED : has_data(r, control) ? GR_UNDECIDED : GR_NO_DATA;
 	r->at.look = m->nlooks;
 	r->at.alpha = rule->alpha;
 	r->at.n = (double) gr_mature_units(r) +
@@ -157,7 +157,7 @@ estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 	r->at.df = NAN;
 	memset(r->is_witness, 0, sizeof(r->is_witness));
 	r->enough_units = has_enough_units(r, control, test);
-	r->usable = r->status != GR_NO_DATA && r->enough_units &&
+	r->usable = r->status == GR_UNDECIDED && r->enough_units &&
 		(m->kind != GR_GROUP_SEQUENTIAL || m->is_look);
 	(void) gr_contrast_statistic(gr_contrast_of(rule->limit_kind), &r->treatment, &r->control,
 								 gr_signed_limit(rule), &z, &df, &r->se);
@@ -217,7 +217,9 @@ decide_point(GrResult *r)
 	GrTested	x = gr_tested_of(r, &t, &c);
 	double		beyond = gr_beyond(x.kind, x.treatment, x.control, gr_signed_limit(r->rule));
 
-	if (r->obstacle == GR_NEGATIVE_CONTROL)
+	if (r->obstacle == GR_FAILED && r->latched)
+		r->status = GR_BREACHED;
+	else if (r->obstacle == GR_NEGATIVE_CONTROL || r->obstacle == GR_FAILED)
 		r->status = GR_UNMEASURED;
 	else if (!isnan(beyond))
 		r->status = (r->rule->worse_is_higher ? beyond > 0 : beyond < 0) ? GR_BREACHED : GR_IS_SAFE;
@@ -259,6 +261,8 @@ decide_guardrail(GrResult *r, double divisor, int narms, const GrTestState *test
 		r->p_breach = r->p_breach_adjusted = r->p_safe = NAN;
 		if (r->obstacle == GR_NEGATIVE_CONTROL)
 			r->status = GR_UNMEASURED;
+		if (r->latched)
+			r->status = GR_BREACHED;
 		return;
 	}
 	if (r->p_breach_adjusted <= rule->alpha || r->latched)
@@ -300,6 +304,8 @@ decide_goal(GrResult *r, double divisor, const GrTestState *test)
 		r->p_value = r->p_value_adjusted = NAN;
 		return;
 	}
+	if (r->obstacle == GR_FAILED)
+		return;
 	/* looks that exclude each other: the effect is not what it was */
 	if (isnan(r->p_value_adjusted) || r->lower > r->upper)
 	{
@@ -439,7 +445,7 @@ int
 gr_levels_needed(int nalphas, int nrules, int narms)
 {
 	/* each alpha over 1 .. all tests of the two families, alone, and for safety */
-	return nalphas * (nrules * narms + 3) + GR_TEST_KINDS * GR_P_LEVELS;
+	return nalphas * (nrules * narms + 3) + GR_TEST_KINDS * (GR_P_LEVELS + GR_DEEP_LEVELS);
 }
 
 void

@@ -40,6 +40,12 @@ gr_test_invalid(const GrTestState *test, char *why, size_t size)
 				 gr_fitting(test->plan_broken, (int) size - 40), test->plan_broken);
 		return true;
 	}
+	if (test->surplus_arms)
+	{
+		snprintf(why, size, "too many arm names: the events have more than can be arms of one test, and the rows of "
+				 "the rarest are left out; name the planned arms in shares");
+		return true;
+	}
 	if (test->srm_p < test->srm_alpha)
 	{
 		snprintf(why, size, "sample ratio mismatch: %.*s (p = %.2g, alarm below %g)",
@@ -247,6 +253,9 @@ decide_arm(const GrResult *results, int nrules, const GrArm *arm,
 		snprintf(out->status, sizeof(out->status), "INVALID: %.*s",
 				 (int) strcspn(why, ":"), why);
 		snprintf(out->reason, sizeof(out->reason), "%s", why);
+		/* whoever writes such names must not hide what they are about */
+		if (test->surplus_arms && names.blocking[0])
+			add_clause(out->reason, sizeof(out->reason), "; ", "breached: %s", names.blocking);
 		return;
 	}
 	if (names.blocking[0])

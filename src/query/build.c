@@ -62,12 +62,16 @@ add_column(ScanPlan *plan, const Experiment *e, char *v, char *f, Oid type, bool
  * row without an event neither the filter nor the expression is computed.
  */
 static int
-plan_column(ScanPlan *plan, const Experiment *e, const char *value, const char *filter,
-			const char *guard, bool category)
+plan_column(ScanPlan *plan, const Experiment *e, const Rule *rule, const char *value, const char *filter,
+			const char *guard)
 {
+	bool		category = value == rule->value && gr_kind_is_diversity(rule->kind);
 	char	   *f = filter ? parenthesise(filter) : NULL;
-	Oid			type = getBaseType(gr_expression_type(e->events, value));
+	Oid			type;
 
+	if (rule->failure)
+		return add_column(plan, e, "(NULL::float8)", guard ? psprintf("(%s)", guard) : NULL, FLOAT8OID, category);
+	type = getBaseType(gr_expression_type(e->events, value));
 	/* what was stored unchecked, or over a column that is another now */
 	if (category ? !gr_type_is_hashable(type) : !gr_is_number_type(type))
 		ereport(ERROR,
@@ -135,8 +139,7 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 	CollectSpec *spec = plan->spec;
 	char	   *guard = gr_sql_counts_for(e, rule);
 	char	   *mature = gr_sql_is_mature(e, rule);
-	int			column = plan_column(plan, e, rule->value, rule->filter, guard,
-									 gr_kind_is_diversity(rule->kind));
+	int			column = plan_column(plan, e, rule, rule->value, rule->filter, guard);
 	Metric		m = gr_metric_make(SHAPE_VALUE, -1, -1);
 
 	m.cap_quantile = rule->cap_quantile;
@@ -152,7 +155,7 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 		m.shape = SHAPE_RATIO;
 		m.a = plan_fold(spec, FOLD_SUM, column);
 		m.b = rule->denominator ?
-			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule->denominator, rule->filter, guard, false)) :
+			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule, rule->denominator, rule->filter, guard)) :
 			plan_fold(spec, FOLD_COUNT, column);
 	}
 	else if (strcmp(rule->kind, "quantile") == 0 && !rule->over_units)
@@ -184,8 +187,8 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 		(m.shape == SHAPE_VALUE || m.shape == SHAPE_AVERAGE || m.shape == SHAPE_RATIO);
 	/* constant per unit, so its largest value is its value */
 	if (rule->covariate)
-		m.covariate = plan_fold(spec, FOLD_MAX, plan_column(plan, e, rule->covariate, NULL,
-															gr_sql_is_event(e), false));
+		m.covariate = plan_fold(spec, FOLD_MAX, plan_column(plan, e, rule, rule->covariate, NULL,
+															gr_sql_is_event(e)));
 	if (mature)
 		m.mature = plan_fold(spec, FOLD_MAX, plan_condition(plan, e, mature));
 	return m;
@@ -212,6 +215,7 @@ gr_plan_make(Experiment *e)
 	plan->column_filter = palloc0(sizeof(char *) * GR_MAX_COLUMNS);
 	plan->column_type = palloc0(sizeof(Oid) * GR_MAX_COLUMNS);
 	plan->column_category = palloc0(sizeof(bool) * GR_MAX_COLUMNS);
+	plan->column_failed = palloc0(sizeof(bool) * GR_MAX_COLUMNS);
 	spec->filtered = palloc0(GR_MAX_COLUMNS);
 	spec->folds = palloc0(sizeof(Fold) * GR_MAX_FOLDS);
 	spec->metrics = palloc0(sizeof(Metric) * e->nrules);
@@ -231,7 +235,7 @@ gr_plan_make(Experiment *e)
 	if (is_event)
 		spec->events = plan_fold(spec, FOLD_SUM, plan_condition(plan, e, is_event));
 	gr_spec_number(spec);
-	for (int i = 0; i < e->nsegments; i++)
+	for (int i = 0; i < e->nsegments && e->segments_failure == NULL; i++)
 		(void) gr_segment_type(e->events, e->segments[i]);
 	return plan;
 }
@@ -263,12 +267,38 @@ arms_literal(const Experiment *e)
 	return buf.data;
 }
 
+const char *
+gr_column_value(const ScanPlan *plan, int k)
+{
+	return plan->column_failed[k] ? "(NULL::float8)" : plan->column_value[k];
+}
+
+const char *
+gr_column_filter(const ScanPlan *plan, int k)
+{
+	return plan->column_failed[k] && plan->column_filter[k] ? "(false)" : plan->column_filter[k];
+}
+
 char *
 gr_sql_category(const ScanPlan *plan, int k, const char *schema)
 {
 	/* a literal has no type before it is given one */
-	return psprintf("%s.guardrail_category(%s%s)", schema, plan->column_value[k],
+	return psprintf("%s.guardrail_category(%s%s)", schema, gr_column_value(plan, k),
 					plan->column_type[k] == TEXTOID ? "::text" : "");
+}
+
+/*
+ * A column's value where its filter lets the row pass: the filter guards its
+ * expression, and there is no division by zero behind it.
+ */
+static char *
+guarded_value(const ScanPlan *plan, int k, const char *schema)
+{
+	const char *value = plan->column_category[k] ? gr_sql_category(plan, k, schema) : gr_column_value(plan, k);
+
+	if (plan->column_filter[k])
+		return psprintf("CASE WHEN %s THEN %s END", gr_column_filter(plan, k), value);
+	return pstrdup(value);
 }
 
 /* The call of one of the aggregates that take guardrail_collect's arguments. */
@@ -284,19 +314,41 @@ sql_collect(const Experiment *e, const ScanPlan *plan, const char *schema,
 					 memory, gr_sql_variant(e, false), gr_sql_unit(e));
 	for (int k = 0; k < plan->spec->ncolumns; k++)
 	{
-		const char *value = plan->column_value[k];
-
-		if (plan->column_category[k])
-			value = gr_sql_category(plan, k, schema);
-		/* a filter guards its expression: no division by zero behind it */
+		appendStringInfo(&buf, ", %s", guarded_value(plan, k, schema));
 		if (plan->column_filter[k])
-			appendStringInfo(&buf, ", CASE WHEN %s THEN %s END, %s", plan->column_filter[k],
-							 value, plan->column_filter[k]);
-		else
-			appendStringInfo(&buf, ", %s", value);
+			appendStringInfo(&buf, ", %s", gr_column_filter(plan, k));
 	}
 	appendStringInfoChar(&buf, ')');
 	return buf.data;
+}
+
+char *
+gr_sql_probe(const Experiment *e, const ScanPlan *plan, const char *schema, const int *columns, int n)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "SELECT count(%s), count(%s)", gr_sql_variant(e, false), gr_sql_unit(e));
+	for (int i = 0; i < n; i++)
+	{
+		appendStringInfo(&buf, ", count(%s)", guarded_value(plan, columns[i], schema));
+		if (plan->column_filter[columns[i]])
+			appendStringInfo(&buf, ", count(%s)", gr_column_filter(plan, columns[i]));
+	}
+	appendStringInfo(&buf, "\n%s", gr_sql_from(e));
+	return buf.data;
+}
+
+char *
+gr_sql_arms(const Experiment *e, const char *known, int n)
+{
+	char	   *arm = gr_sql_variant(e, true);
+
+	return psprintf("SELECT arm FROM (SELECT %s AS arm\n%s) AS rows WHERE %s\nGROUP BY arm"
+					" ORDER BY arm COLLATE \"C\" = %s COLLATE \"C\" DESC,"
+					" arm COLLATE \"C\" = ANY (%s::text[]) DESC, count(*) DESC, arm COLLATE \"C\" LIMIT %d",
+					arm, gr_sql_from(e), gr_sql_known_arms(e, "arm"), quote_literal_cstr(e->control),
+					quote_literal_cstr(known), n);
 }
 
 char *

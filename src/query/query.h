@@ -82,9 +82,17 @@ typedef struct ScanPlan
 	char	  **column_filter;	/* NULL: none */
 	Oid		   *column_type;	/* base types */
 	bool	   *column_category;	/* any type; collected as guardrail_category of it */
+	bool	   *column_failed;	/* it cannot be evaluated, and is NULL in every row */
 } ScanPlan;
 
-/* What must be collected for the rules; sets each rule's metric. */
+/* A column's expression and filter (NULL: none) as a statement has them. */
+extern const char *gr_column_value(const ScanPlan *plan, int k);
+extern const char *gr_column_filter(const ScanPlan *plan, int k);
+
+/*
+ * What must be collected for the rules; sets each rule's metric.  The expressions of a
+ * rule with a failure are NULL.
+ */
 extern ScanPlan *gr_plan_make(Experiment *e);
 
 /* The fast shape; two_level.c has the other. */
@@ -108,6 +116,16 @@ extern char *gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n,
  * that GROUPING() gives the row's expression, the values, the collection.
  */
 extern char *gr_sql_segments(const Experiment *e, const ScanPlan *plan, const char *schema);
+
+/* A statement that evaluates some of the columns in every row, and keeps nothing. */
+extern char *gr_sql_probe(const Experiment *e, const ScanPlan *plan, const char *schema,
+						  const int *columns, int n);
+
+/*
+ * The names of arms that the rows have: at most n, the control first, then those of the
+ * array "known" (a literal of text[]), then by rows.
+ */
+extern char *gr_sql_arms(const Experiment *e, const char *known, int n);
 
 /* Can the fast shape be tried?  The function call must not be too wide. */
 extern bool gr_fast_shape_fits(const ScanPlan *plan);

@@ -209,6 +209,11 @@ gr_collect_segments(const Experiment *e, const ScanPlan *plan, const char *schem
 		collect_whole(&w, "the rules have too many expressions for one scan with segments");
 		return w.scan;
 	}
+	if (e->segments_failure)
+	{
+		collect_whole(&w, psprintf("evaluating it failed: %s", e->segments_failure));
+		return w.scan;
+	}
 	gr_require_own_functions(schema);
 	gr_owner_enter(&saved, e->owner);
 	/* groups are hashed when the planner believes that they fit; what bounds them is unit_memory */

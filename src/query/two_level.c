@@ -16,10 +16,12 @@
 static char *
 column_as_float8(const ScanPlan *plan, int k, const char *schema)
 {
-	const char *value = plan->column_value[k];
+	const char *value = gr_column_value(plan, k);
 	char	   *number;
 
-	if (plan->column_category[k])
+	if (plan->column_failed[k])
+		number = pstrdup(value);
+	else if (plan->column_category[k])
 		number = gr_sql_category(plan, k, schema);
 	else if (plan->column_type[k] == BOOLOID)
 		number = psprintf("%s::int::float8", value);
@@ -28,7 +30,7 @@ column_as_float8(const ScanPlan *plan, int k, const char *schema)
 	else
 		number = psprintf("%s::float8", value);
 	if (plan->column_filter[k])
-		return psprintf("CASE WHEN %s THEN %s END", plan->column_filter[k], number);
+		return psprintf("CASE WHEN %s THEN %s END", gr_column_filter(plan, k), number);
 	return number;
 }
 
@@ -45,7 +47,7 @@ sql_rows(const Experiment *e, const ScanPlan *plan, const char *schema, bool fil
 	{
 		appendStringInfo(&buf, ", %s AS v%d", column_as_float8(plan, k, schema), k);
 		if (filters && plan->column_filter[k])
-			appendStringInfo(&buf, ", %s AS f%d", plan->column_filter[k], k);
+			appendStringInfo(&buf, ", %s AS f%d", gr_column_filter(plan, k), k);
 	}
 	appendStringInfo(&buf, "\n%s", gr_sql_from(e));
 	return buf.data;
@@ -75,8 +77,7 @@ append_fold(StringInfo buf, const Fold *fold, int number, const char *schema)
 			appendStringInfo(buf, ", %s.guardrail_histogram(v%d) %s AS x%d", schema, fold->column, finite, number);
 			break;
 		case FOLD_VALUES:
-			appendStringInfo(buf, ", array_agg(v%d) FILTER (WHERE v%d IS NOT NULL) AS x%d",
-							 fold->column, fold->column, number);
+			appendStringInfo(buf, ", array_agg(v%d) %s AS x%d", fold->column, finite, number);
 			break;
 	}
 }
@@ -135,7 +136,7 @@ static void
 append_immature(StringInfo buf, const Metric *m)
 {
 	if (m->mature >= 0)
-		appendStringInfo(buf, ", count(*) FILTER (WHERE x%d = 0)", m->mature);
+		appendStringInfo(buf, ", count(*) FILTER (WHERE (x%d > 0) IS NOT TRUE)", m->mature);
 	else
 		appendStringInfoString(buf, ", 0::bigint");
 }

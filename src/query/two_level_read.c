@@ -22,11 +22,7 @@ arm_of_row(Collection *c, const CollectSpec *spec, const char *name)
 	if (arm)
 		return arm;
 	if (c->narms >= GR_MAX_ARMS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("experiment has more than %d arms", GR_MAX_ARMS),
-				 errhint("Is variant_column the right column? "
-						 "The planned arms can be named in shares.")));
+		gr_refuse_arms();
 	fresh = gr_collection_make(spec, 1);
 	c->arms = repalloc(c->arms, sizeof(ArmData) * (c->narms + 1));
 	c->arms[c->narms] = fresh->arms[0];

@@ -24,7 +24,14 @@ unit_type(const Experiment *e)
 				collation;
 	int32		typmod;
 
-	get_atttypetypmodcoll(e->events, get_attnum(e->events, e->unit_column), &type, &typmod, &collation);
+	AttrNumber	number = get_attnum(e->events, e->unit_column);
+
+	if (number == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of the events of experiment \"%s\" does not exist", e->unit_column, e->id),
+				 errhint("Mend the events, or amend unit_column.")));
+	get_atttypetypmodcoll(e->events, number, &type, &typmod, &collation);
 	type = getBaseType(type);
 	switch (type)
 	{
@@ -167,11 +174,7 @@ gr_stored_arm(Stored *s, const char *name)
 		if (strcmp(s->arm[i], name) == 0)
 			return i;
 	if (s->narms >= GR_MAX_ARMS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("experiment has more than %d arms", GR_MAX_ARMS),
-				 errhint("Is variant_column the right column? "
-						 "The planned arms can be named in shares.")));
+		gr_refuse_arms();
 	s->arm[s->narms] = MemoryContextStrdup(s->context, name);
 	return s->narms++;
 }

@@ -248,29 +248,21 @@ test_p_value(double statistic, double df, GrAlternative alternative)
 	return NAN;
 }
 
-static double
-test_multiplier(double df, GrAlternative alternative, double level)
-{
-	double		tail = alternative == GR_TWO_SIDED
-		? 0.5 * (1.0 - level) : 1.0 - level;
-
-	return gr_t_isf(tail, df);
-}
-
 /*
- * Bounds at a multiplier that is below zero when a one-sided level is under
- * one half: then the lower bound is the upper one of the positive multiplier
- * (but an unbounded set stays unbounded).
+ * Below one half a one-sided level asks for a multiplier below zero: then the lower bound
+ * is the upper one of the level's complement (but an unbounded set stays unbounded).
  */
 static void
 test_bounds(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c,
-			double crit, GrAlternative alternative, GrTest *out)
+			double level, GrAlternative alternative, GrTest *out)
 {
+	double		tail = alternative == GR_TWO_SIDED
+		? 0.5 * (1.0 - level) : 1.0 - level;
 	double		lower;
 	double		upper;
 
-	gr_contrast_bounds(kind, t, c, fabs(crit), &lower, &upper);
-	if (crit < 0.0 && isfinite(lower) && isfinite(upper))
+	gr_contrast_t_bounds(kind, t, c, fmin(tail, 1.0 - tail), &lower, &upper);
+	if (tail > 0.5 && isfinite(lower) && isfinite(upper))
 	{
 		double		swap = lower;
 
@@ -279,6 +271,22 @@ test_bounds(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c,
 	}
 	out->lower = alternative == GR_LESS ? -INFINITY : lower;
 	out->upper = alternative == GR_GREATER ? INFINITY : upper;
+}
+
+GrCode
+gr_contrast_test(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c,
+				 double margin, GrAlternative alternative, double level, GrTest *out)
+{
+	GrCode		code;
+
+	undefined_test(out);
+	out->estimate = gr_effect(kind, t, c);
+	code = gr_contrast_statistic(kind, t, c, margin, &out->statistic, &out->df, &out->se);
+	if (code != GR_OK)
+		return code;
+	out->p_value = test_p_value(out->statistic, out->df, alternative);
+	test_bounds(kind, t, c, level, alternative, out);
+	return GR_OK;
 }
 
 GrCode
@@ -295,22 +303,15 @@ gr_welch(double mean_t, double var_t, double n_t, double mean_c, double var_c,
 							   alternative, level, &t, &c);
 	if (code == GR_BAD_ARGUMENT)
 		return code;
-	out->estimate = gr_effect(GR_DIFFERENCE, &t, &c);
-	if (code != GR_OK)
-		return code;
-	code = gr_contrast_statistic(GR_DIFFERENCE, &t, &c, margin,
-								 &out->statistic, &out->df, &out->se);
 	if (code != GR_OK)
 	{
-		if (t.variance == 0.0 && c.variance == 0.0)
-			out->se = 0.0;
+		out->estimate = gr_effect(GR_DIFFERENCE, &t, &c);
 		return code;
 	}
-	out->p_value = test_p_value(out->statistic, out->df, alternative);
-	test_bounds(GR_DIFFERENCE, &t, &c,
-				test_multiplier(out->df, alternative, level),
-				alternative, out);
-	return GR_OK;
+	code = gr_contrast_test(GR_DIFFERENCE, &t, &c, margin, alternative, level, out);
+	if (code != GR_OK && t.variance == 0.0 && c.variance == 0.0)
+		out->se = 0.0;
+	return code;
 }
 
 GrCode
@@ -330,39 +331,29 @@ gr_relative(double mean_t, double var_t, double n_t, double mean_c,
 	if (code == GR_BAD_ARGUMENT ||
 		(method != GR_FIELLER && method != GR_DELTA))
 		return GR_BAD_ARGUMENT;
-	out->estimate = gr_effect(GR_RELATIVE, &t, &c);
-	if (code != GR_OK)
-		return code;
-	code = gr_contrast_statistic(GR_RELATIVE, &t, &c, margin,
-								 &out->statistic, &out->df, &out->se);
 	if (code != GR_OK)
 	{
-		if (t.variance == 0.0 && c.variance == 0.0)
-			out->se = 0.0;
+		out->estimate = gr_effect(GR_RELATIVE, &t, &c);
 		return code;
 	}
+	code = gr_contrast_test(GR_RELATIVE, &t, &c, margin, alternative, level, out);
+	if (code != GR_OK && t.variance == 0.0 && c.variance == 0.0)
+		out->se = 0.0;
+	if (code != GR_OK || method == GR_FIELLER)
+		return code;
 
-	if (method == GR_DELTA)
+	/* the ratio or its error out of range: Fieller needs neither */
+	if (!isfinite(out->estimate) || out->se == 0.0)
 	{
-		/* the ratio or its error out of range: Fieller needs neither */
-		if (!isfinite(out->estimate) || out->se == 0.0)
-		{
-			out->statistic = out->df = NAN;
-			return GR_UNDEFINED;
-		}
-		out->statistic = (out->estimate - margin) / out->se;
-		out->df = gr_satterthwaite(t.variance, t.df, c.variance, c.df);
+		out->statistic = out->df = out->p_value = NAN;
+		out->lower = out->upper = NAN;
+		return GR_UNDEFINED;
 	}
-	crit = test_multiplier(out->df, alternative, level);
+	out->statistic = (out->estimate - margin) / out->se;
+	out->df = gr_satterthwaite(t.variance, t.df, c.variance, c.df);
 	out->p_value = test_p_value(out->statistic, out->df, alternative);
-	if (method == GR_FIELLER)
-		test_bounds(GR_RELATIVE, &t, &c, crit, alternative, out);
-	else
-	{
-		out->lower = alternative == GR_LESS ? -INFINITY
-			: out->estimate - crit * out->se;
-		out->upper = alternative == GR_GREATER ? INFINITY
-			: out->estimate + crit * out->se;
-	}
+	crit = gr_t_isf(alternative == GR_TWO_SIDED ? 0.5 * (1.0 - level) : 1.0 - level, out->df);
+	out->lower = alternative == GR_LESS ? -INFINITY : out->estimate - crit * out->se;
+	out->upper = alternative == GR_GREATER ? INFINITY : out->estimate + crit * out->se;
 	return GR_OK;
 }

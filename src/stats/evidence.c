@@ -182,10 +182,11 @@ finite_excess(double limit, void *arg)
 	return isnan(x) ? -1.0 : fmin(fmax(x, -1e3), 1e3);
 }
 
-/* Between a limit that is rejected and one that is not; the last that is not. */
-static double
-bisect(Search *s, double rejected, double kept)
+double
+gr_excess_root(GrExcess excess, void *arg, double rejected, double kept)
 {
+	Search		search = {excess, arg, false};
+	Search	   *s = &search;
 	union
 	{
 		double		align;
@@ -241,7 +242,7 @@ search_out(Search *s, GrContrastKind kind, double from, double step, int directi
 		if (!isfinite(at) || at == kept || (s->of_shares && fabs(at) >= 1.0))
 			break;
 		if (finite_excess(at, s) >= 0.0)
-			return bisect(s, at, kept);
+			return gr_excess_root(s->excess, s->arg, at, kept);
 		kept = at;
 	}
 	return direction > 0 ? -INFINITY : INFINITY;
@@ -261,7 +262,7 @@ bound_above_zero_control(Search *s, int direction)
 	for (double at = 0.0; at <= LARGEST_LIFT; at = 2.0 * at + 1.0)
 	{
 		if (finite_excess(at, s) < 0.0)
-			return bisect(s, rejected, at);
+			return gr_excess_root(s->excess, s->arg, rejected, at);
 		rejected = at;
 	}
 	return rejected;

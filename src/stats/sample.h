@@ -93,6 +93,12 @@ typedef double (*GrExcess) (void *arg, double limit);
 extern double gr_evidence_bound(GrContrastKind kind, const GrSample *t, const GrSample *c,
 								int direction, double hint, GrExcess excess, void *arg);
 
+/*
+ * The root of excess between a limit that is rejected and one that is kept, by Brent's
+ * method: the last limit that is kept.
+ */
+extern double gr_excess_root(GrExcess excess, void *arg, double rejected, double kept);
+
 /* The linear effect against a limit: t - limit, t - c - limit, t - (1 + limit) c. */
 extern double gr_beyond(GrContrastKind kind, const GrSample *t, const GrSample *c, double limit);
 

@@ -38,6 +38,34 @@ gr_alpha_spent(GrSpending spending, double phi, double t, double alpha,
 	return t == 1.0 ? alpha : fmin(spent, alpha);
 }
 
+double
+gr_alpha_of_spent(GrSpending spending, double phi, double t, double spent, int sides)
+{
+	double		alpha = NAN;
+
+	if ((sides != 1 && sides != 2) || !(t > 0.0) || !(spent >= 0.0 && spent <= 1.0))
+		return NAN;
+	if (spending == GR_SPENDING_POWER && (!(phi > 0.0) || isinf(phi)))
+		return NAN;
+	t = fmin(t, 1.0);
+	switch (spending)
+	{
+		case GR_SPENDING_OBRIEN_FLEMING:
+			alpha = 2.0 * sides
+				* gr_normal_sf(gr_normal_isf(spent / (2.0 * sides)) * sqrt(t));
+			break;
+		case GR_SPENDING_POCOCK:
+			alpha = spent / log1p((exp(1.0) - 1.0) * t);
+			break;
+		case GR_SPENDING_POWER:
+			alpha = spent / pow(t, phi);
+			break;
+	}
+	if (isnan(alpha))
+		return NAN;
+	return t == 1.0 ? spent : fmin(alpha, 1.0);
+}
+
 GrCode
 gr_spending_bounds(const double *fractions, int k, double alpha, int sides,
 				   GrSpending spending, double phi, double *bounds,

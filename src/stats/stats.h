@@ -164,20 +164,29 @@ extern GrCode gr_contrast_statistic(GrContrastKind kind, const GrEstimate *t,
 									double *statistic, double *df, double *se);
 
 /*
- * Lower and upper bound of the effect, each at the multiplier crit >= 0:
- * margin is rejected upwards exactly when *lower > margin, that is when
- * gr_contrast_statistic(margin) > crit (and downwards likewise).  -Inf and +Inf
- * where the set is unbounded or GR_UNDEFINED.
- */
-/*
  * Welch and Satterthwaite's degrees of freedom of the sum of two variances; one that
  * is 0 has no say.  NaN when one that is not has no degrees of freedom.
  */
 extern double gr_satterthwaite(double a, double df_a, double b, double df_b);
 
+/*
+ * Lower and upper bound of the effect, each at the multiplier crit >= 0:
+ * margin is rejected upwards exactly when *lower > margin, that is when
+ * gr_contrast_statistic(margin) > crit (and downwards likewise).  -Inf and +Inf
+ * where the set is unbounded or GR_UNDEFINED.
+ */
 extern GrCode gr_contrast_bounds(GrContrastKind kind, const GrEstimate *t,
 								 const GrEstimate *c, double crit,
 								 double *lower, double *upper);
+
+/*
+ * The same where the multiplier is Student's t at a tail probability in (0, 0.5] (fieller.c):
+ * a margin lies within exactly when its own test, with the df that it has under
+ * RELATIVE, does not reject it.
+ */
+extern GrCode gr_contrast_t_bounds(GrContrastKind kind, const GrEstimate *t,
+								   const GrEstimate *c, double tail,
+								   double *lower, double *upper);
 
 typedef struct GrTest
 {
@@ -189,6 +198,15 @@ typedef struct GrTest
 	double		lower;
 	double		upper;
 } GrTest;
+
+/*
+ * Student's test of H0 "effect = margin" of two estimates, and the interval: level in
+ * (0,1) is of both sides, or one-sided with the other end infinite under GR_GREATER (lower
+ * bound) and GR_LESS (upper bound).  GR_UNDEFINED: there is no test; all but the estimate
+ * and se is NaN then.
+ */
+extern GrCode gr_contrast_test(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c,
+							   double margin, GrAlternative alternative, double level, GrTest *out);
 
 /*
  * Welch's test of H0 "treatment - control = margin" from means, sample
@@ -317,6 +335,13 @@ typedef enum GrSpending
 /* Cumulative alpha spent at information fraction t, one- or two-sided. */
 extern double gr_alpha_spent(GrSpending spending, double phi, double t,
 							 double alpha, int sides);
+
+/*
+ * The level whose function has spent so much at t, the inverse of gr_alpha_spent; at
+ * most 1.  NaN where there is none.
+ */
+extern double gr_alpha_of_spent(GrSpending spending, double phi, double t,
+								double spent, int sides);
 
 /*
  * The density of the score process after a look, among the paths that have not

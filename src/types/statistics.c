@@ -150,42 +150,6 @@ summary_estimate(const GrMoments *m, const char *name, GrEstimate *out)
 				 errdetail("Its denominator sums to zero.")));
 }
 
-/* The test and interval of a contrast of two estimates. */
-static void
-compare_estimates(GrContrastKind kind, const GrEstimate *t, const GrEstimate *c,
-				  double margin, GrAlternative alternative, double level,
-				  GrTest *out)
-{
-	double		tail = (alternative == GR_TWO_SIDED) ? (1 - level) / 2 : 1 - level;
-	double		crit;
-
-	*out = (GrTest) {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
-	out->estimate = gr_effect(kind, t, c);
-	if (gr_contrast_statistic(kind, t, c, margin, &out->statistic, &out->df,
-							  &out->se) != GR_OK)
-		return;
-	crit = gr_t_isf(tail, out->df);
-	/* one-sided below level 0.5 the bounds change places */
-	if (crit >= 0)
-		(void) gr_contrast_bounds(kind, t, c, crit, &out->lower, &out->upper);
-	else
-		(void) gr_contrast_bounds(kind, t, c, -crit, &out->upper, &out->lower);
-	switch (alternative)
-	{
-		case GR_TWO_SIDED:
-			out->p_value = Min(1, 2 * gr_t_sf(fabs(out->statistic), out->df));
-			break;
-		case GR_GREATER:
-			out->p_value = gr_t_sf(out->statistic, out->df);
-			out->upper = INFINITY;
-			break;
-		case GR_LESS:
-			out->p_value = gr_t_cdf(out->statistic, out->df);
-			out->lower = -INFINITY;
-			break;
-	}
-}
-
 /* guardrail_compare(treatment, control, kind, margin, alternative, level) */
 Datum
 guardrail_compare(PG_FUNCTION_ARGS)
@@ -224,6 +188,6 @@ guardrail_compare(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"control\" must have a positive estimate to compare with it relatively"),
 				 errdetail("It is %g.", e[1].value)));
-	compare_estimates(kind, &e[0], &e[1], margin, alternative, level, &test);
+	(void) gr_contrast_test(kind, &e[0], &e[1], margin, alternative, level, &test);
 	return test_record(fcinfo, &test);
 }

@@ -18,6 +18,10 @@
 
 #define GR_MAX_ARMS 100
 
+/* The error of one arm too many, and its code. */
+#define GR_ERRCODE_ARMS ERRCODE_TOO_MANY_COLUMNS
+GR_NORETURN extern void gr_refuse_arms(void);
+
 /* Bytes of a name that is not planned; a longer one is no arm. */
 #define GR_MAX_ARM_NAME 500
 
@@ -34,7 +38,7 @@ typedef struct MetricData
 	GrMoments	adjusted;		/* units with the covariate, which is the last
 								 * variable; dim 0: the metric has none */
 	double		cap[2];			/* what values were capped at; infinite: nothing */
-	int64		immature;		/* units whose window is open: not in the above */
+	int64		immature;		/* units whose window is open, or that have no time: not in the above */
 	int64		skipped;		/* units whose observation is not finite */
 	int64		nonzero;		/* units whose (first) value is not 0; of a histogram
 								 * metric: 0 */

@@ -12,7 +12,9 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "utils/float.h"
 #include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
 #include "units/collection.h"
@@ -194,16 +196,36 @@ guardrail_number(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(gr_number(PG_GETARG_DATUM(0), NUMERICOID));
 }
 
+/* Is a numeric NaN or infinite? */
+static bool
+is_special(Datum value)
+{
+	Numeric		n = DatumGetNumeric(value);
+
+	return numeric_is_nan(n) || numeric_is_inf(n);
+}
+
 /*
  * guardrail_category(value "any"): a number that stands for the value, 53 bits of
- * its hash: of n different values two share one with probability n^2/2^54.
+ * its hash: of n different values two share one with probability n^2/2^54.  NaN for
+ * a number that is not finite.
  */
 Datum
 guardrail_category(PG_FUNCTION_ARGS)
 {
+	uint64		hash;
+	Oid			type;
+
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8((double) (hash_argument(fcinfo) >> 11));
+	hash = hash_argument(fcinfo);
+	type = ((UnitHash *) fcinfo->flinfo->fn_extra)->basetype;
+	/* only these can hold one */
+	if ((type == FLOAT8OID && !isfinite(PG_GETARG_FLOAT8(0))) ||
+		(type == FLOAT4OID && !isfinite(PG_GETARG_FLOAT4(0))) ||
+		(type == NUMERICOID && is_special(PG_GETARG_DATUM(0))))
+		PG_RETURN_FLOAT8(get_float8_nan());
+	PG_RETURN_FLOAT8((double) (hash >> 11));
 }
 
 /* guardrail_distinct(categories), guardrail_entropy(categories): of one unit */

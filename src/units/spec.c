@@ -285,7 +285,8 @@ gr_metric_covariate(const CollectSpec *spec, const Metric *metric, const double 
 bool
 gr_metric_is_immature(const CollectSpec *spec, const Metric *metric, const double *slots)
 {
-	return metric->mature >= 0 && slots[spec->folds[metric->mature].slot] == 0;
+	/* NaN: the unit has no time, so no window that could close */
+	return metric->mature >= 0 && !(slots[spec->folds[metric->mature].slot] > 0);
 }
 
 bool

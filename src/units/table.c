@@ -150,16 +150,21 @@ gr_units_make(MemoryContext context, CollectSpec *spec, Size limit)
 }
 
 void
+gr_refuse_arms(void)
+{
+	ereport(ERROR,
+			(errcode(GR_ERRCODE_ARMS),
+			 errmsg("experiment has more than %d arms", GR_MAX_ARMS),
+			 errhint("Is variant_column the right column? The planned arms can be named in shares.")));
+}
+
+void
 gr_units_add_arm(Units *u, const char *name, int len)
 {
 	MemoryContext old;
 
 	if (u->narms >= GR_MAX_ARMS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("experiment has more than %d arms", GR_MAX_ARMS),
-				 errhint("Is variant_column the right column? "
-						 "The planned arms can be named in shares.")));
+		gr_refuse_arms();
 	old = MemoryContextSwitchTo(u->context);
 	gr_counts_init(&u->counts[u->narms], u->spec->ncolumns);
 	u->arm_name[u->narms] = pnstrdup(name, len);

@@ -26,10 +26,17 @@ CREATE TABLE release (experiment_id text, variant text);
 CREATE TRIGGER gate BEFORE INSERT ON release FOR EACH ROW EXECUTE FUNCTION guardrail_release_gate();
 INSERT INTO release VALUES ('scan', 'treatment');
 
--- 120 names: the check fails, the BLOCK stands
+-- 120 names, one of them with more rows than treatment: the control, the arm of earlier checks and the 98 with most rows are
+-- judged, the rows of 22 others are of unknown arms, beside the two long ones: INVALID, which says what is breached
 INSERT INTO ev SELECT e, 6000 + i, 'arm ' || i, 1, false FROM unnest('{scan,grouped}'::text[]) AS e, generate_series(1, 120) AS i;
-CALL guardrail_check();
-SELECT experiment_id, variant, verdict, status, error FROM guardrail_verdict ORDER BY 1;
+INSERT INTO ev SELECT e, 7000 + i, 'arm 120', 1, false FROM unnest('{scan,grouped}'::text[]) AS e, generate_series(1, 3000) AS i;
+CALL guardrail_check('scan');
+SET guardrail.unit_memory = '64kB';
+CALL guardrail_check('grouped');
+RESET guardrail.unit_memory;
+SELECT experiment_id, count(*), bool_and(verdict = 'INVALID' AND status = 'INVALID: too many arm names') AS invalid, min(unknown_arm_rows) AS unknown, max(error) AS error FROM guardrail_verdict GROUP BY 1 ORDER BY 1;
+SELECT experiment_id, variant, verdict, reason, units_control, units_treatment FROM guardrail_verdict WHERE variant IN ('treatment', 'arm 120') ORDER BY 1, 2;
+SELECT r.identical, count(*) FROM guardrail_verdict v, guardrail_replay(v.check_id) r WHERE v.variant = 'treatment' GROUP BY 1;
 SELECT guardrail_assert_shippable('scan', 'treatment');
 INSERT INTO release VALUES ('scan', 'treatment');
 -- of an experiment that was never judged before, nobody knows: nothing passes
@@ -38,7 +45,7 @@ INSERT INTO ev SELECT 'new', user_id, variant, x, failed FROM ev WHERE experimen
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('new', 'x', 'primary', 'mean', 'x', 'lower', 'relative', 0), ('new', 'failed', 'guardrail', 'proportion', 'failed', 'higher', 'difference', 0.01);
 SELECT guardrail_launch('new');
 CALL guardrail_check('new');
-SELECT variant, verdict, status, error FROM guardrail_verdict WHERE experiment_id = 'new';
+SELECT count(*), min(verdict) AS verdict, min(status) AS status, max(error) AS error FROM guardrail_verdict WHERE experiment_id = 'new';
 SELECT guardrail_assert_shippable('new', 'treatment');
 INSERT INTO release VALUES ('new', 'treatment');
 INSERT INTO release VALUES ('new', NULL);

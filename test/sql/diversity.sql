@@ -45,7 +45,7 @@ SELECT experiment_id, user_id, unit.arm, m.name, m.category, '2026-05-15' - firs
   FROM ev JOIN unit USING (experiment_id, user_id), LATERAL (VALUES
   ('creators', creator::text), ('filter', CASE WHEN y > 0 THEN creator::text END), ('guarded', CASE WHEN y > 0 THEN (60 / y)::text END), ('5 days', CASE WHEN at < first_at + interval '120 hours' THEN creator::text END),
   ('5 days filter', CASE WHEN at < first_at + interval '120 hours' AND y < 2 THEN name END), ('names', name), ('ids', id::text), ('prices', price::int::text), ('days', day::text), ('moods', mood::text), ('tags', tags::text), ('pairs', pair::text),
-  ('shares', replace(share::text, '-', '')), ('flags', (creator > 5)::text), ('constants', 'the same')) AS m(name, category)
+  ('shares', NULLIF(replace(share::text, '-', ''), 'NaN')), ('flags', (creator > 5)::text), ('constants', 'the same')) AS m(name, category)
  WHERE at < '2026-05-15' AND unit.arm IS NOT NULL;
 CREATE TABLE expected AS
 WITH counted AS (SELECT experiment_id, user_id, arm, name, mature, category, count(category) AS n FROM seen GROUP BY 1, 2, 3, 4, 5, 6),

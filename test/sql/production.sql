@@ -53,11 +53,11 @@ ALTER TABLE guardrail_check_log ENABLE TRIGGER USER;
 SELECT guardrail_replay(NULL);
 SELECT guardrail_replay(0);
 SELECT guardrail_replay(-9223372036854775808);
-ALTER TABLE ev RENAME x TO z;
+ALTER TABLE ev RENAME user_id TO z;
 SET client_min_messages = error;
 CALL guardrail_check('always');
 SET client_min_messages = warning;
-ALTER TABLE ev RENAME z TO x;
+ALTER TABLE ev RENAME z TO user_id;
 SELECT check_id AS failed FROM guardrail_verdict WHERE experiment_id = 'always' LIMIT 1 \gset
 \set VERBOSITY terse
 SELECT guardrail_replay(:failed);
@@ -114,11 +114,11 @@ INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
 INSERT INTO strict VALUES ('button', 'gate', 'a');
 \set VERBOSITY default
 -- a check that fails, and one that is old, are no permission; the way back to control is open
-ALTER TABLE ev RENAME x TO z;
+ALTER TABLE ev RENAME user_id TO z;
 SET client_min_messages = error;
 CALL guardrail_check('gate');
 SET client_min_messages = warning;
-ALTER TABLE ev RENAME z TO x;
+ALTER TABLE ev RENAME z TO user_id;
 \set VERBOSITY terse
 INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
 \set VERBOSITY default
@@ -138,11 +138,11 @@ INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'control'), (NULL,
 UPDATE releases SET note = 'x' WHERE experiment_id = 'gate' AND variant = 'a';
 SELECT release, experiment_id, variant, note FROM releases ORDER BY 1;
 -- it stands over a check that fails, and over an arm that is gone
-ALTER TABLE ev RENAME x TO z;
+ALTER TABLE ev RENAME user_id TO z;
 SET client_min_messages = error;
 CALL guardrail_check('gate');
 SET client_min_messages = warning;
-ALTER TABLE ev RENAME z TO x;
+ALTER TABLE ev RENAME z TO user_id;
 \set VERBOSITY terse
 INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
 DELETE FROM ev;

@@ -53,16 +53,16 @@ SELECT count(*) AS checks, count(DISTINCT check_id) AS ids FROM guardrail_check_
 
 -- ---- a check that fails is recorded, and does not stop the others
 
-ALTER TABLE ev RENAME goal TO renamed;
-SELECT e, guardrail_amend(e, 'the column was renamed', '{"rules": {"sales": {"value": "renamed"}}}') FROM unnest('{a ships,b blocks,c holds}'::text[]) e;
+ALTER TABLE ev RENAME user_id TO renamed;
+SELECT e, guardrail_amend(e, 'the column was renamed', '{"experiment": {"unit_column": "renamed"}}') FROM unnest('{a ships,b blocks,c holds}'::text[]) e;
 SET client_min_messages = warning;
 CALL guardrail_check();
 SELECT experiment_id, variant, verdict, status, reason, error, check_id FROM guardrail_verdict ORDER BY experiment_id;
 SELECT count(*) AS results_of_the_failed FROM guardrail_result WHERE experiment_id = 'd fails';
 SELECT guardrail_status();
 SELECT guardrail_status('d fails');
-ALTER TABLE ev RENAME renamed TO goal;
-SELECT e, guardrail_amend(e, 'and renamed again', '{"rules": {"sales": {"value": "goal"}}}') FROM unnest('{a ships,b blocks,c holds}'::text[]) e;
+ALTER TABLE ev RENAME renamed TO user_id;
+SELECT e, guardrail_amend(e, 'and renamed again', '{"experiment": {"unit_column": "user_id"}}') FROM unnest('{a ships,b blocks,c holds}'::text[]) e;
 CALL guardrail_check('d fails');
 SELECT experiment_id, verdict, status, error FROM guardrail_verdict WHERE experiment_id = 'd fails';
 SELECT arm_no, verdict, error FROM guardrail_check_log WHERE experiment_id = 'd fails' ORDER BY check_id, arm_no;

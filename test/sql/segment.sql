@@ -184,12 +184,12 @@ CALL guardrail_check('shop');
 SELECT verdict, reason FROM guardrail_verdict WHERE experiment_id = 'shop';
 SELECT verdict FROM guardrail_decide('shop');
 -- a check that failed leaves no rows; the alarm stands over it, and after it
-ALTER TABLE ev RENAME ms TO load_ms;
+ALTER TABLE ev RENAME user_id TO unit_id;
 SET client_min_messages = error;
 CALL guardrail_check('shop');
 SET client_min_messages = warning;
 SELECT count(*) FROM guardrail_segment_result;
-ALTER TABLE ev RENAME load_ms TO ms;
+ALTER TABLE ev RENAME unit_id TO user_id;
 CALL guardrail_check('shop');
 SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'shop';
 -- every check replays, segments and all

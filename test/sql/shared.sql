@@ -42,7 +42,7 @@ UPDATE ev SET x = 150 WHERE experiment_id = 'e4' AND user_id = 7;
 SET client_min_messages = error;
 CALL guardrail_check();
 SET client_min_messages = warning;
-SELECT experiment_id, error FROM guardrail_verdict WHERE error IS NOT NULL;
+SELECT experiment_id, variant, status, error FROM guardrail_verdict WHERE status LIKE 'UNMEASURED%' ORDER BY 1, 2;
 UPDATE ev SET x = 10 WHERE experiment_id = 'e4' AND user_id = 7;
 -- memory for one, not for all of them: their own scans
 SET guardrail.unit_memory = '200kB';

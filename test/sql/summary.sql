@@ -157,7 +157,7 @@ SELECT alternative, margin, near(g.estimate, 7.016666666666667) AS estimate, nea
   guardrail_compare(t, c, 'difference', margin, alternative) AS g;
 SELECT near(estimate, 14) AS estimate, near(se, 5.5368086475875256) AS se, df, near(statistic, 0.7224378255771694) AS statistic, near(p_value, 0.4851013363213208) AS p_value,
        near(lower, 1.8135663324409137, 1e-8) AS lower, near(upper, 26.186433667559086, 1e-8) AS upper FROM arms, guardrail_compare(t, c, 'absolute', 10);
-SELECT near(estimate, 1.0047732696897373) AS estimate, near(lower, -0.12294358850490894) AS lower, near(upper, 3.010565704805093) AS upper FROM arms, guardrail_compare(t, c, 'relative', level => 0.8);
+SELECT near(estimate, 1.0047732696897373) AS estimate, near(lower, -0.12574837327881414, 1e-8) AS lower, near(upper, 2.9572920816818384, 1e-8) AS upper FROM arms, guardrail_compare(t, c, 'relative', level => 0.8);
 SELECT near(df, 15.184687291572859) AS df, near(statistic, 1.0453144912974621) AS statistic, near(p_value, 0.312233519397436) AS p_value FROM arms, guardrail_compare(t, c, 'relative', 0.1);
 SELECT near(estimate, 2.0969551282051286) AS estimate, near(se, 1.213018001033084) AS se, near(df, 22.878628509486948) AS df, near(statistic, 1.7287089939466909) AS statistic,
        near(p_value, 0.09733507009818025) AS p_value, near(lower, -0.4131005991661785) AS lower, near(upper, 4.607010855576435) AS upper FROM arms, guardrail_compare(tr, cr);

@@ -182,8 +182,8 @@ evaluate(Plan *plan, Check *check)
 
 		r->rule = &plan->rules[i % plan->nrules];
 		r->arm = &check->arms[i / plan->nrules];
-		r->variance_removed = r->cap = r->null_share_p = NAN;
-		r->null_share_alpha = test->srm_alpha;
+		r->variance_removed = r->cap = r->null_share_p = r->nonfinite_share_p = NAN;
+		r->missing_share_alpha = test->srm_alpha;
 		memcpy(r->past, plan->past[i], sizeof(r->past));
 		r->latched = plan->breached[i] &&
 			!(r->rule->role == GR_GUARDRAIL && r->rule->evidence == GR_POINT);

@@ -79,7 +79,7 @@ decide_one(World *w, int i, double treatment, double control, double n, bool lat
 	r->treatment = (GrEstimate) {treatment, 1 / n, INFINITY};
 	r->control = (GrEstimate) {control, 1 / n, INFINITY};
 	r->latched = latched;
-	r->variance_removed = r->cap = r->null_share_p = NAN;
+	r->variance_removed = r->cap = r->null_share_p = r->nonfinite_share_p = NAN;
 	w->arm.units = w->control.units = (int64_t) n;
 	gr_decide_results(r, 1, 1, &w->control, &w->test, &w->scratch);
 	w->log_e[i] = gr_segment_log_e(r, &w->monitor);
