@@ -20,11 +20,11 @@ CREATE TYPE guardrail_summary (
   RECEIVE = guardrail_summary_recv, SEND = guardrail_summary_send,
   STORAGE = external, ALIGNMENT = double);
 COMMENT ON TYPE guardrail_summary IS
-  'number of units, sums and centred cross products of one or two values per unit; made by guardrail_summarize';
-COMMENT ON FUNCTION guardrail_summary_in(cstring) IS 'input of guardrail_summary';
-COMMENT ON FUNCTION guardrail_summary_out(guardrail_summary) IS 'output of guardrail_summary';
-COMMENT ON FUNCTION guardrail_summary_recv(internal) IS 'binary input of guardrail_summary';
-COMMENT ON FUNCTION guardrail_summary_send(guardrail_summary) IS 'binary output of guardrail_summary';
+  'number of units, sums and centred cross products of one to three values per unit; made by guardrail_summarize()';
+COMMENT ON FUNCTION guardrail_summary_in(cstring) IS 'input function of type guardrail_summary';
+COMMENT ON FUNCTION guardrail_summary_out(guardrail_summary) IS 'output function of type guardrail_summary';
+COMMENT ON FUNCTION guardrail_summary_recv(internal) IS 'binary input function of type guardrail_summary';
+COMMENT ON FUNCTION guardrail_summary_send(guardrail_summary) IS 'binary output function of type guardrail_summary';
 
 CREATE FUNCTION guardrail_histogram_in(cstring) RETURNS guardrail_histogram
   AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -40,7 +40,7 @@ CREATE TYPE guardrail_histogram (
   STORAGE = external, ALIGNMENT = double);
 COMMENT ON TYPE guardrail_histogram IS
   'counts of values in log-linear bins of relative width 2^-10 or less; made by guardrail_histogram(x)';
-COMMENT ON FUNCTION guardrail_histogram_in(cstring) IS 'input of guardrail_histogram';
-COMMENT ON FUNCTION guardrail_histogram_out(guardrail_histogram) IS 'output of guardrail_histogram';
-COMMENT ON FUNCTION guardrail_histogram_recv(internal) IS 'binary input of guardrail_histogram';
-COMMENT ON FUNCTION guardrail_histogram_send(guardrail_histogram) IS 'binary output of guardrail_histogram';
+COMMENT ON FUNCTION guardrail_histogram_in(cstring) IS 'input function of type guardrail_histogram';
+COMMENT ON FUNCTION guardrail_histogram_out(guardrail_histogram) IS 'output function of type guardrail_histogram';
+COMMENT ON FUNCTION guardrail_histogram_recv(internal) IS 'binary input function of type guardrail_histogram';
+COMMENT ON FUNCTION guardrail_histogram_send(guardrail_histogram) IS 'binary output function of type guardrail_histogram';

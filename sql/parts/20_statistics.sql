@@ -8,7 +8,7 @@ CREATE FUNCTION guardrail_welch(mean_t double precision, var_t double precision,
     OUT p_value double precision, OUT lower double precision, OUT upper double precision)
   AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION guardrail_welch(double precision, double precision, double precision, double precision, double precision, double precision, double precision, text, double precision) IS
-  'Welch''s t test of treatment - control = margin from means, sample variances and numbers of units; alternative two-sided, greater or less';
+  'Welch''s t test of treatment - control = margin from means, sample variances and numbers of units; alternative: two-sided, greater or less';
 
 CREATE FUNCTION guardrail_relative(mean_t double precision, var_t double precision, n_t double precision,
     mean_c double precision, var_c double precision, n_c double precision,
@@ -18,12 +18,12 @@ CREATE FUNCTION guardrail_relative(mean_t double precision, var_t double precisi
     OUT p_value double precision, OUT lower double precision, OUT upper double precision)
   AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION guardrail_relative(double precision, double precision, double precision, double precision, double precision, double precision, double precision, text, double precision, text) IS
-  'test and interval of the relative lift treatment/control - 1 (0.05 is 5 %), by Fieller or the first-order delta method';
+  'tests and bounds the relative lift treatment/control - 1 (0.05 is 5 %), by Fieller''s method or the first-order delta method';
 
 CREATE FUNCTION guardrail_p_adjust(p double precision[], method text DEFAULT 'holm') RETURNS double precision[]
   AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION guardrail_p_adjust(double precision[], text) IS
-  'adjusted p-values, in the order given: none, bonferroni, holm, hochberg or bh';
+  'adjusts p-values for several tests and returns them in the given order; method: none, bonferroni, holm, hochberg or bh';
 
 CREATE FUNCTION guardrail_srm(counts bigint[], shares double precision[] DEFAULT NULL,
     OUT statistic double precision, OUT df double precision, OUT p_value double precision)

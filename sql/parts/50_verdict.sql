@@ -2,7 +2,7 @@
 -- ---- verdicts -----------------------------------------------------------
 
 CREATE SEQUENCE guardrail_check_id;
-COMMENT ON SEQUENCE guardrail_check_id IS 'numbers the checks';
+COMMENT ON SEQUENCE guardrail_check_id IS 'numbers of the checks';
 
 CREATE TABLE guardrail_check_log (
     check_id bigint NOT NULL,
@@ -42,12 +42,12 @@ CREATE TABLE guardrail_check_log (
     watch integer,
     PRIMARY KEY (check_id, arm_no)
 );
-COMMENT ON COLUMN guardrail_check_log.cannibalization IS 'which metrics won and which lost, where both has happened';
+COMMENT ON COLUMN guardrail_check_log.cannibalization IS 'the metrics that won and those that lost; NULL unless there are both';
 ALTER TABLE guardrail_check_log ALTER experiment_id SET NOT NULL, ALTER verdict SET NOT NULL;
 CREATE INDEX guardrail_check_log_experiment ON guardrail_check_log (experiment_id, check_id DESC);
 CREATE INDEX guardrail_check_log_look ON guardrail_check_log (experiment_id, plan_version, look_no) WHERE look_no IS NOT NULL;
 COMMENT ON TABLE guardrail_check_log IS
-  'every check ever recorded, one row per treatment arm; append-only; error: why a check failed';
+  'every check ever recorded, one row per treatment variant; append-only; column error holds the reason why a check failed';
 
 CREATE TABLE guardrail_result_log (
     check_id bigint NOT NULL,
@@ -96,10 +96,10 @@ CREATE TABLE guardrail_result_log (
 );
 ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
 CREATE INDEX guardrail_result_log_arm ON guardrail_result_log (experiment_id, variant, metric, check_id);
-COMMENT ON COLUMN guardrail_result_log.watch IS 'nothing is proven, but a check written by hand would block';
-COMMENT ON COLUMN guardrail_result_log.samples IS 'what a check that set a least p-value saw in both arms; NULL in other checks';
-COMMENT ON TABLE guardrail_result_log IS
-  'the metrics of every check ever recorded, one row per treatment arm and metric; append-only';
+COMMENT ON COLUMN guardrail_result_log.watch IS 'true if nothing is proven but a check written by hand would block';
+COMMENT ON COLUMN guardrail_result_log.samples IS
+  'data of both variants, as seen by a check that set a smallest p-value; NULL in other checks';
+COMMENT ON TABLE guardrail_result_log IS 'the metrics of every check ever recorded, one row per treatment variant and metric; append-only';
 
 CREATE TABLE guardrail_look_state (
     experiment_id text NOT NULL,
@@ -112,7 +112,7 @@ CREATE TABLE guardrail_look_state (
     PRIMARY KEY (experiment_id, kind, level)
 );
 COMMENT ON TABLE guardrail_look_state IS
-  'bounds of the looks so far under group_sequential, so that the next costs one step; computed anew when missing';
+  'cache of the bounds of earlier looks under group_sequential, so that the next look costs one step; computed again if missing';
 
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_log
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
@@ -132,7 +132,7 @@ CREATE VIEW guardrail_verdict AS
     WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
     ORDER BY m.check_id DESC LIMIT 1) last
   JOIN guardrail_check_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
-COMMENT ON VIEW guardrail_verdict IS 'the last recorded check: one row per experiment and treatment arm';
+COMMENT ON VIEW guardrail_verdict IS 'the last recorded check: one row per experiment and treatment variant';
 
 CREATE VIEW guardrail_result AS
   SELECT l.experiment_id, l.variant, l.metric, l.role, l.severity, l.kind, l.north_star, l.control_value,
@@ -147,7 +147,7 @@ CREATE VIEW guardrail_result AS
     WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
     ORDER BY m.check_id DESC LIMIT 1) last
   JOIN guardrail_result_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
-COMMENT ON VIEW guardrail_result IS 'the last recorded check: one row per experiment, treatment arm and metric';
+COMMENT ON VIEW guardrail_result IS 'the last recorded check: one row per experiment, treatment variant and metric';
 
 CREATE FUNCTION guardrail_evaluate(experiment text) RETURNS TABLE (
     experiment_id text,
@@ -184,7 +184,7 @@ CREATE FUNCTION guardrail_evaluate(experiment text) RETURNS TABLE (
     watch boolean)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION guardrail_evaluate(text) IS
-  'evaluate an experiment now: one row per treatment arm and metric; records nothing';
+  'evaluates an experiment now; returns one row per treatment variant and metric; records nothing';
 
 CREATE FUNCTION guardrail_decide(experiment text) RETURNS TABLE (
     experiment_id text,
@@ -217,35 +217,35 @@ CREATE FUNCTION guardrail_decide(experiment text) RETURNS TABLE (
     watch integer)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 2;
 COMMENT ON FUNCTION guardrail_decide(text) IS
-  'the verdict on an experiment now: one row per treatment arm, SHIP, HOLD, BLOCK or INVALID; records nothing';
+  'decides an experiment now; returns one row per treatment variant with the verdict SHIP, HOLD, BLOCK or INVALID; records nothing';
 
 CREATE FUNCTION guardrail_status() RETURNS SETOF text
   AS 'MODULE_PATHNAME', 'guardrail_status_all' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
-COMMENT ON FUNCTION guardrail_status() IS 'status now of every running experiment, one line per treatment arm';
+COMMENT ON FUNCTION guardrail_status() IS 'returns the current status of every running experiment, one line per treatment variant';
 CREATE FUNCTION guardrail_status(experiment text, variant text DEFAULT NULL) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
 COMMENT ON FUNCTION guardrail_status(text, text) IS
-  'status now of an experiment''s worst arm, or of the arm named: INVALID, BLOCK, NO DATA, UNMEASURED, WATCH or OK';
+  'returns the current status of the worst variant of an experiment, or of the named variant: INVALID, BLOCK, NO DATA, UNMEASURED, WATCH or OK';
 CREATE FUNCTION guardrail_explain(experiment text) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000;
 COMMENT ON FUNCTION guardrail_explain(text) IS
-  'how the verdict comes about: the statement, the counts, the formulas with their numbers';
+  'explains a verdict: prints the SQL statement, the counts, and the formulas with their numbers';
 
 CREATE PROCEDURE guardrail_check(experiment text DEFAULT NULL)
   AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE guardrail_check(text) IS
-  'evaluate all running experiments, or one, record the verdicts, and notify channel guardrail of those that changed';
+  'evaluates one experiment, or all running experiments, records the verdicts, and notifies channel guardrail of changed verdicts';
 
 CREATE FUNCTION guardrail_launch(experiment text) RETURNS void
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION guardrail_launch(text) IS 'set a draft running: checks its plan whole, registers it in guardrail_plan, and freezes it';
+COMMENT ON FUNCTION guardrail_launch(text) IS 'launches a draft: checks the whole plan, registers it in guardrail_plan, and freezes it';
 CREATE FUNCTION guardrail_stop(experiment text) RETURNS void
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION guardrail_stop(text) IS 'end a running experiment';
+COMMENT ON FUNCTION guardrail_stop(text) IS 'ends a running experiment';
 CREATE FUNCTION guardrail_assert_shippable(experiment text, variant text, newer_than interval DEFAULT '1 day') RETURNS void
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_assert_shippable(text, text, interval) IS
-  'an error unless the recorded verdict is SHIP and newer than the interval; for deploy jobs';
+  'raises an error unless the recorded verdict is SHIP and newer than the interval; for deploy jobs';
 
 -- who may record checks is granted, not given
 REVOKE EXECUTE ON PROCEDURE guardrail_check(text) FROM PUBLIC;

@@ -17,12 +17,13 @@ CREATE TABLE guardrail_plan (
   PRIMARY KEY (experiment_id, version)
 );
 COMMENT ON TABLE guardrail_plan IS 'every version of every launched plan; append-only';
-COMMENT ON COLUMN guardrail_plan.plan_hash IS 'SHA-256 of plan in UTF-8, in hexadecimal digits';
-COMMENT ON COLUMN guardrail_plan.previous_hash IS 'plan_hash of the version before; NULL for the first';
-COMMENT ON COLUMN guardrail_plan.made_by IS 'the session''s role that launched or amended';
-COMMENT ON COLUMN guardrail_plan.reason IS 'why it was amended';
-COMMENT ON COLUMN guardrail_plan.after_data IS 'events of the experiment had been seen when this version was made';
-COMMENT ON COLUMN guardrail_plan.plan IS 'canonical text: the experiment, its rules, and the definitions behind them, as JSON';
+COMMENT ON COLUMN guardrail_plan.plan_hash IS 'SHA-256 of the plan text in UTF-8, in hexadecimal digits';
+COMMENT ON COLUMN guardrail_plan.previous_hash IS 'plan_hash of the previous version; NULL for the first version';
+COMMENT ON COLUMN guardrail_plan.made_by IS 'session role that launched or amended the plan';
+COMMENT ON COLUMN guardrail_plan.reason IS 'reason given for the amendment';
+COMMENT ON COLUMN guardrail_plan.after_data IS 'true if events of the experiment had arrived before this version was made';
+COMMENT ON COLUMN guardrail_plan.plan IS
+  'canonical text of the plan, as JSON: the experiment, its rules, and the definitions they depend on';
 
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_plan
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
@@ -50,12 +51,12 @@ BEGIN ATOMIC
       JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid WHERE p.prokind = 'f') AS d;
 END;
 COMMENT ON FUNCTION guardrail_definitions(regclass) IS
-  'the queries of a view and of the views below it, and the functions they call';
+  'returns the queries of a view and of the views below it, and the functions they call';
 
 CREATE FUNCTION guardrail_plan_functions(experiment text) RETURNS oid[]
   AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_plan_functions(text) IS
-  'the functions that the expressions of an experiment''s rules call by themselves, the server''s own left out; NULL when one fits the events no longer';
+  'returns the functions that the expressions of an experiment''s rules call directly, without the server''s own; NULL if an expression no longer fits the events';
 
 -- The plan as its rows are now.  What is NULL is left out: a column that a later version adds is NULL in older plans.
 CREATE FUNCTION guardrail_plan_body(experiment text) RETURNS jsonb
@@ -74,7 +75,7 @@ BEGIN ATOMIC
       FROM pg_catalog.unnest(guardrail_plan_functions(e.experiment_id)) f JOIN pg_catalog.pg_proc p ON p.oid = f WHERE p.prokind = 'f'))
   FROM guardrail_experiment e WHERE e.experiment_id = guardrail_plan_body.experiment;
 END;
-COMMENT ON FUNCTION guardrail_plan_body(text) IS 'an experiment and its rules as they are now, in the form of a plan';
+COMMENT ON FUNCTION guardrail_plan_body(text) IS 'returns the current rows of an experiment and its rules in the form of a plan';
 
 CREATE FUNCTION guardrail_plan_text(body jsonb, version integer, previous_hash text, made_at timestamptz, made_by text,
     reason text, after_data boolean, extension_version text, server_version integer) RETURNS text
@@ -87,7 +88,7 @@ BEGIN ATOMIC
     'after_data', after_data, 'extension_version', extension_version, 'server_version', server_version));
 END;
 COMMENT ON FUNCTION guardrail_plan_text(jsonb, integer, text, timestamptz, text, text, boolean, text, integer) IS
-  'the canonical text of a plan, whose SHA-256 is its hash';
+  'returns the canonical text of a plan; its SHA-256 is the plan''s hash';
 
 -- Called by guardrail_launch and guardrail_amend, which set the experiment's columns; body: guardrail_plan_body's.
 CREATE FUNCTION guardrail_plan_register(experiment text, body jsonb, version integer, made_by text, reason text, after_data boolean)
@@ -107,7 +108,7 @@ BEGIN ATOMIC
   RETURNING plan_hash;
 END;
 COMMENT ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean) IS
-  'write a version of a plan; called by guardrail_launch and guardrail_amend';
+  'stores a version of a plan; called by guardrail_launch() and guardrail_amend()';
 REVOKE EXECUTE ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean) FROM PUBLIC;
 
 -- Differences of two JSON objects, in words; "what" says what a key is.
@@ -121,7 +122,7 @@ BEGIN ATOMIC
     FROM pg_catalog.jsonb_each(coalesce(planned, '{}')) a FULL JOIN pg_catalog.jsonb_each(coalesce(present, '{}')) b ON a.key = b.key
     WHERE a.value IS DISTINCT FROM b.value ORDER BY coalesce(a.key, b.key) COLLATE "C";
 END;
-COMMENT ON FUNCTION guardrail_plan_differences(text, jsonb, jsonb) IS 'in what two parts of a plan differ';
+COMMENT ON FUNCTION guardrail_plan_differences(text, jsonb, jsonb) IS 'describes the differences between two parts of a plan';
 
 -- The stored versions by themselves: text, hash, columns, order.
 CREATE FUNCTION guardrail_plan_chain(experiment text) RETURNS TABLE (version integer, finding text)
@@ -140,7 +141,8 @@ BEGIN ATOMIC
     FROM guardrail_plan p WHERE p.experiment_id = guardrail_plan_chain.experiment
     WINDOW w AS (ORDER BY p.version);
 END;
-COMMENT ON FUNCTION guardrail_plan_chain(text) IS 'what is wrong with each stored version of a plan; NULL: nothing';
+COMMENT ON FUNCTION guardrail_plan_chain(text) IS
+  'checks each stored version of a plan and describes what is wrong with it; NULL if nothing is';
 
 -- The rows as they are now against the plan that the experiment names.
 CREATE FUNCTION guardrail_plan_present(experiment text) RETURNS SETOF text
@@ -178,7 +180,8 @@ BEGIN ATOMIC
       AND (present.key IS NOT NULL OR guardrail_plan_functions(experiment) IS NOT NULL)
       AND EXISTS (SELECT FROM now WHERE plan ->> 'server_version'::text = (pg_catalog.current_setting('server_version_num')::integer / 10000)::text);
 END;
-COMMENT ON FUNCTION guardrail_plan_present(text) IS 'in what an experiment and its rules, as they are now, differ from the plan; no row: in nothing';
+COMMENT ON FUNCTION guardrail_plan_present(text) IS
+  'describes the differences between the current rows of an experiment and its plan; returns no row if there are none';
 
 -- What the two above say at length, when it is nothing; every check asks.
 CREATE FUNCTION guardrail_plan_intact(experiment text) RETURNS boolean
@@ -193,21 +196,22 @@ BEGIN ATOMIC
         AND NOT EXISTS (SELECT FROM guardrail_plan l WHERE l.experiment_id = p.experiment_id AND l.version > p.version))
     AND NOT EXISTS (SELECT FROM guardrail_plan_chain(guardrail_plan_intact.experiment) c WHERE c.finding IS NOT NULL);
 END;
-COMMENT ON FUNCTION guardrail_plan_intact(text) IS 'are all versions of a plan as they were registered, and the rows as the last says; false: guardrail_verify says what differs, if anything';
+COMMENT ON FUNCTION guardrail_plan_intact(text) IS
+  'returns true if all versions of a plan are as registered and the rows match the last version; if false, guardrail_verify() describes the differences';
 
 CREATE FUNCTION guardrail_verify(experiment text)
   RETURNS TABLE (version integer, plan_hash text, made_at timestamptz, made_by text, reason text, after_data boolean, intact boolean, finding text)
   AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 2;
 COMMENT ON FUNCTION guardrail_verify(text) IS
-  'recompute the hash chain of an experiment''s plans and compare the last with its rows: one row per version, and where it breaks';
+  'recomputes the hash chain of an experiment''s plans and compares the last version with the current rows; returns one row per version, and describes each mismatch';
 
 CREATE FUNCTION guardrail_amend(experiment text, reason text, changes jsonb) RETURNS integer
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_amend(text, text, jsonb) IS
-  'change a running plan, for a reason that is recorded: {"experiment": {column: value}, "rules": {metric: {column: value} or null}}; the new version''s number';
+  'changes a running plan and records the reason; changes: {"experiment": {column: value}, "rules": {metric: {column: value} or null}}; returns the number of the new version';
 
 CREATE FUNCTION guardrail_frozen() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION guardrail_frozen() IS 'refuses changes of a launched plan';
+COMMENT ON FUNCTION guardrail_frozen() IS 'trigger function: rejects changes to a launched plan';
 -- after the checks of the row, by name
 CREATE TRIGGER guardrail_frozen BEFORE UPDATE OR DELETE ON guardrail_experiment
   FOR EACH ROW EXECUTE FUNCTION guardrail_frozen();

@@ -24,12 +24,12 @@ DO $$ BEGIN
 EXCEPTION WHEN feature_not_supported THEN NULL;
 END $$;
 COMMENT ON TABLE guardrail_check_input IS
-  'what each check decided from: summaries of the events and what earlier checks left; guardrail_replay() decides again from it; append-only';
-COMMENT ON COLUMN guardrail_check_input.ended IS 'ends_at had passed';
-COMMENT ON COLUMN guardrail_check_input.snapshot IS 'the transactions whose events the check saw, as of pg_current_snapshot()';
-COMMENT ON COLUMN guardrail_check_input.spec IS 'what was collected; metrics: the number in it of each rule, by role and name';
-COMMENT ON COLUMN guardrail_check_input.collection IS 'counts, moments and histograms per arm';
-COMMENT ON COLUMN guardrail_check_input.past IS 'looks, least p-values and latched breaches of earlier checks';
+  'inputs of each check: summaries of the events, and the state that earlier checks left; guardrail_replay() repeats the decision from them; append-only';
+COMMENT ON COLUMN guardrail_check_input.ended IS 'true if ends_at had passed';
+COMMENT ON COLUMN guardrail_check_input.snapshot IS 'transactions whose events the check saw, as of pg_current_snapshot()';
+COMMENT ON COLUMN guardrail_check_input.spec IS 'description of the collection; metrics: the number of each rule in it, by role and name';
+COMMENT ON COLUMN guardrail_check_input.collection IS 'counts, moments and histograms per variant';
+COMMENT ON COLUMN guardrail_check_input.past IS 'looks, smallest p-values and latched breaches of earlier checks';
 COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule why its expressions could not be evaluated; NULL: they were';
 COMMENT ON COLUMN guardrail_check_input.surplus_arms IS 'the events had more arm names than can be arms; the rows of the rarest were left out';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_input
@@ -68,17 +68,17 @@ CREATE FUNCTION guardrail_replay(check_id bigint) RETURNS TABLE (
     differences text)
   AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 2;
 COMMENT ON FUNCTION guardrail_replay(bigint) IS
-  'decide a recorded check again from its stored summaries, and compare with what was recorded, verdict and results, bit for bit';
+  'repeats the decision of a recorded check from its stored summaries, and compares the verdict and the results with the recorded ones, bit for bit';
 
 CREATE FUNCTION guardrail_prune(keep interval) RETURNS bigint
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_prune(interval) IS
-  'remove checks older than the interval, but for the last of each experiment, those around a change of a verdict, and those that present plans rest on; how many';
+  'removes checks older than the interval, except the first and last check of each variant, those around a change of its verdict, and those that current plans depend on; returns the number of checks removed';
 REVOKE EXECUTE ON FUNCTION guardrail_prune(interval) FROM PUBLIC;
 
 CREATE FUNCTION guardrail_release_gate() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION guardrail_release_gate() IS
-  'trigger for a table of releases: refuses a variant while its recorded verdict is BLOCK or INVALID, its status UNMEASURED or WATCH, its last check failed or is old; in mode ship all but a recent SHIP';
+  'trigger function for a table of releases: rejects a variant if its recorded verdict is BLOCK or INVALID, its status is UNMEASURED or WATCH, or its last check failed or is too old; in mode ship it requires a recent SHIP';
 REVOKE EXECUTE ON FUNCTION guardrail_release_gate() FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('guardrail_check_input', '');

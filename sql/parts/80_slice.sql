@@ -4,11 +4,12 @@
 CREATE FUNCTION guardrail_unit_hash("any") RETURNS bigint
   AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION guardrail_unit_hash("any") IS
-  'the hash that a unit is known by; used in the statements that guardrail writes';
+  'returns the hash that identifies a unit; used in the statements that guardrail generates';
 
 CREATE FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", VARIADIC "any") RETURNS internal
   AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", "any") IS 'transition of guardrail_collect_units, whose units must fit';
+COMMENT ON FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", "any") IS
+  'transition function of guardrail_collect_units(); its units must fit guardrail.unit_memory';
 
 CREATE AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", VARIADIC "any") (
   SFUNC = guardrail_collect_units_add, STYPE = internal, SSPACE = 1048576,
@@ -16,7 +17,7 @@ CREATE AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", VA
   COMBINEFUNC = guardrail_collect_combine, SERIALFUNC = guardrail_collect_serialize,
   DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", "any") IS
-  'one pass over the events of an experiment, its units as bytes; called by guardrail_check';
+  'collects the units of an experiment as bytes in one pass over its events; called by guardrail_check()';
 
 CREATE TABLE guardrail_watermark (
   experiment_id text PRIMARY KEY REFERENCES guardrail_experiment ON UPDATE CASCADE ON DELETE CASCADE,
@@ -26,11 +27,13 @@ CREATE TABLE guardrail_watermark (
   totals bytea
 );
 ALTER TABLE guardrail_watermark ALTER totals SET STORAGE EXTERNAL;
-COMMENT ON TABLE guardrail_watermark IS 'up to where the events of an experiment with a cursor are stored in guardrail_slice';
-COMMENT ON COLUMN guardrail_watermark.fingerprint IS 'of all that the slices depend on; when it changes they are computed again';
-COMMENT ON COLUMN guardrail_watermark."position" IS 'value of the cursor_column: the events up to it are stored';
-COMMENT ON COLUMN guardrail_watermark.arms IS 'names of the arms that slices number, from 0';
-COMMENT ON COLUMN guardrail_watermark.totals IS 'what the units of all slices amount to, as sums that units can be taken out of again; NULL: not kept';
+COMMENT ON TABLE guardrail_watermark IS 'position up to which guardrail_slice stores the events of an experiment with a cursor';
+COMMENT ON COLUMN guardrail_watermark.fingerprint IS
+  'fingerprint of everything the slices depend on; if it changes, they are computed again';
+COMMENT ON COLUMN guardrail_watermark."position" IS 'value of the cursor_column up to which events are stored';
+COMMENT ON COLUMN guardrail_watermark.arms IS 'names of the variants that the slices number from 0';
+COMMENT ON COLUMN guardrail_watermark.totals IS
+  'sums over the units of all slices, from which units can be subtracted again; NULL: not kept';
 
 CREATE TABLE guardrail_slice (
   experiment_id text NOT NULL REFERENCES guardrail_watermark ON UPDATE CASCADE ON DELETE CASCADE,
@@ -51,16 +54,19 @@ DO $$ BEGIN
   EXECUTE pg_catalog.format('ALTER TABLE guardrail_slice SET (toast_tuple_target = %s)',
                             pg_catalog.current_setting('block_size')::integer - 32);
 END $$;
-COMMENT ON TABLE guardrail_slice IS 'what was collected from a range of an experiment''s events: its units in the order of their hashes, in parts';
-COMMENT ON COLUMN guardrail_slice.slice IS 'numbers an experiment''s slices, the oldest first';
-COMMENT ON COLUMN guardrail_slice.part IS '0 is the head: row counts and histograms of events; the others are units';
-COMMENT ON COLUMN guardrail_slice.from_cursor IS 'the slice''s events come after this value of the cursor_column; NULL: from the first on';
-COMMENT ON COLUMN guardrail_slice.to_cursor IS 'the last value of the cursor_column that is in the slice';
-COMMENT ON COLUMN guardrail_slice.units IS 'units of the part';
-COMMENT ON COLUMN guardrail_slice.state IS 'see doc/incremental.md';
+COMMENT ON TABLE guardrail_slice IS
+  'data collected from a range of an experiment''s events: its units in the order of their hashes, in parts';
+COMMENT ON COLUMN guardrail_slice.slice IS 'number of the slice within its experiment, the oldest first';
+COMMENT ON COLUMN guardrail_slice.part IS '0 is the head, with row counts and histograms of events; the other parts hold units';
+COMMENT ON COLUMN guardrail_slice.from_cursor IS
+  'value of the cursor_column after which the slice''s events begin; NULL: from the first event on';
+COMMENT ON COLUMN guardrail_slice.to_cursor IS 'last value of the cursor_column in the slice';
+COMMENT ON COLUMN guardrail_slice.units IS 'number of units in the part';
+COMMENT ON COLUMN guardrail_slice.state IS 'stored data of the part; see doc/incremental.md';
 
 CREATE FUNCTION guardrail_slice_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION guardrail_slice_check() IS 'refuses a cursor_column that cannot be followed, and rules that cannot be stored';
+COMMENT ON FUNCTION guardrail_slice_check() IS
+  'trigger function: rejects a cursor_column that cannot be followed, and rules that cannot be stored';
 CREATE TRIGGER guardrail_slice_check BEFORE INSERT OR UPDATE ON guardrail_experiment
   FOR EACH ROW EXECUTE FUNCTION guardrail_slice_check();
 CREATE TRIGGER guardrail_slice_check BEFORE INSERT OR UPDATE ON guardrail_rule
@@ -69,7 +75,7 @@ CREATE TRIGGER guardrail_slice_check BEFORE INSERT OR UPDATE ON guardrail_rule
 CREATE FUNCTION guardrail_rebuild(experiment text, from_cursor text DEFAULT NULL, to_cursor text DEFAULT NULL) RETURNS bigint
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_rebuild(text, text, text) IS
-  'compute an experiment''s slices again that overlap the range of its cursor, or all; returns how many; for its owner';
+  'computes the slices of an experiment that overlap the range of its cursor again, or all slices; returns their number; for members of its owner';
 
 CREATE FUNCTION guardrail_audit(experiment text) RETURNS TABLE (
     from_cursor text,
@@ -80,7 +86,7 @@ CREATE FUNCTION guardrail_audit(experiment text) RETURNS TABLE (
     events double precision)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION guardrail_audit(text) IS
-  'what differs between an experiment''s slices and its events: no row when they agree; for its owner';
+  'returns the differences between an experiment''s slices and its events, no row if they agree; for members of its owner';
 
 SELECT pg_catalog.pg_extension_config_dump('guardrail_watermark', '');
 SELECT pg_catalog.pg_extension_config_dump('guardrail_slice', '');

@@ -4,7 +4,7 @@
 CREATE FUNCTION guardrail_segment_value(value text, most integer) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION guardrail_segment_value(text, integer) IS
-  '"v" and the value, as long as no more than so many different ones have been seen, then "o"; used in the statements that guardrail writes';
+  'returns "v" and the value while at most the given number of different values has been seen, and "o" after that; used in the statements that guardrail generates';
 
 -- units of many groups at once must fit: one that spilled would leave the others room to outgrow what they share
 CREATE AGGREGATE guardrail_collect_segment(text, text[], integer, "any", "any", VARIADIC "any") (
@@ -13,10 +13,10 @@ CREATE AGGREGATE guardrail_collect_segment(text, text[], integer, "any", "any", 
   COMBINEFUNC = guardrail_collect_combine, SERIALFUNC = guardrail_collect_serialize,
   DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_collect_segment(text, text[], integer, "any", "any", "any") IS
-  'guardrail_collect for many groups, each with a part of the units; called by guardrail_evaluate';
+  'variant of guardrail_collect() for many groups, each with a part of the units; called by guardrail_evaluate()';
 
 CREATE FUNCTION guardrail_segment_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION guardrail_segment_check() IS 'refuses segments that cannot be judged';
+COMMENT ON FUNCTION guardrail_segment_check() IS 'trigger function: rejects segments that cannot be judged';
 CREATE TRIGGER guardrail_segment_check BEFORE INSERT OR UPDATE ON guardrail_experiment
   FOR EACH ROW EXECUTE FUNCTION guardrail_segment_check();
 CREATE TRIGGER guardrail_segment_check BEFORE INSERT OR UPDATE ON guardrail_rule
@@ -62,7 +62,7 @@ CREATE FUNCTION guardrail_segment_evaluate(experiment text) RETURNS TABLE (
     watch boolean)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 50;
 COMMENT ON FUNCTION guardrail_segment_evaluate(text) IS
-  'evaluate the segments of an experiment now: one row per segment, value, treatment arm and guardrail; records nothing';
+  'evaluates the segments of an experiment now; returns one row per segment, value, treatment variant and guardrail; records nothing';
 
 CREATE TABLE guardrail_segment_log (
     check_id bigint NOT NULL,
@@ -111,12 +111,12 @@ CREATE TABLE guardrail_segment_log (
 );
 CREATE INDEX guardrail_segment_log_experiment ON guardrail_segment_log (experiment_id, check_id);
 COMMENT ON TABLE guardrail_segment_log IS
-  'the segments of every check ever recorded, one row per segment, value, treatment arm and guardrail; append-only';
-COMMENT ON COLUMN guardrail_segment_log.segment IS 'the expression, as in guardrail_experiment.segments';
-COMMENT ON COLUMN guardrail_segment_log.value IS 'its value as text; NULL: of the units whose value is NULL';
-COMMENT ON COLUMN guardrail_segment_log.log_e IS 'ln of the e-value against "no harm beyond the limit", under always_valid';
-COMMENT ON COLUMN guardrail_segment_log.tests IS 'tests that were adjusted together';
-COMMENT ON COLUMN guardrail_segment_log.p_breach_adjusted IS 'after e-BH or BH over all of them; at most alpha: an alarm';
+  'the segments of every check ever recorded, one row per segment, value, treatment variant and guardrail; append-only';
+COMMENT ON COLUMN guardrail_segment_log.segment IS 'expression of the segment, as in guardrail_experiment.segments';
+COMMENT ON COLUMN guardrail_segment_log.value IS 'value of the expression as text; NULL: the units whose value is NULL';
+COMMENT ON COLUMN guardrail_segment_log.log_e IS 'natural logarithm of the e-value against "no harm beyond the limit", under always_valid';
+COMMENT ON COLUMN guardrail_segment_log.tests IS 'number of tests that were adjusted together';
+COMMENT ON COLUMN guardrail_segment_log.p_breach_adjusted IS 'p-value after e-BH or BH over all these tests; an alarm if at most alpha';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_segment_log
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 
@@ -131,9 +131,9 @@ CREATE TABLE guardrail_segment_input (
     PRIMARY KEY (check_id, segment_no)
 );
 COMMENT ON TABLE guardrail_segment_input IS
-  'what the segments of a check were decided from, when one raised an alarm or a rule has segment_veto; see guardrail_check_input; append-only';
-COMMENT ON COLUMN guardrail_segment_input.expression IS 'its place in guardrail_experiment.segments, from 0';
-COMMENT ON COLUMN guardrail_segment_input.why IS 'why it was not judged';
+  'inputs of the segments of a check, stored if one raised an alarm or a rule has segment_veto; see guardrail_check_input; append-only';
+COMMENT ON COLUMN guardrail_segment_input.expression IS 'position of the expression in guardrail_experiment.segments, from 0';
+COMMENT ON COLUMN guardrail_segment_input.why IS 'reason why the expression was not judged';
 COMMENT ON COLUMN guardrail_segment_input.past IS 'alarms of earlier checks';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_segment_input
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
@@ -152,7 +152,7 @@ CREATE VIEW guardrail_segment_result AS
     ORDER BY m.check_id DESC LIMIT 1) last
   JOIN guardrail_segment_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
 COMMENT ON VIEW guardrail_segment_result IS
-  'the last recorded check: one row per experiment, segment, value, treatment arm and guardrail';
+  'the last recorded check: one row per experiment, segment, value, treatment variant and guardrail';
 
 SELECT pg_catalog.pg_extension_config_dump('guardrail_segment_log', '');
 SELECT pg_catalog.pg_extension_config_dump('guardrail_segment_input', '');

@@ -15,7 +15,7 @@ CREATE FUNCTION guardrail_covariance(experiment text) RETURNS TABLE (
     reason text)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 20000 ROWS 20;
 COMMENT ON FUNCTION guardrail_covariance(text) IS
-  'the joint covariance now of every two metrics'' effects in each treatment arm; reason: why a pair has none';
+  'returns the current joint covariance of the effects of every two metrics in each treatment variant; reason says why a pair has none';
 
 CREATE FUNCTION guardrail_cannibalization(experiment text) RETURNS TABLE (
     experiment_id text,
@@ -40,7 +40,7 @@ CREATE FUNCTION guardrail_cannibalization(experiment text) RETURNS TABLE (
     reason text)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 20000 ROWS 5;
 COMMENT ON FUNCTION guardrail_cannibalization(text) IS
-  'what is won at the cost of what, now: each pair of a metric that won and one that lost, their joint region, and the rate of exchange';
+  'returns each current pair of a metric that won and a metric that lost, with their joint region and the rate of exchange';
 
 CREATE FUNCTION guardrail_choose(experiment text) RETURNS TABLE (
     experiment_id text,
@@ -67,7 +67,7 @@ CREATE FUNCTION guardrail_choose(experiment text) RETURNS TABLE (
     reason text)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION guardrail_choose(text) IS
-  'the arm with the largest primary of those that won and that every guardrail is SAFE in, now: one row per arm and guardrail, with the frontier and what the guardrail costs';
+  'chooses, among the variants whose primary metric WON and whose guardrails are all SAFE, the one with the largest gain; returns one row per variant and guardrail, with the frontier and the cost of the guardrail';
 
 CREATE FUNCTION guardrail_optimize(experiment text) RETURNS TABLE (
     experiment_id text,
@@ -85,4 +85,4 @@ CREATE FUNCTION guardrail_optimize(experiment text) RETURNS TABLE (
     reason text)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 1;
 COMMENT ON FUNCTION guardrail_optimize(text) IS
-  'of arms that are settings of one number (guardrail_experiment.parameter): the setting that is best for the primary and proven to keep to every blocking guardrail';
+  'if the variants are settings of one number (guardrail_experiment.parameter): returns the setting that is best for the primary metric and proven to stay within the limits of every blocking guardrail';
