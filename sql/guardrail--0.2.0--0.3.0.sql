@@ -238,3 +238,18 @@ WITH registered AS (
   FROM guardrail_experiment WHERE state <> 'draft' AND plan_hash IS NULL)
 UPDATE guardrail_experiment e SET plan_hash = r.plan_hash FROM registered r WHERE r.experiment_id = e.experiment_id;
 ALTER TABLE guardrail_experiment ENABLE TRIGGER USER;
+
+-- ---- stored slices that are whole or are not used ---------------------------
+
+-- what an earlier version stored is computed again by the next check
+TRUNCATE guardrail_watermark, guardrail_slice;
+ALTER TABLE guardrail_watermark ADD seals bigint[], ADD units bigint, ADD checksum bigint;
+COMMENT ON COLUMN guardrail_watermark.seals IS 'one random number for each slice, the oldest first: the checksums in the rows of the slice depend on it';
+COMMENT ON COLUMN guardrail_watermark.units IS 'the number of units in all slices; a unit counts once for each slice that has it';
+COMMENT ON COLUMN guardrail_watermark.checksum IS 'checksum of this row and of the ranges of the slices; slices that do not fit it are computed again';
+-- a restore may load these tables in any order; what goes with the rows of the watermark must go on
+ALTER TABLE guardrail_slice DROP CONSTRAINT guardrail_slice_experiment_id_fkey;
+ALTER TABLE guardrail_watermark DISABLE TRIGGER ALL;
+ALTER TABLE guardrail_slice ADD CONSTRAINT guardrail_slice_experiment_id_fkey FOREIGN KEY (experiment_id)
+  REFERENCES guardrail_watermark ON UPDATE CASCADE ON DELETE CASCADE;
+ALTER TABLE guardrail_slice DISABLE TRIGGER ALL;
