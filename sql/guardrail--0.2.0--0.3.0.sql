@@ -257,3 +257,6 @@ ALTER TABLE guardrail_slice DISABLE TRIGGER ALL;
 -- an experiment over a temporary table, or over an index, is left out of dumps, where it would fail the others
 SELECT pg_catalog.pg_extension_config_dump('guardrail_experiment', 'WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c'
   ' WHERE c.oid IN (events::pg_catalog.oid, exposures::pg_catalog.oid) AND (c.relpersistence = ''t'' OR c.relkind IN (''i'', ''I'', ''t'')))');
+
+ALTER TABLE guardrail_check_input ADD checksum bigint;
+COMMENT ON COLUMN guardrail_check_input.checksum IS 'checksum of the row and of its rows in guardrail_segment_input; guardrail_replay() refuses what does not fit it';

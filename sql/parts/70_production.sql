@@ -14,7 +14,8 @@ CREATE TABLE guardrail_check_input (
   metrics integer[] NOT NULL,
   fingerprints bigint[] NOT NULL,
   collection bytea NOT NULL,
-  past bytea NOT NULL
+  past bytea NOT NULL,
+  checksum bigint
 );
 -- a tenth of the time that pglz takes, where the server has it
 DO $$ BEGIN
@@ -28,6 +29,7 @@ COMMENT ON COLUMN guardrail_check_input.snapshot IS 'the transactions whose even
 COMMENT ON COLUMN guardrail_check_input.spec IS 'what was collected; metrics: the number in it of each rule, by role and name';
 COMMENT ON COLUMN guardrail_check_input.collection IS 'counts, moments and histograms per arm';
 COMMENT ON COLUMN guardrail_check_input.past IS 'looks, least p-values and latched breaches of earlier checks';
+COMMENT ON COLUMN guardrail_check_input.checksum IS 'checksum of the row and of its rows in guardrail_segment_input; guardrail_replay() refuses what does not fit it';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_input
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 

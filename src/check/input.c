@@ -3,6 +3,7 @@
  *	  The inputs of a check as a row of guardrail_check_input.
  */
 #include "check/input.h"
+#include "check/segment.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -17,7 +18,8 @@ refuse_bytes(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("stored past of a check is damaged")));
+			 errmsg("stored past of a check is damaged"),
+			 errhint("Restore guardrail_check_input from a backup.")));
 }
 
 /* In version 1 an estimate: value, variance, df. */
@@ -101,6 +103,8 @@ gr_past_decode(const bytea *bytes)
 		refuse_bytes();
 	past->srm_p = pq_getmsgfloat8(&buf);
 	past->nlooks = get_count(&buf, 8);
+	if (past->nlooks > GR_MAX_LOOKS)
+		refuse_bytes();
 	past->fraction = palloc(sizeof(double) * Max(past->nlooks, 1));
 	for (int i = 0; i < past->nlooks; i++)
 		past->fraction[i] = pq_getmsgfloat8(&buf);
@@ -219,39 +223,83 @@ gr_input_collection(const Evaluation *v)
 }
 
 void
-gr_input_store(const Evaluation *v, const char *schema, int64 check_id, TimestampTz checked_at,
-			   const char *snapshot)
+gr_input_checksum(GrChecksum *c, const InputRow *row)
+{
+	const ArrayType *arrays[] = {row->metrics, row->fingerprints};
+
+	gr_checksum_text(c, row->id);
+	gr_checksum_int(c, row->plan_version);
+	gr_checksum_text(c, row->state);
+	gr_checksum_int(c, row->ended);
+	gr_checksum_text(c, row->spec);
+	for (int k = 0; k < (int) lengthof(arrays); k++)
+	{
+		int			n = ArrayGetNItems(ARR_NDIM(arrays[k]), ARR_DIMS(arrays[k]));
+		const char *p = ARR_DATA_PTR(arrays[k]);
+
+		gr_checksum_int(c, ARR_HASNULL(arrays[k]) ? -1 : n);
+		for (int i = 0; i < n && !ARR_HASNULL(arrays[k]); i++)
+			gr_checksum_int(c, k == 0 ? ((const int32 *) p)[i] : ((const int64 *) p)[i]);
+	}
+	gr_checksum_bytea(c, row->collection);
+	gr_checksum_bytea(c, row->past);
+}
+
+/* The row of an evaluation. */
+static InputRow
+input_row(const Evaluation *v)
 {
 	const Experiment *e = v->e;
 	Datum	   *metrics = palloc(sizeof(Datum) * Max(e->nrules, 1));
 	Datum	   *fingerprints = palloc(sizeof(Datum) * Max(e->nrules, 1));
-	const Oid	types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, BOOLOID, TEXTOID,
-	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID};
-	Datum		values[lengthof(types)];
 
 	for (int i = 0; i < e->nrules; i++)
 	{
 		metrics[i] = Int32GetDatum(e->rules[i].metric);
 		fingerprints[i] = Int64GetDatum(e->rules[i].fingerprint);
 	}
+	return (InputRow) {
+		.id = e->id, .plan_version = e->plan_version, .state = e->state, .ended = e->ended,
+		.spec = gr_spec_print(v->plan->spec),
+		.metrics = construct_array(metrics, e->nrules, INT4OID, 4, true, TYPALIGN_INT),
+		.fingerprints = construct_array(fingerprints, e->nrules, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
+		.collection = gr_input_collection(v),
+		.past = gr_past_encode(v->past)
+	};
+}
+
+void
+gr_input_store(const Evaluation *v, const char *schema, int64 check_id, TimestampTz checked_at,
+			   const char *snapshot)
+{
+	const Oid	types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, BOOLOID, TEXTOID,
+	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID, INT8OID};
+	InputRow	row = input_row(v);
+	GrChecksum	c;
+	Datum		values[lengthof(types)];
+
+	gr_checksum_start(&c);
+	gr_checksum_int(&c, check_id);
+	gr_segments_store(v, schema, check_id, &c);
+	gr_input_checksum(&c, &row);
 	values[0] = Int64GetDatum(check_id);
-	values[1] = CStringGetTextDatum(e->id);
-	values[2] = Int32GetDatum(e->plan_version);
+	values[1] = CStringGetTextDatum(row.id);
+	values[2] = Int32GetDatum(row.plan_version);
 	values[3] = TimestampTzGetDatum(checked_at);
-	values[4] = CStringGetTextDatum(e->state);
-	values[5] = BoolGetDatum(e->ended);
+	values[4] = CStringGetTextDatum(row.state);
+	values[5] = BoolGetDatum(row.ended);
 	values[6] = CStringGetTextDatum(snapshot);
-	values[7] = CStringGetTextDatum(gr_spec_print(v->plan->spec));
-	values[8] = PointerGetDatum(construct_array(metrics, e->nrules, INT4OID, 4, true, TYPALIGN_INT));
-	values[9] = PointerGetDatum(construct_array(fingerprints, e->nrules, INT8OID, 8,
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[10] = PointerGetDatum(gr_input_collection(v));
-	values[11] = PointerGetDatum(gr_past_encode(v->past));
+	values[7] = CStringGetTextDatum(row.spec);
+	values[8] = PointerGetDatum(row.metrics);
+	values[9] = PointerGetDatum(row.fingerprints);
+	values[10] = PointerGetDatum(row.collection);
+	values[11] = PointerGetDatum(row.past);
+	values[12] = Int64GetDatum(gr_checksum_end(&c));
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s.guardrail_check_input (check_id, experiment_id, plan_version,"
 									   " checked_at, state, ended, snapshot, spec, metrics, fingerprints, collection, past,"
-									   " extension_version) SELECT $1, $2, $3, $4, $5, $6, $7::pg_catalog.pg_snapshot, $8, $9,"
-									   " $10, $11, $12, x.extversion FROM pg_catalog.pg_extension x"
-									   " WHERE x.extname = 'guardrail'", schema),
+									   " checksum, extension_version) SELECT $1, $2, $3, $4, $5, $6,"
+									   " $7::pg_catalog.pg_snapshot, $8, $9, $10, $11, $12, $13, x.extversion"
+									   " FROM pg_catalog.pg_extension x WHERE x.extname = 'guardrail'", schema),
 							  lengthof(types), (Oid *) types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not insert into guardrail_check_input");
 }

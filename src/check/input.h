@@ -8,8 +8,26 @@
 #include "check/past.h"
 
 #include "lib/stringinfo.h"
+#include "utils/array.h"
 
-/* Store the inputs of an evaluation.  As the extension's owner. */
+/* A row of guardrail_check_input, as far as a decision rests on it. */
+typedef struct InputRow
+{
+	char	   *id;
+	int			plan_version;
+	char	   *state;
+	bool		ended;
+	char	   *spec;
+	ArrayType  *metrics;
+	ArrayType  *fingerprints;
+	bytea	   *collection;
+	bytea	   *past;
+} InputRow;
+
+/* Add a row to a checksum that has its check_id and what was stored of its segments. */
+extern void gr_input_checksum(GrChecksum *c, const InputRow *row);
+
+/* Store the inputs of an evaluation, with its segments.  As the extension's owner. */
 extern void gr_input_store(const Evaluation *v, const char *schema, int64 check_id,
 						   TimestampTz checked_at, const char *snapshot);
 
@@ -29,9 +47,11 @@ extern Past *gr_past_decode(const bytea *bytes);
 extern void gr_sample_send(StringInfo buf, const GrSample *s);
 extern GrSample *gr_sample_receive(StringInfo buf);
 
-/* Both arms' of a result. */
-extern bytea *gr_samples_encode(const GrSample *treatment, const GrSample *control);
-extern void gr_samples_decode(const bytea *bytes, const GrSample **treatment, const GrSample **control);
+/* Both arms' of a result, which those of no other fit. */
+extern bytea *gr_samples_encode(const GrSample *treatment, const GrSample *control, int64 check_id,
+								const char *variant, const char *metric);
+extern void gr_samples_decode(const bytea *bytes, int64 check_id, const char *variant, const char *metric,
+							  const GrSample **treatment, const GrSample **control);
 
 /* Of which nothing but the estimate was recorded. */
 extern GrSample *gr_sample_from(double value, double variance, double df);

@@ -33,25 +33,29 @@ column(int n)
 
 /* The numbers that the check stored for each rule. */
 static void
-number_rules(Experiment *e, ArrayType *metrics, ArrayType *fingerprints, int nmetrics)
+number_rules(Experiment *e, ArrayType *metrics, ArrayType *fingerprints, const CollectSpec *spec)
 {
-	if (ARR_NDIM(metrics) > 1 || ARR_NDIM(fingerprints) > 1 ||
-		ArrayGetNItems(ARR_NDIM(metrics), ARR_DIMS(metrics)) != e->nrules ||
-		ArrayGetNItems(ARR_NDIM(fingerprints), ARR_DIMS(fingerprints)) != e->nrules ||
-		ARR_HASNULL(metrics) || ARR_HASNULL(fingerprints))
+	bool		fit = ARR_NDIM(metrics) <= 1 && ARR_NDIM(fingerprints) <= 1 &&
+		ArrayGetNItems(ARR_NDIM(metrics), ARR_DIMS(metrics)) == e->nrules &&
+		ArrayGetNItems(ARR_NDIM(fingerprints), ARR_DIMS(fingerprints)) == e->nrules &&
+		!ARR_HASNULL(metrics) && !ARR_HASNULL(fingerprints);
+
+	for (int i = 0; fit && i < e->nrules; i++)
+	{
+		Rule	   *rule = &e->rules[i];
+
+		rule->metric = ((int32 *) ARR_DATA_PTR(metrics))[i];
+		rule->fingerprint = ((int64 *) ARR_DATA_PTR(fingerprints))[i];
+		fit = rule->metric >= 0 && rule->metric < spec->nmetrics &&
+			gr_metric_has_histogram(&spec->metrics[rule->metric]) == (strcmp(rule->kind, "quantile") == 0) &&
+			(spec->metrics[rule->metric].covariate >= 0) == (rule->covariate != NULL);
+	}
+	if (!fit)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("stored inputs of experiment \"%s\" do not fit version %d of its plan",
-						e->id, e->plan_version)));
-	for (int i = 0; i < e->nrules; i++)
-	{
-		e->rules[i].metric = ((int32 *) ARR_DATA_PTR(metrics))[i];
-		e->rules[i].fingerprint = ((int64 *) ARR_DATA_PTR(fingerprints))[i];
-		if (e->rules[i].metric < 0 || e->rules[i].metric >= nmetrics)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("stored inputs of experiment \"%s\" name a metric that is not there", e->id)));
-	}
+						e->id, e->plan_version),
+				 errhint("Restore guardrail_check_input and guardrail_plan from a backup.")));
 }
 
 static void
@@ -76,47 +80,64 @@ refuse_missing(const char *schema, const char *check_id)
 					 "checks of version 0.1.0 stored nothing.")));
 }
 
+/* The stored row; an error when it is not what the check stored. */
+static InputRow
+read_input(const char *schema, int64 check_id)
+{
+	const char *args[] = {psprintf(INT64_FORMAT, check_id)};
+	InputRow	row;
+	GrChecksum	c;
+	int64		checksum;
+	bool		unstated;
+
+	/* the casts are for columns of other types than guardrail made */
+	gr_spi_query(psprintf("SELECT experiment_id::text, plan_version::integer, state::text, ended::boolean, spec::text,"
+						  " metrics::integer[], fingerprints::bigint[], collection::bytea, past::bytea,"
+						  " checksum::bigint, COALESCE(extension_version IN ('0.1.0', '0.2.0'), false)"
+						  " FROM %s.guardrail_check_input WHERE check_id = $1::bigint", schema), true, 1, args);
+	if (SPI_processed == 0)
+		refuse_missing(schema, args[0]);
+	row.id = TextDatumGetCString(column(1));
+	row.plan_version = DatumGetInt32(column(2));
+	row.state = TextDatumGetCString(column(3));
+	row.ended = DatumGetBool(column(4));
+	row.spec = TextDatumGetCString(column(5));
+	row.metrics = DatumGetArrayTypePCopy(column(6));
+	row.fingerprints = DatumGetArrayTypePCopy(column(7));
+	row.collection = DatumGetByteaPCopy(column(8));
+	row.past = DatumGetByteaPCopy(column(9));
+	checksum = gr_spi_int8(0, 10, -1);
+	/* those versions had none */
+	unstated = checksum == -1 && gr_spi_bool(0, 11);
+	gr_checksum_start(&c);
+	gr_checksum_int(&c, check_id);
+	gr_segments_checksum(schema, check_id, &c);
+	gr_input_checksum(&c, &row);
+	if (!unstated && checksum != gr_checksum_end(&c))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored inputs of check %s are not what the check stored", args[0]),
+				 errhint("Restore guardrail_check_input and guardrail_segment_input from a backup.")));
+	return row;
+}
+
 /* Read the inputs and decide. */
 static Evaluation *
 replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 {
-	const char *args[] = {psprintf(INT64_FORMAT, check_id)};
 	Evaluation *v = palloc0(sizeof(Evaluation));
-	char	   *id,
-			   *state,
-			   *spec;
-	int			plan_version;
-	bool		ended;
-	ArrayType  *metrics,
-			   *fingerprints;
-	bytea	   *collection,
-			   *past;
+	InputRow	row = read_input(schema, check_id);
 	char	   *note;
 
-	gr_spi_query(psprintf("SELECT experiment_id, plan_version, state, ended, spec, metrics, fingerprints,"
-						  " collection, past FROM %s.guardrail_check_input WHERE check_id = $1::bigint", schema),
-				 true, 1, args);
-	if (SPI_processed == 0)
-		refuse_missing(schema, args[0]);
-	id = TextDatumGetCString(column(1));
-	plan_version = DatumGetInt32(column(2));
-	state = TextDatumGetCString(column(3));
-	ended = DatumGetBool(column(4));
-	spec = TextDatumGetCString(column(5));
-	metrics = DatumGetArrayTypePCopy(column(6));
-	fingerprints = DatumGetArrayTypePCopy(column(7));
-	collection = DatumGetByteaPCopy(column(8));
-	past = DatumGetByteaPCopy(column(9));
-
-	v->e = gr_experiment_load_plan(schema, id, plan_version, CurrentMemoryContext);
-	v->e->state = state;
-	v->e->ended = ended;
+	v->e = gr_experiment_load_plan(schema, row.id, row.plan_version, CurrentMemoryContext);
+	v->e->state = row.state;
+	v->e->ended = row.ended;
 	v->e->function = fcinfo->flinfo->fn_oid;
 	v->plan = palloc0(sizeof(ScanPlan));
-	v->plan->spec = gr_spec_parse(spec);
-	number_rules(v->e, metrics, fingerprints, v->plan->spec->nmetrics);
-	v->c = gr_collection_decode(collection, v->plan->spec);
-	v->past = gr_past_decode(past);
+	v->plan->spec = gr_spec_parse(row.spec);
+	number_rules(v->e, row.metrics, row.fingerprints, v->plan->spec);
+	v->c = gr_collection_decode(row.collection, v->plan->spec);
+	v->past = gr_past_decode(row.past);
 	gr_plan_note(schema, v->e, CurrentMemoryContext, &note);
 	v->test.plan_note = note;
 	gr_segments_restore(v, schema, check_id);
