@@ -80,6 +80,15 @@ refuse_missing(const char *schema, const char *check_id)
 					 "checks of version 0.1.0 stored nothing.")));
 }
 
+GR_NORETURN static void
+refuse_input(int64 check_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored inputs of check " INT64_FORMAT " are not what the check stored", check_id),
+			 errhint("Restore guardrail_check_input and guardrail_segment_input from a backup.")));
+}
+
 /* The stored row; an error when it is not what the check stored. */
 static InputRow
 read_input(const char *schema, int64 check_id)
@@ -114,11 +123,29 @@ read_input(const char *schema, int64 check_id)
 	gr_segments_checksum(schema, check_id, &c);
 	gr_input_checksum(&c, &row);
 	if (!unstated && checksum != gr_checksum_end(&c))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("stored inputs of check %s are not what the check stored", args[0]),
-				 errhint("Restore guardrail_check_input and guardrail_segment_input from a backup.")));
+		refuse_input(check_id);
 	return row;
+}
+
+typedef struct DecodeWork
+{
+	Evaluation *v;
+	const InputRow *row;
+	const char *schema;
+	int64		check_id;
+} DecodeWork;
+
+static void
+decode_input(void *arg)
+{
+	DecodeWork *w = arg;
+	Evaluation *v = w->v;
+
+	v->plan->spec = gr_spec_parse(w->row->spec);
+	number_rules(v->e, w->row->metrics, w->row->fingerprints, v->plan->spec);
+	v->c = gr_collection_decode(w->row->collection, v->plan->spec);
+	v->past = gr_past_decode(w->row->past);
+	gr_segments_restore(v, w->schema, w->check_id);
 }
 
 /* Read the inputs and decide. */
@@ -127,6 +154,8 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 {
 	Evaluation *v = palloc0(sizeof(Evaluation));
 	InputRow	row = read_input(schema, check_id);
+	DecodeWork	work = {v, &row, schema, check_id};
+	ErrorData  *error;
 	char	   *note;
 
 	v->e = gr_experiment_load_plan(schema, row.id, row.plan_version, CurrentMemoryContext);
@@ -134,13 +163,14 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 	v->e->ended = row.ended;
 	v->e->function = fcinfo->flinfo->fn_oid;
 	v->plan = palloc0(sizeof(ScanPlan));
-	v->plan->spec = gr_spec_parse(row.spec);
-	number_rules(v->e, row.metrics, row.fingerprints, v->plan->spec);
-	v->c = gr_collection_decode(row.collection, v->plan->spec);
-	v->past = gr_past_decode(row.past);
+	error = gr_attempt(decode_input, &work);
+	/* rows of earlier versions have no checksum: their bytes may end too soon */
+	if (error && error->sqlerrcode == ERRCODE_PROTOCOL_VIOLATION)
+		refuse_input(check_id);
+	if (error)
+		ReThrowError(error);
 	gr_plan_note(schema, v->e, CurrentMemoryContext, &note);
 	v->test.plan_note = note;
-	gr_segments_restore(v, schema, check_id);
 	gr_evaluation_decide(v, NULL);
 	return v;
 }

@@ -158,8 +158,8 @@ read_runs(Stored *s)
 	const char *args[] = {s->e->id};
 
 	/* all parts of a slice but the last are full */
-	gr_spi_query(psprintf("SELECT h.slice::bigint, l.part::bigint, COALESCE((l.part - 1) * (SELECT f.units FROM %1$s.guardrail_slice f"
-						  " WHERE f.experiment_id = h.experiment_id AND f.slice = h.slice AND f.part = 1), 0)::bigint + l.units::bigint,"
+	gr_spi_query(psprintf("SELECT h.slice::bigint, l.part::bigint, (SELECT f.units::bigint FROM %1$s.guardrail_slice f"
+						  " WHERE f.experiment_id = h.experiment_id AND f.slice = h.slice AND f.part = 1), l.units::bigint,"
 						  " h.from_cursor, h.to_cursor FROM %1$s.guardrail_slice h"
 						  " CROSS JOIN LATERAL (SELECT part, units FROM %1$s.guardrail_slice p"
 						  " WHERE p.experiment_id = h.experiment_id AND p.slice = h.slice ORDER BY part DESC LIMIT 1) l"
@@ -169,11 +169,16 @@ read_runs(Stored *s)
 		s->misfit = "There are more slices than are ever stored.";
 	for (s->nruns = 0; s->nruns < (int) Min(SPI_processed, GR_MAX_RUNS); s->nruns++)
 	{
-		char	   *to = gr_spi_text(s->nruns, 5);
+		int64		nparts = gr_spi_int8(s->nruns, 2, 0);
+		uint64		full = (uint64) gr_spi_int8(s->nruns, 3, 0);
+		uint64		rest = (uint64) gr_spi_int8(s->nruns, 4, 0);
+		char	   *to = gr_spi_text(s->nruns, 6);
 
+		/* numbers that anybody may have written: the product may wrap around */
 		s->runs[s->nruns] = (Run) {
-			.slice = gr_spi_int8(s->nruns, 1, 0), .nparts = (int) gr_spi_int8(s->nruns, 2, 0),
-			.units = gr_spi_int8(s->nruns, 3, 0), .from = gr_spi_text(s->nruns, 4), .to = to ? to : ""
+			.slice = gr_spi_int8(s->nruns, 1, 0), .nparts = (int) nparts,
+			.units = nparts > 0 ? (int64) ((uint64) (nparts - 1) * full + rest) : (int64) rest,
+			.from = gr_spi_text(s->nruns, 5), .to = to ? to : ""
 		};
 	}
 }
