@@ -64,7 +64,7 @@ refuse_missing(const char *schema, const char *check_id)
 	const char *args[] = {check_id};
 	char	   *error;
 
-	gr_spi_query(psprintf("SELECT COALESCE(error, reason) FROM %s.guardrail_check_log"
+	gr_spi_query(psprintf("SELECT COALESCE(error, reason, 'No reason was recorded.') FROM %s.guardrail_check_log"
 						  " WHERE check_id = $1::bigint LIMIT 1", schema), true, 1, args);
 	if (SPI_processed == 0)
 		ereport(ERROR,
