@@ -11,9 +11,6 @@ COMMENT ON COLUMN guardrail_result_log.watch IS 'true if nothing is proven but a
 COMMENT ON COLUMN guardrail_result_log.samples IS
   'data of both variants, as seen by a check that set a smallest p-value; NULL in other checks';
 ALTER TABLE guardrail_segment_log ADD COLUMN watch boolean;
-ALTER TABLE guardrail_check_input ADD COLUMN failures text[], ADD COLUMN surplus_arms boolean;
-COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule why its expressions could not be evaluated; NULL: they were';
-COMMENT ON COLUMN guardrail_check_input.surplus_arms IS 'the events had more arm names than can be arms; the rows of the rarest were left out';
 
 CREATE OR REPLACE VIEW guardrail_verdict AS
   SELECT l.experiment_id, l.variant, l.verdict, l.status, l.reason, l.primary_metric, l.primary_status,
@@ -501,3 +498,28 @@ WITH registered AS (
   FROM guardrail_experiment WHERE state <> 'draft' AND plan_hash IS NULL)
 UPDATE guardrail_experiment e SET plan_hash = r.plan_hash FROM registered r WHERE r.experiment_id = e.experiment_id;
 ALTER TABLE guardrail_experiment ENABLE TRIGGER USER;
+
+-- ---- stored slices that are whole or are not used ---------------------------
+
+-- what an earlier version stored is computed again by the next check
+TRUNCATE guardrail_watermark, guardrail_slice;
+ALTER TABLE guardrail_watermark ADD seals bigint[], ADD units bigint, ADD checksum bigint;
+COMMENT ON COLUMN guardrail_watermark.seals IS 'one random number for each slice, the oldest first: the checksums in the rows of the slice depend on it';
+COMMENT ON COLUMN guardrail_watermark.units IS 'the number of units in all slices; a unit counts once for each slice that has it';
+COMMENT ON COLUMN guardrail_watermark.checksum IS 'checksum of this row and of the ranges of the slices; slices that do not fit it are computed again';
+-- a restore may load these tables in any order; what goes with the rows of the watermark must go on
+ALTER TABLE guardrail_slice DROP CONSTRAINT guardrail_slice_experiment_id_fkey;
+ALTER TABLE guardrail_watermark DISABLE TRIGGER ALL;
+ALTER TABLE guardrail_slice ADD CONSTRAINT guardrail_slice_experiment_id_fkey FOREIGN KEY (experiment_id)
+  REFERENCES guardrail_watermark ON UPDATE CASCADE ON DELETE CASCADE;
+ALTER TABLE guardrail_slice DISABLE TRIGGER ALL;
+
+-- an experiment over a temporary table, or over an index, is left out of dumps, where it would fail the others
+SELECT pg_catalog.pg_extension_config_dump('guardrail_experiment', 'WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c'
+  ' WHERE c.oid IN (events::pg_catalog.oid, exposures::pg_catalog.oid) AND (c.relpersistence = ''t'' OR c.relkind IN (''i'', ''I'', ''t'')))');
+
+ALTER TABLE guardrail_check_input ADD checksum bigint, ADD failures text[], ADD surplus_arms boolean, ADD decided text;
+COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule, why its expressions could not be evaluated; NULL: they were';
+COMMENT ON COLUMN guardrail_check_input.surplus_arms IS 'true if the events had too many variant names; the rows of the rarest were left out';
+COMMENT ON COLUMN guardrail_check_input.decided IS 'the check that decided a fixed test before this one; NULL: there was none';
+COMMENT ON COLUMN guardrail_check_input.checksum IS 'checksum of the row and of its rows in guardrail_segment_input; guardrail_replay() refuses what does not fit it';

@@ -63,4 +63,28 @@ extern Datum gr_float8_record(FunctionCallInfo fcinfo, const double *values,
  */
 extern ErrorData *gr_attempt(void (*work) (void *), void *arg);
 
+/* ---- checksums of what is stored (checksum.c) -------------------------- */
+
+/*
+ * They are the same on every machine and in every encoding of the server, and tell
+ * damage, not malice: whoever may write the tables can make a checksum fit.
+ */
+typedef struct GrChecksum
+{
+	uint32		crc;
+} GrChecksum;
+
+extern void gr_checksum_start(GrChecksum *c);
+
+/* How many bytes there are, and the bytes. */
+extern void gr_checksum_bytes(GrChecksum *c, const void *p, Size n);
+extern void gr_checksum_bytea(GrChecksum *c, const bytea *bytes);
+
+/* NULL is something else than the empty text. */
+extern void gr_checksum_text(GrChecksum *c, const char *text);
+extern void gr_checksum_int(GrChecksum *c, int64 x);
+
+/* A number from 0 to 2^32 - 1. */
+extern int64 gr_checksum_end(const GrChecksum *c);
+
 #endif							/* GUARDRAIL_H */

@@ -15,8 +15,10 @@ CREATE TABLE guardrail_check_input (
   fingerprints bigint[] NOT NULL,
   collection bytea NOT NULL,
   past bytea NOT NULL,
+  checksum bigint,
   failures text[],
-  surplus_arms boolean
+  surplus_arms boolean,
+  decided text
 );
 -- a tenth of the time that pglz takes, where the server has it
 DO $$ BEGIN
@@ -30,8 +32,10 @@ COMMENT ON COLUMN guardrail_check_input.snapshot IS 'transactions whose events t
 COMMENT ON COLUMN guardrail_check_input.spec IS 'description of the collection; metrics: the number of each rule in it, by role and name';
 COMMENT ON COLUMN guardrail_check_input.collection IS 'counts, moments and histograms per variant';
 COMMENT ON COLUMN guardrail_check_input.past IS 'looks, smallest p-values and latched breaches of earlier checks';
-COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule why its expressions could not be evaluated; NULL: they were';
-COMMENT ON COLUMN guardrail_check_input.surplus_arms IS 'the events had more arm names than can be arms; the rows of the rarest were left out';
+COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule, why its expressions could not be evaluated; NULL: they were';
+COMMENT ON COLUMN guardrail_check_input.surplus_arms IS 'true if the events had too many variant names; the rows of the rarest were left out';
+COMMENT ON COLUMN guardrail_check_input.decided IS 'the check that decided a fixed test before this one; NULL: there was none';
+COMMENT ON COLUMN guardrail_check_input.checksum IS 'checksum of the row and of its rows in guardrail_segment_input; guardrail_replay() refuses what does not fit it';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_input
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 

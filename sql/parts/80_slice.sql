@@ -24,9 +24,15 @@ CREATE TABLE guardrail_watermark (
   fingerprint bigint NOT NULL,
   "position" text,
   arms text[] NOT NULL,
-  totals bytea
+  totals bytea,
+  seals bigint[],
+  units bigint,
+  checksum bigint
 );
 ALTER TABLE guardrail_watermark ALTER totals SET STORAGE EXTERNAL;
+-- A restore may load these tables in any order, as with guardrail_rule; what is incomplete is not used. Before other tables
+-- refer to this one: what goes with its rows must go on.
+ALTER TABLE guardrail_watermark DISABLE TRIGGER ALL;
 COMMENT ON TABLE guardrail_watermark IS 'position up to which guardrail_slice stores the events of an experiment with a cursor';
 COMMENT ON COLUMN guardrail_watermark.fingerprint IS
   'fingerprint of everything the slices depend on; if it changes, they are computed again';
@@ -34,6 +40,9 @@ COMMENT ON COLUMN guardrail_watermark."position" IS 'value of the cursor_column 
 COMMENT ON COLUMN guardrail_watermark.arms IS 'names of the variants that the slices number from 0';
 COMMENT ON COLUMN guardrail_watermark.totals IS
   'sums over the units of all slices, from which units can be subtracted again; NULL: not kept';
+COMMENT ON COLUMN guardrail_watermark.seals IS 'one random number for each slice, the oldest first: the checksums in the rows of the slice depend on it';
+COMMENT ON COLUMN guardrail_watermark.units IS 'the number of units in all slices; a unit counts once for each slice that has it';
+COMMENT ON COLUMN guardrail_watermark.checksum IS 'checksum of this row and of the ranges of the slices; slices that do not fit it are computed again';
 
 CREATE TABLE guardrail_slice (
   experiment_id text NOT NULL REFERENCES guardrail_watermark ON UPDATE CASCADE ON DELETE CASCADE,
@@ -45,6 +54,7 @@ CREATE TABLE guardrail_slice (
   state bytea NOT NULL,
   PRIMARY KEY (experiment_id, slice, part)
 );
+ALTER TABLE guardrail_slice DISABLE TRIGGER ALL;
 -- the slices of an experiment, without a look at each of their parts
 CREATE UNIQUE INDEX guardrail_slice_head ON guardrail_slice (experiment_id, slice) WHERE part = 0;
 -- compressing it would cost more time than it saves room

@@ -176,7 +176,7 @@ interval_text(int row, int column)
 		appendStringInfo(&buf, "%d days ", i->day);
 	if (i->time % USECS_PER_SEC != 0)
 		appendStringInfo(&buf, INT64_FORMAT " microseconds ", i->time);
-	else if (i->time != 0)
+	else if (i->time != 0 || buf.len == 0)
 		appendStringInfo(&buf, INT64_FORMAT " seconds ", i->time / USECS_PER_SEC);
 	return pnstrdup(buf.data, Max(buf.len - 1, 0));
 }
@@ -340,6 +340,11 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 				 errmsg("experiment \"%s\" does not exist", id),
 				 errhint("Experiments are the rows of %s.guardrail_experiment.", schema)));
 	e = take_experiment(context);
+	if (e->state == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("column \"state\" of experiment \"%s\" is NULL", id),
+				 errhint("It holds draft, running or stopped: restore the row from a backup.")));
 	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_rule WHERE experiment_id = $1%s",
 						  rule_columns, schema, rule_order), true, 1, args);
 	take_rules(e, context);
@@ -368,7 +373,8 @@ gr_experiment_load_plan(const char *schema, const char *id, int version, MemoryC
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("version %d of the plan of experiment \"%s\" is not there", version, id)));
+				 errmsg("version %d of the plan of experiment \"%s\" is not there", version, id),
+				 errhint("guardrail_verify() tells which versions there are; restore guardrail_plan from a backup.")));
 	e = take_experiment(context);
 	e->plan_version = version;
 	gr_spi_query(psprintf("SELECT %s FROM (SELECT (pg_catalog.jsonb_populate_record(NULL::%s.guardrail_rule,"

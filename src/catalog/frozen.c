@@ -79,6 +79,9 @@ lock_state(FunctionCallInfo fcinfo, const char *schema, const char *id, Oid *own
 	if (SPI_processed == 0)
 		return NULL;
 	state = gr_spi_text(0, 1);
+	/* NULL only where somebody dropped the constraint: not a draft, to be sure */
+	if (state == NULL)
+		state = "";
 	*owner = (Oid) gr_spi_int8(0, 2, 0);
 	return state;
 }
@@ -129,8 +132,8 @@ check_experiment(TriggerData *data)
 
 	e.owner = DatumGetObjectId(SPI_getbinval(old, desc, SPI_fnumber(desc, "owner"), &null));
 	gr_require_ownership(&e);
-	if (strcmp(state, "draft") != 0)
-		refuse_frozen(psprintf("experiment \"%s\"", e.id), state);
+	if (state == NULL || strcmp(state, "draft") != 0)
+		refuse_frozen(psprintf("experiment \"%s\"", e.id), state ? state : "");
 }
 
 /* Every row goes: no plan may be launched, and all must be the caller's. */
@@ -149,11 +152,12 @@ check_truncate(FunctionCallInfo fcinfo, TriggerData *data)
 	for (int i = 0; i < (int) SPI_processed; i++)
 	{
 		Experiment	e = {.id = gr_spi_text(i, 1), .owner = (Oid) gr_spi_int8(i, 2, 0)};
+		char	   *state = gr_spi_text(i, 3);
 
 		CHECK_FOR_INTERRUPTS();
-		if (strcmp(gr_spi_text(i, 3), "draft") != 0)
+		if (state == NULL || strcmp(state, "draft") != 0)
 			refuse_frozen(psprintf("table \"%s\"", RelationGetRelationName(data->tg_relation)),
-						  gr_spi_text(i, 3));
+						  state ? state : "");
 		gr_require_ownership(&e);
 	}
 }

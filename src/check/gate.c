@@ -54,7 +54,7 @@ guardrail_assert_shippable(PG_FUNCTION_ARGS)
 	args[2] = DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(2)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	gr_spi_query(psprintf("SELECT verdict, reason, checked_at > pg_catalog.now() - $3::interval,"
+	gr_spi_query(psprintf("SELECT COALESCE(verdict, 'no verdict'), COALESCE(reason, 'No reason was recorded.'), checked_at > pg_catalog.now() - $3::interval,"
 						  " checked_at::text FROM %s.guardrail_verdict"
 						  " WHERE experiment_id = $1 AND variant = $2", gr_schema_of(fcinfo)),
 				 true, 3, args);
@@ -160,7 +160,8 @@ hold_gate(const Gate *gate, const char *schema, const char *id, const char *vari
 	if (!gate->asks_for_ship && gr_spi_bool(0, 1))
 		return;
 	/* the last verdict of a test that is over is its last */
-	gr_spi_query(psprintf("SELECT DISTINCT ON (l.variant) l.variant, l.verdict, l.reason,"
+	gr_spi_query(psprintf("SELECT DISTINCT ON (l.variant) l.variant, COALESCE(l.verdict, 'no verdict'),"
+						  " COALESCE(l.reason, 'No reason was recorded.'),"
 						  " l.checked_at > pg_catalog.now() - $3::interval OR ($4 = 'block' AND e.state = 'stopped'"
 						  " AND l.checked_at >= e.stopped_at), l.checked_at::text, l.status, l.error IS NOT NULL"
 						  " FROM %s.guardrail_check_log l JOIN %s.guardrail_experiment e USING (experiment_id)"

@@ -3,6 +3,7 @@
  *	  The inputs of a check as a row of guardrail_check_input.
  */
 #include "check/input.h"
+#include "check/segment.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -18,7 +19,8 @@ refuse_bytes(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("stored past of a check is damaged")));
+			 errmsg("stored past of a check is damaged"),
+			 errhint("Restore guardrail_check_input from a backup.")));
 }
 
 /* In version 1 an estimate: value, variance, df. */
@@ -102,6 +104,8 @@ gr_past_decode(const bytea *bytes)
 		refuse_bytes();
 	past->srm_p = pq_getmsgfloat8(&buf);
 	past->nlooks = get_count(&buf, 8);
+	if (past->nlooks > GR_MAX_LOOKS)
+		refuse_bytes();
 	past->fraction = palloc(sizeof(double) * Max(past->nlooks, 1));
 	for (int i = 0; i < past->nlooks; i++)
 		past->fraction[i] = pq_getmsgfloat8(&buf);
@@ -219,80 +223,149 @@ gr_input_collection(const Evaluation *v)
 	return gr_collection_encode(c);
 }
 
-/* For each rule why it could not be evaluated, or NULL. */
-static Datum
+/* For each rule why it could not be evaluated; NULL: all could. */
+static ArrayType *
 failures_encode(const Experiment *e)
 {
 	Datum	   *failures = palloc0(sizeof(Datum) * Max(e->nrules, 1));
 	bool	   *nulls = palloc(sizeof(bool) * Max(e->nrules, 1));
-	int			lower = 1;
+	int			n = e->nrules,
+				lower = 1;
+	bool		any = false;
 
 	for (int i = 0; i < e->nrules; i++)
 	{
 		nulls[i] = e->rules[i].failure == NULL;
 		if (!nulls[i])
 			failures[i] = CStringGetTextDatum(e->rules[i].failure);
+		any |= !nulls[i];
 	}
-	return PointerGetDatum(construct_md_array(failures, nulls, 1, (int *) &e->nrules, &lower, TEXTOID, -1, false,
-											  TYPALIGN_INT));
+	return any ? construct_md_array(failures, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT) : NULL;
 }
 
-/* The same into the rules; NULL, as checks of older versions have it: none. */
+static void
+failures_checksum(GrChecksum *c, ArrayType *failures)
+{
+	Datum	   *texts;
+	bool	   *nulls;
+	int			n = 0;
+
+	if (failures)
+		deconstruct_array(failures, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
+	gr_checksum_int(c, n);
+	for (int i = 0; i < n; i++)
+		gr_checksum_text(c, nulls[i] ? NULL : TextDatumGetCString(texts[i]));
+}
+
 void
-gr_failures_decode(Experiment *e, Datum failures, bool null)
+gr_failures_decode(Experiment *e, const InputRow *row)
 {
 	Datum	   *texts;
 	bool	   *nulls;
 	int			n;
 
-	if (null)
+	if (row->failures == NULL)
 		return;
-	deconstruct_array(DatumGetArrayTypeP(failures), TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
+	deconstruct_array(row->failures, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
 	if (n != e->nrules)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("stored inputs of experiment \"%s\" do not fit version %d of its plan",
-						e->id, e->plan_version)));
+						e->id, e->plan_version),
+				 errhint("Restore guardrail_check_input from a backup.")));
 	for (int i = 0; i < n; i++)
 		e->rules[i].failure = nulls[i] ? NULL : TextDatumGetCString(texts[i]);
 }
 
 void
-gr_input_store(const Evaluation *v, const char *schema, int64 check_id, TimestampTz checked_at,
-			   const char *snapshot)
+gr_input_checksum(GrChecksum *c, const InputRow *row)
+{
+	const ArrayType *arrays[] = {row->metrics, row->fingerprints};
+
+	gr_checksum_text(c, row->id);
+	gr_checksum_int(c, row->plan_version);
+	gr_checksum_text(c, row->state);
+	gr_checksum_int(c, row->ended);
+	gr_checksum_text(c, row->spec);
+	for (int k = 0; k < (int) lengthof(arrays); k++)
+	{
+		int			n = ArrayGetNItems(ARR_NDIM(arrays[k]), ARR_DIMS(arrays[k]));
+		const char *p = ARR_DATA_PTR(arrays[k]);
+
+		gr_checksum_int(c, ARR_HASNULL(arrays[k]) ? -1 : n);
+		for (int i = 0; i < n && !ARR_HASNULL(arrays[k]); i++)
+			gr_checksum_int(c, k == 0 ? ((const int32 *) p)[i] : ((const int64 *) p)[i]);
+	}
+	gr_checksum_bytea(c, row->collection);
+	gr_checksum_bytea(c, row->past);
+	failures_checksum(c, row->failures);
+	gr_checksum_int(c, row->surplus_arms);
+	gr_checksum_text(c, row->decided);
+}
+
+/* The row of an evaluation. */
+static InputRow
+input_row(const Evaluation *v)
 {
 	const Experiment *e = v->e;
 	Datum	   *metrics = palloc(sizeof(Datum) * Max(e->nrules, 1));
 	Datum	   *fingerprints = palloc(sizeof(Datum) * Max(e->nrules, 1));
-	const Oid	types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, BOOLOID, TEXTOID,
-	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID, TEXTARRAYOID, BOOLOID};
-	Datum		values[lengthof(types)];
 
 	for (int i = 0; i < e->nrules; i++)
 	{
 		metrics[i] = Int32GetDatum(e->rules[i].metric);
 		fingerprints[i] = Int64GetDatum(e->rules[i].fingerprint);
 	}
+	return (InputRow) {
+		.id = e->id, .plan_version = e->plan_version, .state = e->state, .ended = e->ended,
+		.spec = gr_spec_print(v->plan->spec),
+		.metrics = construct_array(metrics, e->nrules, INT4OID, 4, true, TYPALIGN_INT),
+		.fingerprints = construct_array(fingerprints, e->nrules, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
+		.collection = gr_input_collection(v),
+		.past = gr_past_encode(v->past),
+		.failures = failures_encode(e),.surplus_arms = v->test.surplus_arms,.decided = (char *) v->test.decided
+	};
+}
+
+void
+gr_input_store(const Evaluation *v, const char *schema, int64 check_id, TimestampTz checked_at,
+			   const char *snapshot)
+{
+	const Oid	types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, BOOLOID, TEXTOID,
+	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID, INT8OID, TEXTARRAYOID, BOOLOID, TEXTOID};
+	char		nulls[lengthof(types) + 1];
+	InputRow	row = input_row(v);
+	GrChecksum	c;
+	Datum		values[lengthof(types)];
+
+	gr_checksum_start(&c);
+	gr_checksum_int(&c, check_id);
+	gr_segments_store(v, schema, check_id, &c);
+	gr_input_checksum(&c, &row);
 	values[0] = Int64GetDatum(check_id);
-	values[1] = CStringGetTextDatum(e->id);
-	values[2] = Int32GetDatum(e->plan_version);
+	values[1] = CStringGetTextDatum(row.id);
+	values[2] = Int32GetDatum(row.plan_version);
 	values[3] = TimestampTzGetDatum(checked_at);
-	values[4] = CStringGetTextDatum(e->state);
-	values[5] = BoolGetDatum(e->ended);
+	values[4] = CStringGetTextDatum(row.state);
+	values[5] = BoolGetDatum(row.ended);
 	values[6] = CStringGetTextDatum(snapshot);
-	values[7] = CStringGetTextDatum(gr_spec_print(v->plan->spec));
-	values[8] = PointerGetDatum(construct_array(metrics, e->nrules, INT4OID, 4, true, TYPALIGN_INT));
-	values[9] = PointerGetDatum(construct_array(fingerprints, e->nrules, INT8OID, 8,
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[10] = PointerGetDatum(gr_input_collection(v));
-	values[11] = PointerGetDatum(gr_past_encode(v->past));
-	values[12] = failures_encode(e);
-	values[13] = BoolGetDatum(v->test.surplus_arms);
+	values[7] = CStringGetTextDatum(row.spec);
+	values[8] = PointerGetDatum(row.metrics);
+	values[9] = PointerGetDatum(row.fingerprints);
+	values[10] = PointerGetDatum(row.collection);
+	values[11] = PointerGetDatum(row.past);
+	values[12] = Int64GetDatum(gr_checksum_end(&c));
+	memset(nulls, ' ', lengthof(types));
+	nulls[13] = row.failures ? ' ' : 'n';
+	values[13] = PointerGetDatum(row.failures);
+	values[14] = BoolGetDatum(row.surplus_arms);
+	nulls[15] = row.decided ? ' ' : 'n';
+	values[15] = row.decided ? CStringGetTextDatum(row.decided) : (Datum) 0;
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s.guardrail_check_input (check_id, experiment_id, plan_version,"
 									   " checked_at, state, ended, snapshot, spec, metrics, fingerprints, collection, past,"
-									   " failures, surplus_arms, extension_version) SELECT $1, $2, $3, $4, $5, $6, $7::pg_catalog.pg_snapshot, $8, $9,"
-									   " $10, $11, $12, $13, $14, x.extversion FROM pg_catalog.pg_extension x"
-									   " WHERE x.extname = 'guardrail'", schema),
-							  lengthof(types), (Oid *) types, values, NULL, false, 0) != SPI_OK_INSERT)
+									   " checksum, failures, surplus_arms, decided, extension_version) SELECT $1, $2, $3, $4, $5, $6,"
+									   " $7::pg_catalog.pg_snapshot, $8, $9, $10, $11, $12, $13, $14, $15, $16, x.extversion"
+									   " FROM pg_catalog.pg_extension x WHERE x.extname = 'guardrail'", schema),
+							  lengthof(types), (Oid *) types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not insert into guardrail_check_input");
 }

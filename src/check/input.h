@@ -8,8 +8,29 @@
 #include "check/past.h"
 
 #include "lib/stringinfo.h"
+#include "utils/array.h"
 
-/* Store the inputs of an evaluation.  As the extension's owner. */
+/* A row of guardrail_check_input, as far as a decision rests on it. */
+typedef struct InputRow
+{
+	char	   *id;
+	int			plan_version;
+	char	   *state;
+	bool		ended;
+	char	   *spec;
+	ArrayType  *metrics;
+	ArrayType  *fingerprints;
+	bytea	   *collection;
+	bytea	   *past;
+	ArrayType  *failures;		/* of text: for each rule why it could not be evaluated; NULL: none */
+	bool		surplus_arms;
+	char	   *decided;		/* the check that a fixed test was decided by; NULL: this one, or none */
+} InputRow;
+
+/* Add a row to a checksum that has its check_id and what was stored of its segments. */
+extern void gr_input_checksum(GrChecksum *c, const InputRow *row);
+
+/* Store the inputs of an evaluation, with its segments.  As the extension's owner. */
 extern void gr_input_store(const Evaluation *v, const char *schema, int64 check_id,
 						   TimestampTz checked_at, const char *snapshot);
 
@@ -23,8 +44,8 @@ extern bytea *gr_input_collection(const Evaluation *v);
 extern bytea *gr_past_encode(const Past *past);
 extern Past *gr_past_decode(const bytea *bytes);
 
-/* What gr_input_store wrote of rules that could not be evaluated, into the rules. */
-extern void gr_failures_decode(Experiment *e, Datum failures, bool null);
+/* What a row says of rules that could not be evaluated, into the rules. */
+extern void gr_failures_decode(Experiment *e, const InputRow *row);
 
 /* ---- samples as bytes (sample_bytes.c) ----------------------------------------- */
 
@@ -32,9 +53,11 @@ extern void gr_failures_decode(Experiment *e, Datum failures, bool null);
 extern void gr_sample_send(StringInfo buf, const GrSample *s);
 extern GrSample *gr_sample_receive(StringInfo buf);
 
-/* Both arms' of a result. */
-extern bytea *gr_samples_encode(const GrSample *treatment, const GrSample *control);
-extern void gr_samples_decode(const bytea *bytes, const GrSample **treatment, const GrSample **control);
+/* Both arms' of a result, which those of no other fit. */
+extern bytea *gr_samples_encode(const GrSample *treatment, const GrSample *control, int64 check_id,
+								const char *variant, const char *metric);
+extern void gr_samples_decode(const bytea *bytes, int64 check_id, const char *variant, const char *metric,
+							  const GrSample **treatment, const GrSample **control);
 
 /* Of which nothing but the estimate was recorded. */
 extern GrSample *gr_sample_from(double value, double variance, double df);

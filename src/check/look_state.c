@@ -4,7 +4,7 @@
  *
  * One row for each kind and level of test: the bounds of the looks so far, and
  * the density that the next step starts from.  It is a cache: rows that do not
- * fit the recorded looks, or whose bytes do not stand up, are computed anew.
+ * fit the recorded looks, or are not as they were written, are computed anew.
  */
 #include "check/past.h"
 
@@ -12,13 +12,34 @@
 #include "executor/spi.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "utils/array.h"
 
-#define STATE_VERSION 1
+/* Version 1 had no checksum. */
+#define STATE_VERSION 2
+
+/* Of what a row is about, its bounds, and the bytes of its state before the checksum. */
+static uint32
+row_checksum(const Experiment *e, int kind, double level, const double *bounds, int n, const char *bytes, int length)
+{
+	GrChecksum	c;
+
+	gr_checksum_start(&c);
+	gr_checksum_text(&c, e->id);
+	gr_checksum_int(&c, e->plan_version);
+	gr_checksum_int(&c, kind);
+	gr_checksum_int(&c, DatumGetInt64(Float8GetDatum(level)));
+	gr_checksum_int(&c, n);
+	for (int k = 0; k < n; k++)
+		gr_checksum_int(&c, DatumGetInt64(Float8GetDatum(bounds[k])));
+	gr_checksum_bytes(&c, bytes, length);
+	return (uint32) gr_checksum_end(&c);
+}
 
 static bytea *
-encode(const GrLookState *s)
+encode(const Experiment *e, const GrBoundRow *r)
 {
+	const GrLookState *s = r->state;
 	StringInfoData buf;
 
 	pq_begintypsend(&buf);
@@ -33,71 +54,109 @@ encode(const GrLookState *s)
 		pq_sendfloat8(&buf, s->x[i]);
 		pq_sendfloat8(&buf, s->w[i]);
 	}
+	pq_sendint32(&buf, row_checksum(e, r->kind, r->level, r->bound, r->known, buf.data + VARHDRSZ, buf.len - VARHDRSZ));
 	return pq_endtypsend(&buf);
 }
 
+/* The bytes before the checksum; false: they are none that encode makes. */
 static bool
-decode(const bytea *bytes, GrLookState *s)
+decode(StringInfo buf, GrLookState *s)
 {
-	StringInfoData buf;
-	Size		head = 1 + 3 * 4 + 2 * 8;
+	int			head = 1 + 3 * 4 + 2 * 8;
 
-	buf.data = (char *) VARDATA_ANY(bytes);
-	buf.len = VARSIZE_ANY_EXHDR(bytes);
-	buf.maxlen = buf.len;
-	buf.cursor = 0;
-	if ((Size) buf.len < head || pq_getmsgbyte(&buf) != STATE_VERSION)
+	if (buf->len < head || pq_getmsgbyte(buf) != STATE_VERSION)
 		return false;
-	s->sides = (int) pq_getmsgint(&buf, 4);
-	s->looks = (int) pq_getmsgint(&buf, 4);
-	s->npoints = (int) pq_getmsgint(&buf, 4);
-	if (s->npoints < 0 || s->npoints > GR_GRID ||
-		(Size) buf.len != head + 16 * (Size) s->npoints)
+	s->sides = (int) pq_getmsgint(buf, 4);
+	s->looks = (int) pq_getmsgint(buf, 4);
+	s->npoints = (int) pq_getmsgint(buf, 4);
+	if (s->npoints < 0 || s->npoints > GR_GRID || buf->len != head + 16 * s->npoints)
 		return false;
-	s->t = pq_getmsgfloat8(&buf);
-	s->spent = pq_getmsgfloat8(&buf);
+	s->t = pq_getmsgfloat8(buf);
+	s->spent = pq_getmsgfloat8(buf);
 	for (int i = 0; i < s->npoints; i++)
 	{
-		s->x[i] = pq_getmsgfloat8(&buf);
-		s->w[i] = pq_getmsgfloat8(&buf);
+		s->x[i] = pq_getmsgfloat8(buf);
+		s->w[i] = pq_getmsgfloat8(buf);
 	}
 	return gr_look_valid(s);
 }
 
-/* One stored row into the monitor, if it is what the recorded looks call for. */
-static void
-load_row(GrMonitor *m, int row)
+/* A stored row, one of the query at hand. */
+typedef struct StoredLook
+{
+	int			kind;
+	double		level;
+	int			n;
+	double	   *bounds;
+} StoredLook;
+
+/* Into the scratch state of the monitor; false: it is not as it was written. */
+static bool
+read_row(GrMonitor *m, const Experiment *e, int row, StoredLook *look)
 {
 	TupleDesc	desc = SPI_tuptable->tupdesc;
 	HeapTuple	tuple = SPI_tuptable->vals[row];
-	bool		null;
-	int			kind = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &null));
-	double		level = gr_spi_float8(row, 2, 0);
-	Datum	   *bounds;
+	StringInfoData buf;
+	uint32		checksum;
+	bool		no_bounds,
+				no_state;
+	Datum		bounds = SPI_getbinval(tuple, desc, 3, &no_bounds);
+	Datum		state = SPI_getbinval(tuple, desc, 4, &no_state);
+	Datum	   *elements;
 	bool	   *nulls;
-	int			n;
+
+	look->kind = (int) gr_spi_int8(row, 1, -1);
+	look->level = gr_spi_float8(row, 2, 0);
+	if (look->kind < 0 || look->kind >= GR_TEST_KINDS || no_bounds || no_state)
+		return false;
+	deconstruct_array(DatumGetArrayTypeP(bounds), FLOAT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, &nulls,
+					  &look->n);
+	look->bounds = palloc(sizeof(double) * Max(look->n, 1));
+	for (int k = 0; k < look->n; k++)
+	{
+		if (nulls[k])
+			return false;
+		look->bounds[k] = DatumGetFloat8(elements[k]);
+	}
+	buf.data = (char *) VARDATA_ANY(DatumGetByteaPP(state));
+	buf.len = buf.maxlen = (int) VARSIZE_ANY_EXHDR(DatumGetByteaPP(state)) - (int) sizeof(uint32);
+	buf.cursor = 0;
+	if (buf.len < 0)
+		return false;
+	/* of an earlier version: not damaged, but of no use */
+	if (buf.data[0] == 1)
+	{
+		look->n = -1;
+		return true;
+	}
+	memcpy(&checksum, buf.data + buf.len, sizeof(checksum));
+	return pg_ntoh32(checksum) == row_checksum(e, look->kind, look->level, look->bounds, look->n, buf.data, buf.len) &&
+		decode(&buf, m->scratch);
+}
+
+/* One stored row into the monitor, if it is what the recorded looks call for. */
+static void
+load_row(GrMonitor *m, const Experiment *e, int row)
+{
+	StoredLook	look = {0};
 	GrBoundRow *r;
 
-	for (int i = 1; i <= desc->natts; i++)
-		if (heap_attisnull(tuple, i, desc))
-			return;
-	if (kind < 0 || kind >= GR_TEST_KINDS)
+	if (!read_row(m, e, row, &look))
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored bounds of experiment \"%s\" are not used: they are damaged", e->id),
+				 errhint("They are computed again from the recorded looks.")));
 		return;
-	deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(tuple, desc, 3, &null)), FLOAT8OID,
-					  8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &bounds, &nulls, &n);
-	for (int k = 0; k < n; k++)
-		if (nulls[k] || !(DatumGetFloat8(bounds[k]) > 0))
-			return;
-	if (n != m->nlooks || !decode(DatumGetByteaPP(SPI_getbinval(tuple, desc, 4, &null)), m->scratch) ||
-		m->scratch->t != m->fraction[m->nlooks - 1])
+	}
+	if (look.n != m->nlooks || m->scratch->t != m->fraction[m->nlooks - 1])
 		return;
-	r = gr_monitor_row(m, (GrTestKind) kind, level);
+	r = gr_monitor_row(m, (GrTestKind) look.kind, look.level);
 	if (r == NULL || r->state->sides != m->scratch->sides)
 		return;
-	for (int k = 0; k < n; k++)
-		r->bound[k] = DatumGetFloat8(bounds[k]);
+	memcpy(r->bound, look.bounds, sizeof(double) * look.n);
 	memcpy(r->state, m->scratch, sizeof(GrLookState));
-	r->known = n;
+	r->known = look.n;
 }
 
 void
@@ -107,12 +166,12 @@ gr_look_state_load(GrMonitor *m, const char *schema, const Experiment *e)
 	OwnerContext saved;
 
 	gr_writer_enter(&saved, e->function);
-	gr_spi_query(psprintf("SELECT kind, level, bounds, state FROM %s.guardrail_look_state"
+	gr_spi_query(psprintf("SELECT kind::bigint, level::float8, bounds::float8[], state::bytea FROM %s.guardrail_look_state"
 						  " WHERE experiment_id = $1 AND plan_version = $2::integer"
 						  " AND looks = $3::integer", schema), true, 3, args);
 	gr_monitor_make_room(m, m->rows_room + (int) SPI_processed);
 	for (int i = 0; i < (int) SPI_processed; i++)
-		load_row(m, i);
+		load_row(m, e, i);
 	gr_owner_leave(&saved);
 }
 
@@ -144,7 +203,7 @@ gr_look_state_store(const GrMonitor *m, const char *schema, const Experiment *e)
 		values[4] = Int32GetDatum(r->known);
 		values[5] = PointerGetDatum(construct_array(bounds, r->known, FLOAT8OID, 8,
 													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-		values[6] = PointerGetDatum(encode(r->state));
+		values[6] = PointerGetDatum(encode(e, r));
 		if (SPI_execute_with_args(sql, 7, types, values, NULL, false, 0) < 0)
 			elog(ERROR, "could not store a look");
 	}

@@ -58,7 +58,7 @@ load_settings(const Evaluation *v, const char *schema)
 	for (int a = 0; a < v->narms; a++)
 		s.arm[a] = NAN;
 	gr_spi_query(psprintf("SELECT p.key, p.value::double precision FROM %s.guardrail_experiment e,"
-						  " LATERAL pg_catalog.jsonb_each_text(e.parameter) AS p WHERE e.experiment_id = $1",
+						  " LATERAL pg_catalog.jsonb_each_text(CASE pg_catalog.jsonb_typeof(e.parameter) WHEN 'object' THEN e.parameter END) AS p WHERE e.experiment_id = $1",
 						  schema), true, 1, args);
 	if (SPI_processed == 0)
 		ereport(ERROR,

@@ -45,19 +45,22 @@ load_looks(Past *past, const char *schema, const Experiment *e, MemoryContext co
 
 /* What a witness saw, in the columns from "column" on. */
 static void
-read_witness(GrPast *test, int64 *witness, int row, int column, double p, double alpha, MemoryContext context)
+read_witness(PastResult *r, int kind, int row, int column, double p, double alpha, MemoryContext context)
 {
+	GrPast	   *test = &r->test[kind];
+	int64		witness = gr_spi_int8(row, column, 0);
 	double		t_se = gr_spi_float8(row, column + 2, NAN);
 	double		c_se = gr_spi_float8(row, column + 4, NAN);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	bool		null;
 	Datum		samples = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column + 7, &null);
 
-	*witness = gr_spi_int8(row, column, 0);
-	test->known = !isnan(p) && *witness != 0 && (!null || !isnan(t_se));
+	r->witness[kind] = witness;
+	test->known = !isnan(p) && witness != 0 && (!null || !isnan(t_se));
 	test->p = p;
 	if (test->known && !null)
-		gr_samples_decode(DatumGetByteaPP(samples), &test->treatment, &test->control);
+		gr_samples_decode(DatumGetByteaPP(samples), witness, r->variant, r->metric, &test->treatment,
+						  &test->control);
 	else if (test->known)
 	{
 		/* as versions before 0.3.0 recorded it */
@@ -92,7 +95,7 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 					 " r.p_breach, r.p_safe, r.p_value", schema, schema);
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 		appendStringInfo(&buf, ", w%d.check_id, w%d.treatment_value, w%d.treatment_se, w%d.control_value,"
-						 " w%d.control_se, w%d.n_compared, w%d.look_no::bigint, w%d.samples", k, k, k, k, k, k, k, k);
+						 " w%d.control_se, w%d.n_compared, w%d.look_no::bigint, w%d.samples::bytea", k, k, k, k, k, k, k, k);
 	appendStringInfoString(&buf, ", r.fingerprint");
 	appendStringInfo(&buf, " FROM arms CROSS JOIN (SELECT metric FROM %s.guardrail_rule WHERE experiment_id = $1) m"
 					 " CROSS JOIN LATERAL (SELECT * FROM %s.guardrail_result_log l WHERE l.experiment_id = $1"
@@ -118,8 +121,7 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 		r->breached = gr_spi_bool(i, 3);
 		r->fingerprint = gr_spi_int8(i, 8 + WITNESS_COLUMNS * GR_TEST_KINDS, 0);
 		for (int k = 0; k < GR_TEST_KINDS; k++)
-			read_witness(&r->test[k], &r->witness[k], i, 8 + WITNESS_COLUMNS * k,
-						 gr_spi_float8(i, 5 + k, NAN), alpha, context);
+			read_witness(r, k, i, 8 + WITNESS_COLUMNS * k, gr_spi_float8(i, 5 + k, NAN), alpha, context);
 	}
 }
 

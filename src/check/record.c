@@ -103,7 +103,8 @@ insert_result(const Check *check, const Evaluation *v, const Rule *rule, const G
 	/* later checks show the bounds of the one that set a least p-value */
 	fixed_nulls[9] = !needed;
 	if (needed)
-		fixed[9] = PointerGetDatum(gr_samples_encode(r->treatment_sample, r->control_sample));
+		fixed[9] = PointerGetDatum(gr_samples_encode(r->treatment_sample, r->control_sample, check->check_id,
+												   r->arm->name, rule->rule.metric));
 	insert_row(check, "guardrail_result_log",
 			   "check_id, checked_at, plan_version, n_compared, look_no, fingerprint,"
 			   " breach_check, safe_check, goal_check, samples",
@@ -314,7 +315,6 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	{
 		record_evaluation(&check, v);
 		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
-		gr_segments_store(v, schema, check.check_id);
 	}
 	if (check.look_no > 0)
 		gr_look_state_store(&v->monitor, schema, v->e);

@@ -33,25 +33,29 @@ column(int n)
 
 /* The numbers that the check stored for each rule. */
 static void
-number_rules(Experiment *e, ArrayType *metrics, ArrayType *fingerprints, int nmetrics)
+number_rules(Experiment *e, ArrayType *metrics, ArrayType *fingerprints, const CollectSpec *spec)
 {
-	if (ARR_NDIM(metrics) > 1 || ARR_NDIM(fingerprints) > 1 ||
-		ArrayGetNItems(ARR_NDIM(metrics), ARR_DIMS(metrics)) != e->nrules ||
-		ArrayGetNItems(ARR_NDIM(fingerprints), ARR_DIMS(fingerprints)) != e->nrules ||
-		ARR_HASNULL(metrics) || ARR_HASNULL(fingerprints))
+	bool		fit = ARR_NDIM(metrics) <= 1 && ARR_NDIM(fingerprints) <= 1 &&
+		ArrayGetNItems(ARR_NDIM(metrics), ARR_DIMS(metrics)) == e->nrules &&
+		ArrayGetNItems(ARR_NDIM(fingerprints), ARR_DIMS(fingerprints)) == e->nrules &&
+		!ARR_HASNULL(metrics) && !ARR_HASNULL(fingerprints);
+
+	for (int i = 0; fit && i < e->nrules; i++)
+	{
+		Rule	   *rule = &e->rules[i];
+
+		rule->metric = ((int32 *) ARR_DATA_PTR(metrics))[i];
+		rule->fingerprint = ((int64 *) ARR_DATA_PTR(fingerprints))[i];
+		fit = rule->metric >= 0 && rule->metric < spec->nmetrics &&
+			gr_metric_has_histogram(&spec->metrics[rule->metric]) == (strcmp(rule->kind, "quantile") == 0) &&
+			(spec->metrics[rule->metric].covariate >= 0) == (rule->covariate != NULL);
+	}
+	if (!fit)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("stored inputs of experiment \"%s\" do not fit version %d of its plan",
-						e->id, e->plan_version)));
-	for (int i = 0; i < e->nrules; i++)
-	{
-		e->rules[i].metric = ((int32 *) ARR_DATA_PTR(metrics))[i];
-		e->rules[i].fingerprint = ((int64 *) ARR_DATA_PTR(fingerprints))[i];
-		if (e->rules[i].metric < 0 || e->rules[i].metric >= nmetrics)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("stored inputs of experiment \"%s\" name a metric that is not there", e->id)));
-	}
+						e->id, e->plan_version),
+				 errhint("Restore guardrail_check_input and guardrail_plan from a backup.")));
 }
 
 static void
@@ -60,7 +64,7 @@ refuse_missing(const char *schema, const char *check_id)
 	const char *args[] = {check_id};
 	char	   *error;
 
-	gr_spi_query(psprintf("SELECT COALESCE(error, reason) FROM %s.guardrail_check_log"
+	gr_spi_query(psprintf("SELECT COALESCE(error, reason, 'No reason was recorded.') FROM %s.guardrail_check_log"
 						  " WHERE check_id = $1::bigint LIMIT 1", schema), true, 1, args);
 	if (SPI_processed == 0)
 		ereport(ERROR,
@@ -76,60 +80,106 @@ refuse_missing(const char *schema, const char *check_id)
 					 "checks of version 0.1.0 stored nothing.")));
 }
 
+GR_NORETURN static void
+refuse_input(int64 check_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored inputs of check " INT64_FORMAT " are not what the check stored", check_id),
+			 errhint("Restore guardrail_check_input and guardrail_segment_input from a backup.")));
+}
+
+/* The stored row; an error when it is not what the check stored. */
+static InputRow
+read_input(const char *schema, int64 check_id)
+{
+	const char *args[] = {psprintf(INT64_FORMAT, check_id)};
+	InputRow	row;
+	GrChecksum	c;
+	int64		checksum;
+	Datum		failures;
+	bool		unstated,
+				null;
+
+	/* the casts are for columns of other types than guardrail made */
+	gr_spi_query(psprintf("SELECT experiment_id::text, plan_version::integer, state::text, ended::boolean, spec::text,"
+						  " metrics::integer[], fingerprints::bigint[], collection::bytea, past::bytea,"
+						  " checksum::bigint, failures::text[], surplus_arms::boolean, decided::text, COALESCE(extension_version IN ('0.1.0', '0.2.0'), false)"
+						  " FROM %s.guardrail_check_input WHERE check_id = $1::bigint", schema), true, 1, args);
+	if (SPI_processed == 0)
+		refuse_missing(schema, args[0]);
+	row.id = TextDatumGetCString(column(1));
+	row.plan_version = DatumGetInt32(column(2));
+	row.state = TextDatumGetCString(column(3));
+	row.ended = DatumGetBool(column(4));
+	row.spec = TextDatumGetCString(column(5));
+	row.metrics = DatumGetArrayTypePCopy(column(6));
+	row.fingerprints = DatumGetArrayTypePCopy(column(7));
+	row.collection = DatumGetByteaPCopy(column(8));
+	row.past = DatumGetByteaPCopy(column(9));
+	failures = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 11, &null);
+	row.failures = null ? NULL : DatumGetArrayTypePCopy(failures);
+	row.surplus_arms = gr_spi_bool(0, 12);
+	row.decided = gr_spi_text(0, 13);
+	checksum = gr_spi_int8(0, 10, -1);
+	/* those versions had none */
+	unstated = checksum == -1 && gr_spi_bool(0, 14);
+	gr_checksum_start(&c);
+	gr_checksum_int(&c, check_id);
+	gr_segments_checksum(schema, check_id, &c);
+	gr_input_checksum(&c, &row);
+	if (!unstated && checksum != gr_checksum_end(&c))
+		refuse_input(check_id);
+	return row;
+}
+
+typedef struct DecodeWork
+{
+	Evaluation *v;
+	const InputRow *row;
+	const char *schema;
+	int64		check_id;
+} DecodeWork;
+
+static void
+decode_input(void *arg)
+{
+	DecodeWork *w = arg;
+	Evaluation *v = w->v;
+
+	v->plan->spec = gr_spec_parse(w->row->spec);
+	number_rules(v->e, w->row->metrics, w->row->fingerprints, v->plan->spec);
+	v->c = gr_collection_decode(w->row->collection, v->plan->spec);
+	v->past = gr_past_decode(w->row->past);
+	gr_failures_decode(v->e, w->row);
+	v->test.surplus_arms = w->row->surplus_arms;
+	v->test.decided = w->row->decided;
+	gr_segments_restore(v, w->schema, w->check_id);
+}
+
 /* Read the inputs and decide. */
 static Evaluation *
 replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 {
-	const char *args[] = {psprintf(INT64_FORMAT, check_id)};
 	Evaluation *v = palloc0(sizeof(Evaluation));
-	char	   *id,
-			   *state,
-			   *spec;
-	int			plan_version;
-	bool		ended,
-				surplus_arms,
-				no_failures,
-				no_surplus;
-	Datum		failures;
-	ArrayType  *metrics,
-			   *fingerprints;
-	bytea	   *collection,
-			   *past;
+	InputRow	row = read_input(schema, check_id);
+	DecodeWork	work = {v, &row, schema, check_id};
+	ErrorData  *error;
 	char	   *note;
 
-	gr_spi_query(psprintf("SELECT experiment_id, plan_version, state, ended, spec, metrics, fingerprints,"
-						  " collection, past, failures, surplus_arms FROM %s.guardrail_check_input WHERE check_id = $1::bigint", schema),
-				 true, 1, args);
-	if (SPI_processed == 0)
-		refuse_missing(schema, args[0]);
-	id = TextDatumGetCString(column(1));
-	plan_version = DatumGetInt32(column(2));
-	state = TextDatumGetCString(column(3));
-	ended = DatumGetBool(column(4));
-	spec = TextDatumGetCString(column(5));
-	metrics = DatumGetArrayTypePCopy(column(6));
-	fingerprints = DatumGetArrayTypePCopy(column(7));
-	collection = DatumGetByteaPCopy(column(8));
-	past = DatumGetByteaPCopy(column(9));
-	failures = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 10, &no_failures);
-	surplus_arms = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 11, &no_surplus));
-	if (!no_failures)
-		failures = PointerGetDatum(DatumGetArrayTypePCopy(failures));
-
-	v->e = gr_experiment_load_plan(schema, id, plan_version, CurrentMemoryContext);
-	v->e->state = state;
-	v->e->ended = ended;
+	v->e = gr_experiment_load_plan(schema, row.id, row.plan_version, CurrentMemoryContext);
+	v->e->state = row.state;
+	v->e->ended = row.ended;
 	v->e->function = fcinfo->flinfo->fn_oid;
 	v->plan = palloc0(sizeof(ScanPlan));
-	v->plan->spec = gr_spec_parse(spec);
-	number_rules(v->e, metrics, fingerprints, v->plan->spec->nmetrics);
-	gr_failures_decode(v->e, failures, no_failures);
-	v->test.surplus_arms = surplus_arms && !no_surplus;
-	v->c = gr_collection_decode(collection, v->plan->spec);
-	v->past = gr_past_decode(past);
+	error = gr_attempt(decode_input, &work);
+	/* rows of earlier versions have no checksum: their bytes may end too soon */
+	if (error && error->sqlerrcode == ERRCODE_PROTOCOL_VIOLATION)
+		refuse_input(check_id);
+	if (error)
+		ReThrowError(error);
 	gr_plan_note(schema, v->e, CurrentMemoryContext, &note);
 	v->test.plan_note = note;
-	gr_segments_restore(v, schema, check_id);
 	gr_evaluation_decide(v, NULL);
 	return v;
 }

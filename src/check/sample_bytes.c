@@ -4,11 +4,13 @@
  *	  test's least p-value, since later checks show its bounds.
  *
  * Version 1: kind · estimate · n · events · traffic · denominator · sums of squares and
- * cubes · largest units · of a quantile its limits.
+ * cubes · largest units · of a quantile its limits.  A result's two samples have a
+ * checksum of 4 bytes after them.
  */
 #include "check/input.h"
 
 #include "libpq/pqformat.h"
+#include "port/pg_bswap.h"
 
 #define SAMPLE_VERSION 1
 
@@ -73,7 +75,8 @@ gr_sample_receive(StringInfo buf)
 	if (version != SAMPLE_VERSION || kind > GR_SAMPLE_QUANTILE || s->nlargest > GR_MAX_DIM)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("stored sample of a check is damaged")));
+				 errmsg("stored sample of a check is damaged"),
+				 errhint("Restore guardrail_check_input from a backup.")));
 	s->kind = (GrSampleKind) kind;
 	visit_numbers(s, receive_number, buf);
 	return s;
@@ -88,25 +91,51 @@ gr_sample_from(double value, double variance, double df)
 	return s;
 }
 
+/* Of the bytes of both samples and of the result that has them. */
+static uint32
+result_checksum(int64 check_id, const char *variant, const char *metric, const char *bytes, int n)
+{
+	GrChecksum	c;
+
+	gr_checksum_start(&c);
+	gr_checksum_int(&c, check_id);
+	gr_checksum_text(&c, variant);
+	gr_checksum_text(&c, metric);
+	gr_checksum_bytes(&c, bytes, n);
+	return (uint32) gr_checksum_end(&c);
+}
+
 bytea *
-gr_samples_encode(const GrSample *treatment, const GrSample *control)
+gr_samples_encode(const GrSample *treatment, const GrSample *control, int64 check_id, const char *variant,
+				  const char *metric)
 {
 	StringInfoData buf;
 
 	pq_begintypsend(&buf);
 	gr_sample_send(&buf, treatment);
 	gr_sample_send(&buf, control);
+	pq_sendint32(&buf, result_checksum(check_id, variant, metric, buf.data + VARHDRSZ, buf.len - VARHDRSZ));
 	return pq_endtypsend(&buf);
 }
 
 void
-gr_samples_decode(const bytea *bytes, const GrSample **treatment, const GrSample **control)
+gr_samples_decode(const bytea *bytes, int64 check_id, const char *variant, const char *metric,
+				  const GrSample **treatment, const GrSample **control)
 {
 	StringInfoData buf;
+	uint32		checksum;
 
 	buf.data = (char *) VARDATA_ANY(bytes);
-	buf.len = buf.maxlen = VARSIZE_ANY_EXHDR(bytes);
+	buf.len = buf.maxlen = (int) VARSIZE_ANY_EXHDR(bytes) - (int) sizeof(checksum);
 	buf.cursor = 0;
+	if (buf.len > 0)
+		memcpy(&checksum, buf.data + buf.len, sizeof(checksum));
+	if (buf.len <= 0 || pg_ntoh32(checksum) != result_checksum(check_id, variant, metric, buf.data, buf.len))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("column \"samples\" of check " INT64_FORMAT ", variant \"%s\", metric \"%s\" is damaged",
+						check_id, variant, metric),
+				 errhint("Restore guardrail_result_log from a backup.")));
 	*treatment = gr_sample_receive(&buf);
 	*control = gr_sample_receive(&buf);
 	pq_getmsgend(&buf);

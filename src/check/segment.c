@@ -65,7 +65,8 @@ load_alarms(Evaluation *v, const char *schema)
 
 	gr_writer_enter(&saved, v->e->function);
 	gr_spi_query(psprintf("SELECT segment, value, variant, metric, fingerprint FROM %s.guardrail_segment_log"
-						  " WHERE experiment_id = $1 AND status = 'BREACHED' AND check_id = ("
+						  " WHERE experiment_id = $1 AND status = 'BREACHED' AND variant IS NOT NULL"
+						  " AND metric IS NOT NULL AND segment IS NOT NULL AND check_id = ("
 						  "SELECT max(check_id) FROM %s.guardrail_segment_log WHERE experiment_id = $1"
 						  " AND plan_version = $2::integer AND checked_at >= $3::timestamptz) ORDER BY row_no",
 						  schema, schema), true, 3, args);

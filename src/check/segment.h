@@ -47,10 +47,13 @@ extern void gr_segments_explain(StringInfo buf, const Evaluation *v);
 
 /* ---- stored with a check (segment_input.c) ----------------------------------- */
 
-/* What an alarm or a veto was decided from.  As the extension's owner. */
-extern void gr_segments_store(const Evaluation *v, const char *schema, int64 check_id);
+/* What an alarm or a veto was decided from, added to a checksum.  As the extension's owner. */
+extern void gr_segments_store(const Evaluation *v, const char *schema, int64 check_id, GrChecksum *c);
 
-/* The same, back into v; without either nothing was stored. */
+/* Add to a checksum what is stored of a check's segments. */
+extern void gr_segments_checksum(const char *schema, int64 check_id, GrChecksum *c);
+
+/* What is stored, back into v; without an alarm or a veto there is nothing. */
 extern void gr_segments_restore(Evaluation *v, const char *schema, int64 check_id);
 
 #endif							/* GR_SEGMENT_H */

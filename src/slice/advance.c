@@ -149,6 +149,18 @@ start_again(Stored *s, const char *why)
 	gr_stored_drop(s);
 }
 
+/* What does not fit is not believed. */
+static void
+warn(const Stored *s, bool recorded)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("what is stored of experiment \"%s\" is not used: it is incomplete or damaged", s->e->id),
+			 errdetail_internal("%s", s->misfit),
+			 recorded ? errhint("All its events are read and stored again.") :
+			 errhint("All its events are read. The next guardrail_check() stores them again.")));
+}
+
 /* Store what is new; the collection, when it came on the way. */
 static Collection *
 catch_up(Stored *s, MemoryContext context)
@@ -158,7 +170,9 @@ catch_up(Stored *s, MemoryContext context)
 	bool		reset;
 	char	   *upper;
 
-	if (!s->known || s->stored_fingerprint != s->fingerprint)
+	if (s->misfit)
+		gr_stored_drop(s);
+	else if (!s->known || s->stored_fingerprint != s->fingerprint)
 		start_again(s, "its plan, or what it is measured on, has changed");
 	upper = gr_cursor_upper(s, &reset);
 	if (reset)
@@ -175,7 +189,7 @@ catch_up(Stored *s, MemoryContext context)
 			start_again(s, "they do not agree with the events");
 			c = NULL;
 			if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
-				gr_slice_corrupt();
+				gr_slice_corrupt("The slices do not agree with the events that they were just made from.");
 		}
 		gr_totals_mend(s);
 		gr_stored_save(s);
@@ -197,15 +211,44 @@ can_be_stored(const Experiment *e, const ScanPlan *plan)
 	return gr_rows_are_events(e) && gr_fast_shape_fits(plan);
 }
 
+/* What one attempt at the stored slices is about. */
+typedef struct StoredWork
+{
+	const Experiment *e;
+	const ScanPlan *plan;
+	Oid			function;
+	bool		recorded;
+	MemoryContext context;
+	const char *misfit;			/* known already */
+	Collection *c;
+} StoredWork;
+
+static void
+use_stored(void *arg)
+{
+	StoredWork *w = arg;
+	Stored	   *s = gr_stored_load(w->e, w->plan, w->function);
+
+	if (w->misfit)
+		s->misfit = w->misfit;
+	if (s->misfit)
+		warn(s, w->recorded);
+	s->cursor = gr_cursor_open(w->e->events, w->e->experiment_column, w->e->cursor_column, w->e->id);
+	if (w->recorded)
+		w->c = catch_up(s, w->context);
+	else if (s->known && s->position && !s->misfit && s->stored_fingerprint == s->fingerprint)
+		w->c = read_on(s, w->context);
+}
+
 Collection *
 gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool recorded,
 				  MemoryContext context)
 {
 	char	   *schema = gr_schema_of_function(function);
-	Collection *c = NULL;
+	StoredWork	w = {e, plan, function, recorded, context, NULL, NULL};
+	ErrorData  *error;
 	MemoryContext work,
 				old;
-	Stored	   *s;
 
 	if (e->cursor_column && recorded && !gr_fast_shape_fits(plan))
 		ereport(NOTICE,
@@ -215,13 +258,17 @@ gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool 
 	gr_require_own_functions(schema);
 	work = AllocSetContextCreate(context, "guardrail slices", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
-	s = gr_stored_load(e, plan, function);
-	s->cursor = gr_cursor_open(e->events, e->experiment_column, e->cursor_column, e->id);
-	if (recorded)
-		c = catch_up(s, context);
-	else if (s->known && s->position && s->stored_fingerprint == s->fingerprint)
-		c = read_on(s, context);
+	error = gr_attempt(use_stored, &w);
+	if (error && error->sqlerrcode != ERRCODE_DATA_CORRUPTED && error->sqlerrcode != ERRCODE_INDEX_CORRUPTED)
+		ReThrowError(error);
+	if (error)
+	{
+		/* damage is seen when a row is read, and then once more from the beginning */
+		w.misfit = error->detail ? error->detail : error->message;
+		w.c = NULL;
+		use_stored(&w);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
-	return c ? c : gr_collect(e, plan, schema, context);
+	return w.c ? w.c : gr_collect(e, plan, schema, context);
 }

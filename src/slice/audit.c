@@ -163,7 +163,7 @@ compare_range(Audit *a, Stored *s, const Run *runs, int nruns)
 	Collection *stored = gr_slice_fold(s, runs, nruns, NULL, NULL, true, &delta, CurrentMemoryContext);
 
 	if (stored == NULL)
-		gr_slice_corrupt();
+		gr_slice_corrupt("A histogram of events is negative.");
 	e.range = gr_cursor_range(s->cursor, a->from, a->to);
 	events = gr_collect(&e, s->plan, s->schema, CurrentMemoryContext);
 	compare_counts_beside_arms(a, stored, events);
@@ -238,7 +238,7 @@ compare_totals(Audit *a, Stored *s)
 	bool		heads;
 
 	if (slices == NULL)
-		gr_slice_corrupt();
+		gr_slice_corrupt("A histogram of events is negative.");
 	if (totals == NULL)
 	{
 		ereport(NOTICE,
@@ -339,7 +339,15 @@ guardrail_audit(PG_FUNCTION_ARGS)
 				(errmsg("experiment \"%s\" has no slices of its present plan", id),
 				 errhint("The next guardrail_check() computes them.")));
 	else
+	{
+		if (s->misfit)
+			ereport(WARNING,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("what is stored of experiment \"%s\" is incomplete or damaged", id),
+					 errdetail_internal("%s", s->misfit),
+					 errhint("The next guardrail_check() stores all its events again; so does guardrail_rebuild().")));
 		audit(&a, s);
+	}
 	SPI_finish();
 	return (Datum) 0;
 }

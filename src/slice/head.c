@@ -321,7 +321,7 @@ gr_heads_sum(const CollectSpec *spec, bytea *const *bytes, int n)
 	Head	   *head = sum_or_null(spec, bytes, n);
 
 	if (head == NULL)
-		gr_slice_corrupt();
+		gr_slice_corrupt("The head of a slice cannot be read.");
 	return head;
 }
 

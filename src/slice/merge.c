@@ -29,7 +29,8 @@ next_part(const Stored *s, Reader *r)
 
 	do
 	{
-		const bytea *bytes = gr_parts_next(r->parts);
+		Size		length;
+		const char *bytes = gr_parts_next(r->parts, &length);
 
 		CHECK_FOR_INTERRUPTS();
 		if (bytes == NULL)
@@ -37,12 +38,12 @@ next_part(const Stored *s, Reader *r)
 			gr_parts_close(r->parts);
 			return false;
 		}
-		gr_part_open(s->spec, bytes, &r->part);
+		gr_part_open(s->spec, bytes, length, &r->part);
 	} while (r->part.n == 0);
 	r->i = 0;
 	r->hash = gr_get64(r->part.hash, 0);
 	if (!first && r->hash <= last)
-		gr_slice_corrupt();
+		gr_slice_corrupt("The units of a slice are not in their order.");
 	return true;
 }
 
@@ -56,7 +57,7 @@ next_unit(const Stored *s, Reader *r)
 		return next_part(s, r);
 	r->hash = gr_get64(r->part.hash, r->i);
 	if (r->hash <= last)
-		gr_slice_corrupt();
+		gr_slice_corrupt("The units of a slice are not in their order.");
 	return true;
 }
 
@@ -250,6 +251,7 @@ write_run(Stored *s, Run run, const Run *runs, int nruns, const Units *tail, con
 	const uint32 no_units = 0;
 	bytea	   *bytes = gr_head_encode(head);
 
+	run.seal = gr_new_seal();
 	w.entries = palloc(s->entry_size * w.capacity);
 	w.parts = gr_parts_create(s, &run);
 	gr_merge(s, runs, nruns, tail ? tail->flat : NULL, write_unit, &w);

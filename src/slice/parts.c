@@ -11,6 +11,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -33,11 +34,37 @@ struct PartReader
 	Relation	table;
 	Relation	index;
 	SysScanDesc scan;
+	int64		slice;
+	int64		seal;
 	int			nparts;
 	int			part;			/* read last */
 	bytea	   *bytes;			/* of it */
 	bool		detoasted;
 };
+
+/* They are read by their numbers. */
+static void
+require_columns(const PartReader *r)
+{
+	static const struct
+	{
+		int			number;
+		Oid			type;
+	}			columns[] = {{COLUMN_EXPERIMENT, TEXTOID}, {COLUMN_SLICE, INT8OID}, {COLUMN_PART, INT4OID},
+	{COLUMN_STATE, BYTEAOID}};
+	TupleDesc	desc = RelationGetDescr(r->table);
+	bool		right = desc->natts >= COLUMN_STATE && IndexRelationGetNumberOfKeyAttributes(r->index) == 3;
+
+	for (int i = 0; right && i < (int) lengthof(columns); i++)
+		right = TupleDescAttr(desc, columns[i].number - 1)->atttypid == columns[i].type &&
+			(i == 3 || r->index->rd_index->indkey.values[i] == columns[i].number);
+	if (!right)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table guardrail_slice has other columns, or another primary key, than guardrail made"),
+				 errhint("Its columns are experiment_id text, slice bigint, part integer, from_cursor text, "
+						 "to_cursor text, units bigint, state bytea; the first three are its primary key.")));
+}
 
 PartReader *
 gr_parts_open(const Stored *s, const Run *run)
@@ -54,6 +81,9 @@ gr_parts_open(const Stored *s, const Run *run)
 				 errmsg("table guardrail_slice has no primary key"),
 				 errhint("Create it again on (experiment_id, slice, part).")));
 	r->index = index_open(r->table->rd_pkindex, AccessShareLock);
+	require_columns(r);
+	r->slice = run->slice;
+	r->seal = run->seal;
 	r->nparts = run->nparts;
 	ScanKeyEntryInitialize(&key[0], 0, COLUMN_EXPERIMENT, BTEqualStrategyNumber, InvalidOid,
 						   r->index->rd_indcollation[0], F_TEXTEQ, CStringGetTextDatum(s->e->id));
@@ -63,8 +93,8 @@ gr_parts_open(const Stored *s, const Run *run)
 	return r;
 }
 
-const bytea *
-gr_parts_next(PartReader *r)
+const char *
+gr_parts_next(PartReader *r, Size *length)
 {
 	TupleDesc	columns = RelationGetDescr(r->table);
 	HeapTuple	tuple;
@@ -80,15 +110,16 @@ gr_parts_next(PartReader *r)
 		return NULL;
 	tuple = systable_getnext_ordered(r->scan, ForwardScanDirection);
 	if (!HeapTupleIsValid(tuple))
-		gr_slice_corrupt();
+		gr_slice_corrupt(psprintf("Part %d of slice " INT64_FORMAT " is missing.", r->part + 1, r->slice));
 	part = heap_getattr(tuple, COLUMN_PART, columns, &no_part);
 	state = heap_getattr(tuple, COLUMN_STATE, columns, &no_state);
 	if (no_part || no_state || DatumGetInt32(part) != ++r->part)
-		gr_slice_corrupt();
+		gr_slice_corrupt(psprintf("Part %d of slice " INT64_FORMAT " is missing.", r->part, r->slice));
 	/* in the page, unless it did not fit there */
 	r->bytes = DatumGetByteaPP(state);
 	r->detoasted = (Pointer) r->bytes != DatumGetPointer(state);
-	return r->bytes;
+	*length = gr_unsealed(r->slice, r->seal, r->part, r->bytes);
+	return VARDATA_ANY(r->bytes);
 }
 
 void

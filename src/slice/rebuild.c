@@ -80,7 +80,7 @@ rebuild_range(Stored *s, const char *from, const char *to)
 {
 	int64		n = 0;
 
-	if (s->spec->nlists > 0 || !s->known || s->stored_fingerprint != s->fingerprint)
+	if (s->spec->nlists > 0 || !s->known || s->misfit || s->stored_fingerprint != s->fingerprint)
 		return -1;
 	for (int i = 0; i < s->nruns; i++)
 	{
@@ -123,7 +123,7 @@ rebuild(FunctionCallInfo fcinfo, Stored *s)
 		Collection *c = NULL;
 
 		if (gr_slice_store(s, upper, false, &c, CurrentMemoryContext) == GR_NO_AGREEMENT)
-			gr_slice_corrupt();
+			gr_slice_corrupt("The slices do not agree with the events that they were just made from.");
 		gr_totals_mend(s);
 		gr_stored_save(s);
 	}

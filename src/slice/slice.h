@@ -100,16 +100,19 @@ extern uint32 gr_part_capacity(const CollectSpec *spec, Size size);
 extern bytea *gr_part_encode(const CollectSpec *spec, const char *entries, uint32 n);
 
 /* The part points into the bytes. */
-extern void gr_part_open(const CollectSpec *spec, const bytea *bytes, Part *part);
+extern void gr_part_open(const CollectSpec *spec, const char *bytes, Size length, Part *part);
 extern void gr_part_entry(const CollectSpec *spec, const Part *part, uint32 i, int narms,
 						  UnitEntry *e);
-GR_NORETURN extern void gr_slice_corrupt(void);
+
+/* why: a sentence, for the error's detail. */
+GR_NORETURN extern void gr_slice_corrupt(const char *why);
 
 /* ---- the tables (store.c) --------------------------------------------------- */
 
 typedef struct Run
 {
 	int64		slice;
+	int64		seal;			/* see whole.c */
 	int			nparts;			/* beside the head, which is part 0 */
 	int64		units;
 	char	   *from;			/* exclusive; NULL: from the first event on */
@@ -132,6 +135,7 @@ typedef struct Stored
 
 	bool		known;			/* there is a row of guardrail_watermark */
 	int64		stored_fingerprint;
+	const char *misfit;			/* why the rest is not believed, a sentence; NULL: it is */
 	char	   *position;		/* cursor read so far; NULL: nothing */
 	int			narms;
 	char	   *arm[GR_MAX_ARMS];
@@ -140,6 +144,7 @@ typedef struct Stored
 	struct Totals *totals;		/* of the units of all runs; NULL: there are none */
 } Stored;
 
+/* Whether what is there is what was stored, is for the caller to ask (misfit). */
 extern Stored *gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function);
 
 /* The same with its plan and cursor, of an experiment that must have one. */
@@ -161,6 +166,33 @@ extern void gr_stored_see_writes(void);
 /* The number of an arm, added when it is new. */
 extern int	gr_stored_arm(Stored *s, const char *name);
 
+/* ---- is it what was stored? (whole.c) ------------------------------------------ */
+
+/* What a watermark states of itself and of the slices. */
+typedef struct Statement
+{
+	bool		made;			/* false: by none before version 0.3.0 */
+	int			nslices;		/* -1: it cannot be read */
+	int64		seals[GR_MAX_RUNS];
+	int64		units;			/* in the slices, each as often as it is in one */
+	int64		checksum;
+} Statement;
+
+extern int64 gr_whole_units(const Stored *s);
+extern int64 gr_whole_checksum(const Stored *s, const bytea *totals);
+
+/* A number for a slice that is written. */
+extern int64 gr_new_seal(void);
+
+/* Give the slices their seals; what does not fit, a sentence, or NULL. */
+extern const char *gr_whole_misfit(Stored *s, const Statement *said, const bytea *totals);
+
+/* The bytes of a row with their checksum, as the table has them. */
+extern bytea *gr_seal(const Run *run, int part, const bytea *bytes);
+
+/* How long they are without it; an error when they are not what was stored. */
+extern Size gr_unsealed(int64 slice, int64 seal, int part, const bytea *bytes);
+
 /* ---- the units of a slice (parts.c) ------------------------------------------ */
 
 typedef struct PartReader PartReader;
@@ -169,7 +201,7 @@ typedef struct PartWriter PartWriter;
 extern PartReader *gr_parts_open(const Stored *s, const Run *run);
 
 /* NULL at the end; good until the next is read. */
-extern const bytea *gr_parts_next(PartReader *r);
+extern const char *gr_parts_next(PartReader *r, Size *length);
 extern void gr_parts_close(PartReader *r);
 
 /* Counts the parts and units of the run. */

@@ -5,7 +5,8 @@
  * Part, version 2, integers in network byte order:
  *	 version 1 byte · numbers per unit 2 · units 4 · hash of each 8, ascending ·
  *	 of each: events 4 · arm 1 (255: seen in several) · each number 8
- * that is 13 bytes and 8 for each number that is kept of a unit.  The hashes are
+ * and in the table a checksum after it (whole.c).
+ * That is 13 bytes and 8 for each number that is kept of a unit.  The hashes are
  * together, so that a unit is found by them alone; the rest of it is together too.
  */
 #include "slice/slice.h"
@@ -17,12 +18,13 @@
 #define ARM_BYTE_CROSSOVER 255
 
 void
-gr_slice_corrupt(void)
+gr_slice_corrupt(const char *why)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("stored slice is damaged"),
-			 errhint("Recompute the slices with guardrail_rebuild().")));
+			 errdetail_internal("%s", why),
+			 errhint("guardrail_rebuild() without limits computes all slices again.")));
 }
 
 static inline void
@@ -88,17 +90,14 @@ gr_part_encode(const CollectSpec *spec, const char *entries, uint32 n)
 }
 
 void
-gr_part_open(const CollectSpec *spec, const bytea *bytes, Part *part)
+gr_part_open(const CollectSpec *spec, const char *p, Size length, Part *part)
 {
-	const char *p = VARDATA_ANY(bytes);
-	Size		length = VARSIZE_ANY_EXHDR(bytes);
-
 	if (length < PART_HEADER || p[0] != STATE_VERSION ||
 		(((uint8) p[1] << 8) | (uint8) p[2]) != spec->nslots)
-		gr_slice_corrupt();
+		gr_slice_corrupt("A part does not begin as one.");
 	part->n = gr_get32(p + 3, 0);
 	if (part->n > length || length != part_size(spec, part->n))
-		gr_slice_corrupt();
+		gr_slice_corrupt("A part has another length than its units.");
 	part->hash = p + PART_HEADER;
 	part->rest = part->hash + 8 * (Size) part->n;
 }
@@ -110,7 +109,7 @@ gr_part_entry(const CollectSpec *spec, const Part *part, uint32 i, int narms, Un
 	uint8		arm = (uint8) p[4];
 
 	if (arm >= narms && arm != ARM_BYTE_CROSSOVER)
-		gr_slice_corrupt();
+		gr_slice_corrupt("A unit has an arm that is not there.");
 	e->hash = gr_get64(part->hash, i);
 	e->events = gr_get32(p, 0);
 	e->arm = arm == ARM_BYTE_CROSSOVER ? ARM_CROSSOVER : arm;

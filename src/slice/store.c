@@ -74,39 +74,126 @@ fingerprint(const Experiment *e, const ScanPlan *plan)
 		appendStringInfo(&buf, "|%s", e->arms[i]);
 	gr_owner_leave(&saved);
 	/* the form of the bytes */
-	appendStringInfoString(&buf, "|2");
+	appendStringInfoString(&buf, "|3");
 	return (int64) hash_bytes_extended((unsigned char *) buf.data, buf.len, 0);
 }
 
-static void
-read_arms(Stored *s, int column)
+/* Names of arms as the watermark has them; false: they are none. */
+static bool
+read_arms(Stored *s, ArrayType *array)
 {
-	bool		null;
-	Datum		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &null);
 	Datum	   *names;
 	bool	   *nulls;
 	int			n;
 
-	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	if (ARR_NDIM(array) > 1 || n > GR_MAX_ARMS)
+		return false;
 	for (int i = 0; i < n; i++)
-		gr_stored_arm(s, nulls[i] ? "" : TextDatumGetCString(names[i]));
+		if (nulls[i] || gr_stored_arm(s, TextDatumGetCString(names[i])) != i)
+			return false;
+	return true;
 }
 
-static void
-read_totals(Stored *s, int column)
+/* The same of the slices' seals. */
+static bool
+read_seals(Statement *said, ArrayType *array)
+{
+	Datum	   *seals;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &seals, &nulls, &n);
+	if (ARR_NDIM(array) > 1 || n > GR_MAX_RUNS)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			return false;
+		said->seals[i] = DatumGetInt64(seals[i]);
+	}
+	said->nslices = n;
+	return true;
+}
+
+static void *
+bytes_or_null(int column)
 {
 	bool		null;
 	Datum		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &null);
 
-	if (!null && gr_totals_suit(s->spec))
-		s->totals = gr_totals_decode(s->spec, DatumGetByteaPP(d), s->context);
+	return null ? NULL : PG_DETOAST_DATUM(d);
+}
+
+/* After the runs: what it states is held against them. */
+static void
+read_watermark(Stored *s)
+{
+	Statement  *said = palloc0(sizeof(Statement));
+	const char *args[] = {s->e->id};
+	ArrayType  *arms,
+			   *seals;
+	bytea	   *totals = NULL;
+
+	/* the casts are for columns of other types than guardrail made */
+	gr_spi_query(psprintf("SELECT fingerprint::bigint, \"position\"::text, arms::text[], totals::bytea, seals::bigint[],"
+						  " units::bigint, checksum::bigint FROM %s.guardrail_watermark WHERE experiment_id = $1",
+						  s->schema), true, 1, args);
+	s->known = SPI_processed > 0;
+	if (s->known)
+	{
+		s->stored_fingerprint = gr_spi_int8(0, 1, 0);
+		s->position = gr_spi_text(0, 2);
+		arms = bytes_or_null(3);
+		totals = bytes_or_null(4);
+		seals = bytes_or_null(5);
+		said->units = gr_spi_int8(0, 6, -1);
+		said->checksum = gr_spi_int8(0, 7, -1);
+		said->made = seals || said->units >= 0 || said->checksum >= 0;
+		if (arms == NULL || !read_arms(s, arms) || seals == NULL || !read_seals(said, seals))
+			said->nslices = -1;
+		if (totals && s->stored_fingerprint == s->fingerprint && gr_totals_suit(s->spec))
+			s->totals = gr_totals_decode(s->spec, totals, s->context);
+	}
+	s->misfit = gr_whole_misfit(s, said, totals);
+	pfree(said);
+}
+
+static void
+read_runs(Stored *s)
+{
+	const char *args[] = {s->e->id};
+
+	/* all parts of a slice but the last are full */
+	gr_spi_query(psprintf("SELECT h.slice::bigint, l.part::bigint, (SELECT f.units::bigint FROM %1$s.guardrail_slice f"
+						  " WHERE f.experiment_id = h.experiment_id AND f.slice = h.slice AND f.part = 1), l.units::bigint,"
+						  " h.from_cursor, h.to_cursor FROM %1$s.guardrail_slice h"
+						  " CROSS JOIN LATERAL (SELECT part, units FROM %1$s.guardrail_slice p"
+						  " WHERE p.experiment_id = h.experiment_id AND p.slice = h.slice ORDER BY part DESC LIMIT 1) l"
+						  " WHERE h.experiment_id = $1 AND h.part = 0 ORDER BY h.slice LIMIT %2$d", s->schema, GR_MAX_RUNS + 1),
+				 true, 1, args);
+	if (SPI_processed > GR_MAX_RUNS)
+		s->misfit = "There are more slices than are ever stored.";
+	for (s->nruns = 0; s->nruns < (int) Min(SPI_processed, GR_MAX_RUNS); s->nruns++)
+	{
+		int64		nparts = gr_spi_int8(s->nruns, 2, 0);
+		uint64		full = (uint64) gr_spi_int8(s->nruns, 3, 0);
+		uint64		rest = (uint64) gr_spi_int8(s->nruns, 4, 0);
+		char	   *to = gr_spi_text(s->nruns, 6);
+
+		/* numbers that anybody may have written: the product may wrap around */
+		s->runs[s->nruns] = (Run) {
+			.slice = gr_spi_int8(s->nruns, 1, 0), .nparts = (int) nparts,
+			.units = nparts > 0 ? (int64) ((uint64) (nparts - 1) * full + rest) : (int64) rest,
+			.from = gr_spi_text(s->nruns, 5), .to = to ? to : ""
+		};
+	}
 }
 
 Stored *
 gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function)
 {
 	Stored	   *s = palloc0(sizeof(Stored));
-	const char *args[] = {e->id};
 	OwnerContext saved;
 
 	s->e = e;
@@ -118,31 +205,8 @@ gr_stored_load(const Experiment *e, const ScanPlan *plan, Oid function)
 	s->entry_size = GR_ENTRY_SIZE(plan->spec->nslots);
 	s->fingerprint = fingerprint(e, plan);
 	gr_writer_enter(&saved, function);
-	gr_spi_query(psprintf("SELECT fingerprint, \"position\", arms, totals FROM %s.guardrail_watermark"
-						  " WHERE experiment_id = $1", s->schema), true, 1, args);
-	if (SPI_processed > 0)
-	{
-		s->known = true;
-		s->stored_fingerprint = gr_spi_int8(0, 1, 0);
-		s->position = gr_spi_text(0, 2);
-		read_arms(s, 3);
-		if (s->stored_fingerprint == s->fingerprint)
-			read_totals(s, 4);
-	}
-	/* all parts of a slice but the last are full */
-	gr_spi_query(psprintf("SELECT h.slice, l.part::bigint, COALESCE((l.part - 1) * (SELECT f.units FROM %1$s.guardrail_slice f"
-						  " WHERE f.experiment_id = h.experiment_id AND f.slice = h.slice AND f.part = 1), 0) + l.units,"
-						  " h.from_cursor, h.to_cursor FROM %1$s.guardrail_slice h"
-						  " CROSS JOIN LATERAL (SELECT part, units FROM %1$s.guardrail_slice p"
-						  " WHERE p.experiment_id = h.experiment_id AND p.slice = h.slice ORDER BY part DESC LIMIT 1) l"
-						  " WHERE h.experiment_id = $1 AND h.part = 0 ORDER BY h.slice", s->schema), true, 1, args);
-	if (SPI_processed > GR_MAX_RUNS)
-		gr_slice_corrupt();
-	for (s->nruns = 0; s->nruns < (int) SPI_processed; s->nruns++)
-		s->runs[s->nruns] = (Run) {
-			gr_spi_int8(s->nruns, 1, 0), (int) gr_spi_int8(s->nruns, 2, 0),
-			gr_spi_int8(s->nruns, 3, 0), gr_spi_text(s->nruns, 4), gr_spi_text(s->nruns, 5)
-		};
+	read_runs(s);
+	read_watermark(s);
 	gr_owner_leave(&saved);
 	return s;
 }
@@ -205,24 +269,34 @@ void
 gr_stored_save(Stored *s)
 {
 	Datum		names[GR_MAX_ARMS];
-	Oid			types[] = {TEXTOID, INT8OID, TEXTOID, TEXTARRAYOID, BYTEAOID};
-	Datum		values[5];
-	char		nulls[] = {' ', ' ', s->position ? ' ' : 'n', ' ', s->totals ? ' ' : 'n', '\0'};
+	Datum		seals[GR_MAX_RUNS];
+	Oid			types[] = {TEXTOID, INT8OID, TEXTOID, TEXTARRAYOID, BYTEAOID, INT8ARRAYOID, INT8OID, INT8OID};
+	Datum		values[lengthof(types)];
+	char		nulls[] = {' ', ' ', s->position ? ' ' : 'n', ' ', s->totals ? ' ' : 'n', ' ', ' ', ' ', '\0'};
+	bytea	   *totals = s->totals ? gr_totals_encode(s->totals) : NULL;
 
+	s->known = true;
+	s->stored_fingerprint = s->fingerprint;
+	s->misfit = NULL;
+	for (int k = 0; k < s->nruns; k++)
+		seals[k] = Int64GetDatum(s->runs[k].seal);
 	for (int i = 0; i < s->narms; i++)
 		names[i] = CStringGetTextDatum(s->arm[i]);
 	values[0] = CStringGetTextDatum(s->e->id);
 	values[1] = Int64GetDatum(s->fingerprint);
 	values[2] = text_or_null(s->position);
 	values[3] = PointerGetDatum(construct_array(names, s->narms, TEXTOID, -1, false, TYPALIGN_INT));
-	values[4] = s->totals ? PointerGetDatum(gr_totals_encode(s->totals)) : (Datum) 0;
-	write_rows(s, psprintf("INSERT INTO %s.guardrail_watermark (experiment_id, fingerprint, \"position\", arms, totals)"
-					  " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (experiment_id) DO UPDATE SET"
-					  " fingerprint = excluded.fingerprint, \"position\" = excluded.\"position\","
-					  " arms = excluded.arms, totals = excluded.totals", s->schema),
+	values[4] = PointerGetDatum(totals);
+	values[5] = PointerGetDatum(construct_array(seals, s->nruns, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[6] = Int64GetDatum(gr_whole_units(s));
+	values[7] = Int64GetDatum(gr_whole_checksum(s, totals));
+	write_rows(s, psprintf("INSERT INTO %s.guardrail_watermark (experiment_id, fingerprint, \"position\", arms, totals,"
+						   " seals, units, checksum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+						   " ON CONFLICT (experiment_id) DO UPDATE SET"
+						   " fingerprint = excluded.fingerprint, \"position\" = excluded.\"position\","
+						   " arms = excluded.arms, totals = excluded.totals, seals = excluded.seals,"
+						   " units = excluded.units, checksum = excluded.checksum", s->schema),
 			   lengthof(types), types, values, nulls);
-	s->known = true;
-	s->stored_fingerprint = s->fingerprint;
 }
 
 void
@@ -264,12 +338,14 @@ gr_stored_insert_parts(const Stored *s, const Run *run, int part, int n, const u
 		column[i] = Int64GetDatum(units[i]);
 	values[5] = PointerGetDatum(construct_array(column, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	for (int i = 0; i < n; i++)
-		column[i] = PointerGetDatum(state[i]);
+		column[i] = PointerGetDatum(gr_seal(run, part + i, state[i]));
 	values[6] = PointerGetDatum(construct_array(column, n, BYTEAOID, -1, false, TYPALIGN_INT));
 	write_rows(s, psprintf("INSERT INTO %s.guardrail_slice (experiment_id, slice, part, from_cursor, to_cursor, units, state)"
 						   " SELECT $1, $2, pg_catalog.generate_series($3, $3 + pg_catalog.array_length($6, 1) - 1),"
 						   " $4, $5, pg_catalog.unnest($6), pg_catalog.unnest($7)", s->schema),
 			   lengthof(types), types, values, nulls);
+	for (int i = 0; i < n; i++)
+		pfree(DatumGetPointer(column[i]));
 	pfree(column);
 	pfree(DatumGetPointer(values[5]));
 	pfree(DatumGetPointer(values[6]));
@@ -285,13 +361,14 @@ gr_stored_read_head(const Stored *s, const Run *run)
 	bytea	   *copy;
 
 	gr_writer_enter(&saved, s->function);
-	gr_spi_query(psprintf("SELECT state FROM %s.guardrail_slice WHERE experiment_id = $1"
+	gr_spi_query(psprintf("SELECT state::bytea FROM %s.guardrail_slice WHERE experiment_id = $1"
 						  " AND slice = $2::bigint AND part = 0", s->schema), true, 2, args);
 	if (SPI_processed == 1)
 		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 	if (null)
-		gr_slice_corrupt();
+		gr_slice_corrupt(psprintf("The head of slice " INT64_FORMAT " is missing.", run->slice));
 	copy = DatumGetByteaPCopy(d);
+	SET_VARSIZE(copy, VARHDRSZ + gr_unsealed(run->slice, run->seal, 0, copy));
 	SPI_freetuptable(SPI_tuptable);
 	gr_owner_leave(&saved);
 	return copy;

@@ -1,7 +1,7 @@
 -- Running totals: a check takes out of them what a unit was and adds what it is, and reads no other unit.
 --
 -- Expected: the same functions with guardrail.use_slices off, which other tests hold against plain SQL: counts and quantiles
--- exactly, other numbers to 1e-12; totals and variances in plain SQL.
+-- exactly, other numbers to 1e-12; totals and variances in plain SQL. The checksum of a watermark: CRC-32C in plain SQL.
 SET client_min_messages = warning;
 CREATE EXTENSION guardrail;
 CREATE SCHEMA totals_test;
@@ -59,15 +59,42 @@ WITH users AS (SELECT user_id, min(variant) AS variant, COALESCE(sum(x) FILTER (
 SELECT variant, units_control + units_treatment = (SELECT count(*) FROM users) AS units, abs(control_value / (SELECT avg(x) FROM users WHERE variant = 'control') - 1) < 1e-12 AS mean,
        abs(control_se / (SELECT stddev_samp(x) / sqrt(count(*)) FROM users WHERE variant = 'control') - 1) < 1e-12 AS se FROM guardrail_evaluate('e') WHERE metric = 'x';
 
+-- the checksum of a watermark, whose columns and slices are taken as they are: so that it fits totals that somebody wrote
+CREATE TABLE crc (remainders bigint[]);
+INSERT INTO crc WITH RECURSIVE r (byte, crc, bits) AS (SELECT b, b::bigint, 0 FROM generate_series(0, 255) b
+  UNION ALL SELECT byte, (crc >> 1) # CASE crc & 1 WHEN 1 THEN x'82F63B78'::bigint ELSE 0 END, bits + 1 FROM r WHERE bits < 8)
+  SELECT array_agg(crc ORDER BY byte) FROM r WHERE bits = 8;
+CREATE FUNCTION crc32c(bytes bytea) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE r bigint[] := (SELECT remainders FROM totals_test.crc); c bigint := x'FFFFFFFF'::bigint;
+BEGIN
+  FOR i IN 0 .. length(bytes) - 1 LOOP
+    c := (c >> 8) # r[((c # get_byte(bytes, i)) & 255) + 1];
+  END LOOP;
+  RETURN c # x'FFFFFFFF'::bigint;
+END $$;
+SELECT crc32c('123456789') = x'E3069283'::bigint AS as_published;
+CREATE FUNCTION measured(bytes bytea) RETURNS bytea LANGUAGE sql IMMUTABLE RETURN CASE WHEN bytes IS NULL THEN int8send(-1) ELSE int8send(length(bytes)) || bytes END;
+CREATE FUNCTION fitting(id text) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT totals_test.crc32c(int8send(fingerprint) || totals_test.measured(convert_to("position", 'UTF8')) || int8send(cardinality(arms))
+      || (SELECT string_agg(totals_test.measured(convert_to(arm, 'UTF8')), '' ORDER BY i) FROM unnest(arms) WITH ORDINALITY a (arm, i)) || totals_test.measured(totals) || int8send(cardinality(seals))
+      || (SELECT string_agg(int8send(slice) || int8send(seals[i]) || int8send(parts) || int8send(n) || totals_test.measured(convert_to(from_cursor, 'UTF8')) || totals_test.measured(convert_to(to_cursor, 'UTF8')), '' ORDER BY i)
+          FROM (SELECT slice, row_number() OVER (ORDER BY slice) AS i, max(part)::bigint AS parts, sum(units)::bigint AS n, min(from_cursor) AS from_cursor, min(to_cursor) AS to_cursor FROM public.guardrail_slice WHERE experiment_id = id GROUP BY 1) s))
+    FROM public.guardrail_watermark WHERE experiment_id = id $$;
+SELECT checksum = fitting('e') AS as_documented, cardinality(seals) = (SELECT count(DISTINCT slice) FROM guardrail_slice) AS seals, units = (SELECT sum(units) FROM guardrail_slice) AS units FROM guardrail_watermark;
+CREATE FUNCTION write_totals(id text, bytes bytea) RETURNS void LANGUAGE sql AS $$
+  UPDATE public.guardrail_watermark SET totals = bytes WHERE experiment_id = id;
+  UPDATE public.guardrail_watermark SET checksum = totals_test.fitting(id) WHERE experiment_id = id;
+$$;
+
 -- totals that are wrong are seen by an audit, and mended by a rebuild
 TRUNCATE differing;
-UPDATE guardrail_watermark SET totals = set_byte(totals, 16, 1);
+SELECT write_totals('e', set_byte(totals, 16, 1)) FROM guardrail_watermark;
 SELECT from_cursor, to_cursor::bigint = (SELECT max(id) FROM ev) AS to_the_last, variant, what, stored - events AS more FROM guardrail_audit('e');
 SELECT guardrail_rebuild('e') > 0 AS rebuilt;
 SELECT * FROM guardrail_audit('e');
 SELECT compare('rebuilt');
 -- without any, as of an older version: the next check that stores something computes them
-UPDATE guardrail_watermark SET totals = NULL;
+SELECT write_totals('e', NULL);
 SELECT compare('none');
 SELECT more(10, 400);
 CALL guardrail_check('e');
@@ -76,7 +103,7 @@ SELECT totals IS NOT NULL AS kept FROM guardrail_watermark;
 CREATE FUNCTION tampered_are_seen() RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE seen boolean;
 BEGIN
-  UPDATE public.guardrail_watermark SET totals = set_byte(totals, 16, 1);
+  PERFORM totals_test.write_totals('e', set_byte(totals, 16, 1)) FROM public.guardrail_watermark;
   SELECT count(*) > 0 INTO seen FROM public.guardrail_audit('e');
   RAISE SQLSTATE 'ZZ001';
 EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
@@ -87,7 +114,7 @@ CREATE FUNCTION damaged(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE m text; same boolean;
 BEGIN
   CREATE TEMP TABLE right_one ON COMMIT DROP AS SELECT * FROM guardrail_evaluate('e');
-  UPDATE public.guardrail_watermark SET totals = bytes;
+  PERFORM totals_test.write_totals('e', bytes);
   SELECT count(*) = 0 INTO same FROM guardrail_evaluate('e') d FULL JOIN right_one r USING (metric) WHERE (d.status, d.units_control, d.events_treatment, round(d.control_value::numeric, 9), round(d.treatment_se::numeric, 9))
     IS DISTINCT FROM (r.status, r.units_control, r.events_treatment, round(r.control_value::numeric, 9), round(r.treatment_se::numeric, 9));
   RAISE SQLSTATE 'ZZ001';
@@ -100,10 +127,10 @@ SELECT damaged(totals || '\x00') FROM guardrail_watermark;
 -- any byte may be another: an answer, never an error or a crash
 SELECT count(*) FILTER (WHERE d NOT IN ('the same', 'another answer')) AS errors, count(*) > 100 AS many, count(*) FILTER (WHERE d = 'another answer') > 5 AS totals_are_used
   FROM (SELECT damaged(set_byte(totals, i, (get_byte(totals, i) + 1 + 37 * i) % 256)) AS d FROM guardrail_watermark, generate_series(0, length(totals) - 1, 101) i) x;
-UPDATE guardrail_watermark SET totals = substring(totals FOR 50);
+SELECT write_totals('e', substring(totals FOR 50)) FROM guardrail_watermark;
 SELECT guardrail_rebuild('e') > 0 AS rebuilt;
 SELECT tampered_are_seen();
-UPDATE guardrail_watermark SET totals = substring(totals FOR 50);
+SELECT write_totals('e', substring(totals FOR 50)) FROM guardrail_watermark;
 SELECT more(10, 400);
 CALL guardrail_check('e');
 SELECT error FROM guardrail_verdict;
@@ -227,7 +254,7 @@ SET client_min_messages = warning;
 CREATE FUNCTION seen_of(id text, bytes bytea) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE seen text[];
 BEGIN
-  UPDATE public.guardrail_watermark SET totals = bytes WHERE experiment_id = id;
+  PERFORM totals_test.write_totals(id, bytes);
   SELECT array_agg(what) INTO seen FROM public.guardrail_audit(id);
   RAISE SQLSTATE 'ZZ001';
 EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
