@@ -102,6 +102,22 @@ gr_row_old_text(const Row *row, const char *column)
 	return text_of(row, row->old, column);
 }
 
+bool
+gr_row_changed(const Row *row, const char *const *columns)
+{
+	if (!row->update)
+		return true;
+	for (int i = 0; columns[i]; i++)
+	{
+		char	   *now = gr_row_text(row, columns[i]);
+		char	   *before = gr_row_old_text(row, columns[i]);
+
+		if ((now == NULL) != (before == NULL) || (now && strcmp(now, before) != 0))
+			return true;
+	}
+	return false;
+}
+
 Datum
 gr_row_datum(const Row *row, const char *column, bool *null)
 {

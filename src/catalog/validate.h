@@ -24,6 +24,8 @@ typedef struct Row
 extern char *gr_row_text(const Row *row, const char *column);
 extern char *gr_row_old_text(const Row *row, const char *column);
 extern Datum gr_row_datum(const Row *row, const char *column, bool *null);
+/* Is the row new, or does one of some columns (NULL ends them) hold something else than before? */
+extern bool gr_row_changed(const Row *row, const char *const *columns);
 extern void gr_row_set(Row *row, const char *column, Datum value);
 
 /* Whoever owns the table, or is a superuser, writes what a restore writes. */
@@ -50,11 +52,11 @@ extern void gr_check_columns(const Row *row, Oid events, Oid exposures);
 /*
  * Parse, analyse and plan a rule's expressions with the rights of the experiment's
  * owner, whom the writer is a member of: planning runs functions that claim to be
- * immutable.
+ * immutable.  The type of the value; InvalidOid without one.
  */
-extern void gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
-								 const char *value, const char *denominator, const char *filter,
-								 const char *covariate);
+extern Oid	gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
+								const char *value, const char *denominator, const char *filter,
+								const char *covariate);
 
 /* The row a trigger was fired for. */
 extern Row	gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what);

@@ -19,17 +19,22 @@
 
 PG_FUNCTION_INFO_V1(guardrail_rule_check);
 
-void
+/* What a limit rests on. */
+static const char *const limit_columns[] = {"role", "kind", "value", "denominator", "unit_aggregate",
+"worse", "limit_kind", "limit_value", NULL};
+
+Oid
 gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
 					 const char *value, const char *denominator, const char *filter,
 					 const char *covariate)
 {
 	OwnerContext saved;
+	Oid			type = InvalidOid;
 
 	gr_owner_enter(&saved, owner);
 	if (value)
-		gr_expression_check(events, value, "value", metric,
-							gr_kind_is_diversity(kind) ? EXPRESSION_CATEGORY : EXPRESSION_NUMBER);
+		type = gr_expression_check(events, value, "value", metric,
+								   gr_kind_is_diversity(kind) ? EXPRESSION_CATEGORY : EXPRESSION_NUMBER);
 	if (denominator)
 		gr_expression_check(events, denominator, "denominator", metric, EXPRESSION_NUMBER);
 	if (covariate)
@@ -37,6 +42,25 @@ gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind
 	if (filter)
 		gr_expression_check(events, filter, "filter", metric, EXPRESSION_CONDITION);
 	gr_owner_leave(&saved);
+	return type;
+}
+
+/* Is the metric a share of units, or of events that are boolean, whatever they hold? */
+static bool
+is_share(const Row *row, Oid value)
+{
+	char	   *folded = gr_row_text(row, "unit_aggregate");
+
+	if (gr_row_is(row, "kind", "proportion") || gr_row_is(row, "kind", "retention"))
+		return true;
+	if (!OidIsValid(value) || getBaseType(value) != BOOLOID)
+		return false;
+	if (gr_row_is(row, "kind", "ratio"))
+		return gr_row_text(row, "denominator") == NULL;
+	if (gr_row_is(row, "kind", "quantile") && !gr_row_is(row, "quantile_over", "units"))
+		return true;
+	return (gr_row_is(row, "kind", "mean") || gr_row_is(row, "kind", "quantile")) &&
+		strcmp(folded, "sum") != 0 && strcmp(folded, "count") != 0;
 }
 
 /* A column that only some kinds have must be NULL, or its default, elsewhere. */
@@ -140,6 +164,52 @@ check_role(Row *row)
 	gr_require_between(row, "alpha", 0, 0.5);
 }
 
+/* A relative limit of 100 % or more. */
+static void
+check_relative(const Row *row, double limit, bool guardrail)
+{
+	if (gr_row_is(row, "worse", guardrail ? "lower" : "higher"))
+		gr_refuse(row, "limit_value", "It may hold a fraction below 1: nothing falls by more than 100 %. 0.05 is 5 %.");
+	if (gr_in_restore(row->relation) || !gr_row_changed(row, limit_columns))
+		return;
+	ereport(NOTICE,
+			(errmsg("rule \"%s\" has a relative limit of %g, which is %g %%",
+					gr_row_text(row, "metric"), limit, 100 * limit),
+			 errhint("A limit_value of 0.05 is 5 %%.")));
+}
+
+/*
+ * A limit that a share can be beyond: of units, or of boolean events.  What a restore
+ * brings was written before this was asked.
+ */
+static void
+check_share_limit(const Row *row, Oid value)
+{
+	bool		guardrail = gr_row_is(row, "role", "guardrail");
+	bool		null;
+	double		edge;
+	GrRule		rule = {.role = guardrail ? GR_GUARDRAIL : GR_PRIMARY,
+	.worse_is_higher = gr_row_is(row, "worse", "higher")};
+	int			kind = gr_word(gr_row_text(row, "limit_kind"), gr_words_limit_kind);
+
+	rule.limit_value = DatumGetFloat8(gr_row_datum(row, "limit_value", &null));
+	rule.limit_kind = (GrLimitKind) kind;
+	if (null || !is_share(row, value) || !gr_row_changed(row, limit_columns))
+		return;
+	if (rule.limit_kind == GR_LIMIT_ABSOLUTE && (rule.limit_value < 0 || rule.limit_value > 1))
+		gr_refuse(row, "limit_value", "It may hold a share between 0 and 1: 0.05 is 5 %.");
+	if (gr_limit_out_of_reach(&rule, NAN))
+		gr_refuse(row, "limit_value", "It may hold a difference of two shares, which is at most 1: "
+				  "0.05 is 5 percentage points.");
+	edge = rule.limit_kind == GR_LIMIT_DIFFERENCE || (rule.worse_is_higher == guardrail) ? 1 : 0;
+	if (rule.limit_kind != GR_LIMIT_RELATIVE && rule.limit_kind != GR_LIMIT_SIGNIFICANCE && rule.limit_value == edge)
+		ereport(NOTICE,
+				(errmsg("no share can be beyond the %s limit of %g of rule \"%s\"",
+						gr_row_text(row, "limit_kind"), rule.limit_value, gr_row_text(row, "metric")),
+				 errhint("A limit_value of 0.05 is 5 %s.",
+						 rule.limit_kind == GR_LIMIT_DIFFERENCE ? "percentage points" : "%")));
+}
+
 static void
 check_limit(Row *row)
 {
@@ -174,8 +244,8 @@ check_limit(Row *row)
 	if (limit < 0 && !gr_row_is(row, "limit_kind", "absolute"))
 		gr_refuse(row, "limit_value", "It may hold a size, not below 0: "
 				  "the direction of harm stands in \"worse\".");
-	if (gr_row_is(row, "limit_kind", "relative") && limit >= 1 && gr_row_is(row, "worse", guardrail ? "lower" : "higher"))
-		gr_refuse(row, "limit_value", "It may hold a fraction below 1: nothing falls by more than 100 %.");
+	if (gr_row_is(row, "limit_kind", "relative") && limit >= 1)
+		check_relative(row, limit, guardrail);
 }
 
 Datum
@@ -188,7 +258,8 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 			   *display_unit;
 	const char *args[1];
 	Experiment	owned = {0};
-	Oid			events;
+	Oid			events,
+				value = InvalidOid;
 
 	id = gr_row_text(&row, "experiment_id");
 	metric = gr_row_text(&row, "metric");
@@ -235,9 +306,11 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	}
 	/* off in a restore: the events may have changed since the rule was written */
 	if (check_function_bodies)
-		gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "kind"), gr_row_text(&row, "value"),
-							 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
-							 gr_row_text(&row, "covariate"));
+		value = gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "kind"), gr_row_text(&row, "value"),
+									 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
+									 gr_row_text(&row, "covariate"));
+	if (!gr_in_restore(row.relation))
+		check_share_limit(&row, value);
 	row.tuple = SPI_copytuple(row.tuple);
 	SPI_finish();
 	PG_RETURN_POINTER(row.tuple);

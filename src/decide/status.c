@@ -217,7 +217,7 @@ decide_point(GrResult *r)
 	GrTested	x = gr_tested_of(r, &t, &c);
 	double		beyond = gr_beyond(x.kind, x.treatment, x.control, gr_signed_limit(r->rule));
 
-	if (r->obstacle == GR_NEGATIVE_CONTROL)
+	if (r->obstacle == GR_NEGATIVE_CONTROL || r->obstacle == GR_OUT_OF_REACH)
 		r->status = GR_UNMEASURED;
 	else if (!isnan(beyond))
 		r->status = (r->rule->worse_is_higher ? beyond > 0 : beyond < 0) ? GR_BREACHED : GR_IS_SAFE;
@@ -230,8 +230,10 @@ decide_point(GrResult *r)
 static bool
 is_unmeasured(const GrResult *r, const GrTestState *test)
 {
+	if (r->obstacle == GR_NEGATIVE_CONTROL || (r->obstacle == GR_OUT_OF_REACH && r->enough_units))
+		return true;
 	if (r->obstacle == GR_NO_OBSTACLE || !r->enough_units)
-		return r->obstacle == GR_NEGATIVE_CONTROL;
+		return false;
 	if (r->obstacle == GR_SKEWED)
 		return r->rule->evidence == GR_SAFE && r->rule->role == GR_GUARDRAIL;
 	return test->over;
@@ -257,8 +259,8 @@ decide_guardrail(GrResult *r, double divisor, int narms, const GrTestState *test
 	{
 		/* before its end a fixed test has estimates, no conclusions */
 		r->p_breach = r->p_breach_adjusted = r->p_safe = NAN;
-		if (r->obstacle == GR_NEGATIVE_CONTROL)
-			r->status = GR_UNMEASURED;
+		if (r->obstacle == GR_NEGATIVE_CONTROL || r->obstacle == GR_OUT_OF_REACH)
+			r->status = is_unmeasured(r, test) ? GR_UNMEASURED : r->status;
 		return;
 	}
 	if (r->p_breach_adjusted <= rule->alpha || r->latched)

@@ -237,14 +237,14 @@ checked_type(Oid events, const char *text, const char *column, const char *kind,
 	return type;
 }
 
-void
+Oid
 gr_expression_check(Oid events, const char *text, const char *column,
 					const char *metric, ExpressionKind kind)
 {
 	Oid			type = checked_type(events, text, column, "rule", metric);
 
 	if (fits(type, kind))
-		return;
+		return type;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which is of type %s",

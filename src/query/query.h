@@ -58,7 +58,7 @@ typedef enum ExpressionKind
 extern bool gr_type_is_hashable(Oid type);
 
 /* The same as gr_expression_type with errors that name column and metric. */
-extern void gr_expression_check(Oid events, const char *text, const char *column,
+extern Oid	gr_expression_check(Oid events, const char *text, const char *column,
 								const char *metric, ExpressionKind kind);
 
 /* A segment is an expression of any type; its text is what counts. */

@@ -1,0 +1,92 @@
+-- Rows that would be measured as nobody meant: refused, or told of, when they are written.
+--
+-- Expected: what a share can be (0 to 1), what PostgreSQL's types can hold, the sign convention of POSIX time zones, each by thought;
+-- shares counted from the series the events are made of.
+CREATE EXTENSION guardrail;
+CREATE ROLE regress_guardrail_trapped;
+CREATE SCHEMA traps_test;
+GRANT ALL ON SCHEMA traps_test TO regress_guardrail_trapped;
+SET search_path = traps_test, public;
+
+-- message(sql): what happens when it is run; nothing stays
+CREATE FUNCTION message(sql text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE m text; h text;
+BEGIN
+  BEGIN
+    EXECUTE sql;
+    RAISE EXCEPTION USING MESSAGE = 'accepted', ERRCODE = 'ZZ999';
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS m = MESSAGE_TEXT, h = PG_EXCEPTION_HINT;
+    IF SQLSTATE = 'ZZ999' THEN RETURN 'accepted'; END IF;
+    RETURN SQLSTATE || ': ' || m || coalesce(E'\n  hint: ' || nullif(h, ''), '');
+  END;
+END $$;
+-- put(table, row): one row, of a JSON object
+CREATE FUNCTION put(target text, r jsonb) RETURNS text LANGUAGE sql AS $$
+  SELECT message(format('INSERT INTO %I (%s) VALUES (%s)', target, string_agg(quote_ident(key), ', '), string_agg(quote_nullable(value), ', '))) FROM jsonb_each_text(r) $$;
+
+-- ---- limits that a share cannot be beyond
+
+-- of ten users of an arm six bounce in the control, seven in the treatment
+CREATE TABLE ev (experiment_id text, user_id int, variant text, bounced boolean, score float8, clicks int, views int, small smallint, large bigint, cost numeric, at timestamptz);
+INSERT INTO ev SELECT 'p', u, CASE u % 2 WHEN 0 THEN 'control' ELSE 'treatment' END, (u / 2) % 10 < 6 + u % 2, 100 + u % 50, 1, 2, 1, 1, 1, now() FROM generate_series(0, 9999) u;
+INSERT INTO guardrail_experiment (experiment_id, events, time_column, planned_units, monitoring) VALUES ('p', 'ev', 'at', 10000, 'fixed');
+CREATE FUNCTION rule(changes jsonb) RETURNS text LANGUAGE sql AS $$
+  SELECT put('guardrail_rule', '{"experiment_id": "p", "metric": "m", "role": "guardrail", "kind": "proportion", "value": "bounced", "worse": "higher", "limit_kind": "relative", "limit_value": 0.05}' || changes) $$;
+\pset format unaligned
+SELECT c AS changes, rule(c::jsonb) FROM unnest(ARRAY['{}',
+  '{"limit_kind": "difference", "limit_value": 5}', '{"limit_kind": "difference", "limit_value": 1.000001}', '{"limit_kind": "difference", "limit_value": 0.05}', '{"limit_kind": "difference", "limit_value": 5, "worse": "lower"}',
+  '{"limit_kind": "absolute", "limit_value": 30}', '{"limit_kind": "absolute", "limit_value": 1.01}', '{"limit_kind": "absolute", "limit_value": -0.01}', '{"limit_kind": "absolute", "limit_value": 70, "worse": "lower"}', '{"limit_kind": "absolute", "limit_value": 0}', '{"limit_kind": "absolute", "limit_value": 1, "worse": "lower"}',
+  '{"limit_value": 5, "worse": "lower"}', '{"role": "primary", "limit_value": 5}', '{"role": "primary", "limit_kind": "difference", "limit_value": 3}', '{"role": "secondary", "limit_kind": "absolute", "limit_value": 2, "worse": "lower"}',
+  '{"kind": "retention", "value": null, "retention_day": 1, "limit_kind": "difference", "limit_value": 2}', '{"kind": "retention", "value": null, "retention_day": 1, "limit_kind": "absolute", "limit_value": 40, "worse": "lower"}', '{"value": "clicks", "at_least": 3, "limit_kind": "difference", "limit_value": 2}',
+  -- the share of events that are true, and the folds of booleans that cannot leave 0 to 1; a sum can
+  '{"kind": "ratio", "limit_kind": "absolute", "limit_value": 2}', '{"kind": "ratio", "denominator": "clicks", "limit_kind": "absolute", "limit_value": 2}', '{"kind": "ratio", "value": "score", "limit_kind": "absolute", "limit_value": 2}',
+  '{"kind": "mean", "limit_kind": "absolute", "limit_value": 2}', '{"kind": "mean", "unit_aggregate": "avg", "limit_kind": "absolute", "limit_value": 2}', '{"kind": "mean", "unit_aggregate": "max", "limit_kind": "difference", "limit_value": 2}', '{"kind": "mean", "unit_aggregate": "count", "limit_kind": "difference", "limit_value": 2}',
+  '{"kind": "quantile", "quantile": 0.5, "limit_kind": "absolute", "limit_value": 50}', '{"kind": "quantile", "quantile": 0.5, "quantile_over": "units", "limit_kind": "absolute", "limit_value": 50}']) c;
+\pset format aligned
+-- accepted, with a word on it
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES
+  ('p', 'score', 'primary', 'ratio', 'score', 'higher', 'relative', 0),
+  ('p', 'bounce', 'guardrail', 'proportion', 'bounced', 'higher', 'relative', 5),
+  ('p', 'triple', 'guardrail', 'mean', 'score', 'higher', 'relative', 2),
+  ('p', 'all', 'guardrail', 'proportion', 'bounced', 'higher', 'absolute', 1),
+  ('p', 'none', 'guardrail', 'proportion', 'bounced', 'lower', 'absolute', 0),
+  ('p', 'every', 'guardrail', 'proportion', 'bounced', 'lower', 'difference', 1);
+-- and once
+UPDATE guardrail_rule SET note = 'six times as many' WHERE metric = 'bounce';
+UPDATE guardrail_rule SET limit_value = 2 WHERE metric = 'all';
+DELETE FROM guardrail_rule WHERE metric IN ('triple', 'all', 'none', 'every');
+-- 0.6 cannot rise by 500 %, with any evidence, nor before the end of the test
+SELECT evidence, (SELECT status FROM guardrail_evaluate('p') WHERE metric = 'bounce') AS before FROM guardrail_rule WHERE metric = 'bounce';
+SELECT metric, control_value, treatment_value, status, reason FROM guardrail_evaluate('p') WHERE metric = 'bounce';
+UPDATE guardrail_rule SET evidence = 'point' WHERE metric = 'bounce';
+SELECT status FROM guardrail_evaluate('p') WHERE metric = 'bounce';
+UPDATE guardrail_rule SET evidence = 'safe' WHERE metric = 'bounce';
+SELECT verdict, status FROM guardrail_decide('p');
+UPDATE guardrail_experiment SET planned_units = 20000;
+SELECT verdict, status FROM guardrail_decide('p');
+SELECT guardrail_launch('p');
+-- 0.6 rises by two thirds at most: 66 % can be found, 67 % cannot
+UPDATE guardrail_rule SET limit_value = 0.67 WHERE metric = 'bounce';
+SELECT status FROM guardrail_evaluate('p') WHERE metric = 'bounce';
+UPDATE guardrail_rule SET limit_value = 0.66 WHERE metric = 'bounce';
+SELECT status FROM guardrail_evaluate('p') WHERE metric = 'bounce';
+-- an improvement that cannot be reached
+UPDATE guardrail_rule SET worse = 'lower', limit_value = 0.7, role = 'primary', kind = 'proportion', value = 'bounced' WHERE metric = 'score';
+SELECT message($$SELECT guardrail_launch('p')$$);
+UPDATE guardrail_experiment SET planned_units = 10000;
+SELECT verdict, status, primary_status FROM guardrail_decide('p');
+UPDATE guardrail_rule SET limit_kind = 'difference', limit_value = 0.45, role = 'primary' WHERE metric = 'score';
+-- by a difference it is only told
+SELECT guardrail_launch('p');
+-- an amendment goes the same way
+SELECT message($$SELECT guardrail_amend('p', 'percent', '{"rules": {"bounce": {"limit_value": 5}}}')$$);
+SELECT message($$SELECT guardrail_amend('p', 'percentage points', '{"rules": {"bounce": {"limit_kind": "difference", "limit_value": 5}}}')$$);
+SELECT guardrail_amend('p', 'more', '{"rules": {"bounce": {"limit_value": 0.1}}}');
+
+-- ---- done
+
+SET client_min_messages = warning;
+DROP SCHEMA traps_test CASCADE;
+DROP EXTENSION guardrail;
+DROP ROLE regress_guardrail_trapped;
