@@ -49,6 +49,13 @@ extern void gr_require_between(const Row *row, const char *column,
 /* The columns that an experiment names; exposures: InvalidOid for none (validate_columns.c). */
 extern void gr_check_columns(const Row *row, Oid events, Oid exposures);
 
+/* Planned shares and settings of arms, by themselves (validate_arms.c). */
+extern void gr_check_shares(const Row *row);
+extern void gr_check_parameter(const Row *row);
+
+/* Can the columns that an experiment names hold its arms and its own name? */
+extern void gr_check_names(const Row *row, Oid events, Oid exposures);
+
 /*
  * Parse, analyse and plan a rule's expressions with the rights of the experiment's
  * owner, whom the writer is a member of: planning runs functions that claim to be

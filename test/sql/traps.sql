@@ -84,6 +84,50 @@ SELECT message($$SELECT guardrail_amend('p', 'percent', '{"rules": {"bounce": {"
 SELECT message($$SELECT guardrail_amend('p', 'percentage points', '{"rules": {"bounce": {"limit_kind": "difference", "limit_value": 5}}}')$$);
 SELECT guardrail_amend('p', 'more', '{"rules": {"bounce": {"limit_value": 0.1}}}');
 
+-- ---- arms and experiments that the columns cannot hold
+
+CREATE TYPE arm AS ENUM ('A', 'B', 'it''s "C"');
+CREATE DOMAIN flag AS boolean;
+CREATE DOMAIN word AS text CHECK (VALUE IN ('control', 'treatment'));
+CREATE DOMAIN short AS varchar(8);
+CREATE TABLE held (i int, s smallint, l bigint, b boolean, bd flag, e arm, v varchar(8), c char(9), n name, w word, sd short, u uuid, num numeric(10, 2), doc json, at timestamptz, user_id int, variant text, experiment_id text);
+CREATE FUNCTION arm(of name, name text) RETURNS text LANGUAGE sql AS $$ SELECT put('guardrail_experiment', jsonb_build_object('experiment_id', 'x', 'events', 'held', 'variant_column', of, 'control', name)) $$;
+CREATE FUNCTION id(of name, name text) RETURNS text LANGUAGE sql AS $$ SELECT put('guardrail_experiment', jsonb_build_object('experiment_id', name, 'events', 'held', 'experiment_column', of)) $$;
+\pset format unaligned
+SELECT c AS variant_column, a AS control, arm(c, a) FROM (VALUES ('i', '7'), ('i', '-7'), ('i', '07'), ('i', ' 7'), ('i', '+7'), ('i', '7.0'), ('i', '2147483648'), ('i', 'control'), ('s', '32767'), ('s', '32768'), ('l', '2147483648'), ('l', '1e3'),
+  ('b', 'true'), ('b', 'false'), ('b', 'f'), ('b', 't'), ('b', 'FALSE'), ('b', '0'), ('b', 'control'), ('bd', 'false'), ('bd', 'f'), ('e', 'A'), ('e', 'it''s "C"'), ('e', 'a'), ('e', 'A '), ('e', 'control'),
+  ('v', 'control'), ('v', 'treatment'), ('v', 'control  '), ('sd', 'treatment'), ('c', 'treatment'), ('c', 'control '), ('c', 'treatment2'), ('n', 'control'), ('n', repeat('x', 64)), ('w', 'control'), ('w', 'holdout'), ('variant', 'anything  at all')) AS x(c, a);
+-- the default is an arm too
+SELECT put('guardrail_experiment', '{"experiment_id": "x", "events": "held", "variant_column": "b"}') AS no_control;
+SELECT c AS experiment_column, x AS experiment_id, id(c, x) FROM (VALUES ('i', '7'), ('i', '07'), ('i', 'seven'), ('b', 'true'), ('b', 'yes'), ('e', 'B'), ('e', 'checkout'), ('v', 'checkout'), ('v', 'checkout2'), ('u', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'), ('u', 'checkout'), ('num', '7'), ('num', 'seven'),
+  ('num', '123456789'), ('at', '2026-01-01'), ('doc', '7'), ('experiment_id', 'anything')) AS y(c, x);
+-- in shares and parameter, of the exposures, and by an update
+CREATE TABLE exposed (experiment_id int, user_id int, variant boolean, exposed_at timestamptz);
+SELECT x AS experiment, put('guardrail_experiment', '{"experiment_id": "7", "events": "held", "variant_column": "b", "control": "false"}' || x::jsonb) FROM unnest(ARRAY['{"shares": {"false": 1, "true": 1}}', '{"shares": {"false": 1, "t": 1}}', '{"parameter": {"false": 0, "true": 1, "1": 2}}',
+  '{"variant_column": "variant", "exposures": "exposed", "time_column": "at"}', '{"variant_column": "variant", "exposures": "exposed", "time_column": "at", "control": "f"}', '{"variant_column": "variant", "exposures": "exposed", "time_column": "at", "experiment_id": "seven"}']) x;
+\pset format aligned
+INSERT INTO guardrail_experiment (experiment_id, events, variant_column, control) VALUES ('u', 'held', 'b', 'false');
+UPDATE guardrail_experiment SET control = 'f' WHERE experiment_id = 'u';
+UPDATE guardrail_experiment SET variant_column = 'e' WHERE experiment_id = 'u';
+-- what is there from before does not stand in the way of other columns
+SET check_function_bodies = off;
+UPDATE guardrail_experiment SET control = 'f' WHERE experiment_id = 'u';
+RESET check_function_bodies;
+UPDATE guardrail_experiment SET min_units = 50 WHERE experiment_id = 'u';
+-- a domain's constraint that does something else than to refuse
+CREATE FUNCTION cost(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN DELETE FROM traps_test.held; RETURN true; END $$;
+CREATE DOMAIN sly AS text CHECK (traps_test.cost(VALUE));
+ALTER TABLE held ADD COLUMN sly sly;
+SELECT arm('sly', 'control');
+
+-- ---- planned shares and settings: what is wrong with them
+
+SELECT s AS shares, regexp_replace(put('guardrail_experiment', jsonb_build_object('experiment_id', 's', 'events', 'ev', 'shares', s::jsonb)), '.*\n  hint: ', '') AS hint FROM unnest(ARRAY['{"control": 1, "treatment": 1}', '[1, 1]', '50', '{}', '{"control": 1}', '{"A": 1, "B": 1}',
+  '{"control": 50, "treatment": "50%"}', '{"control": 50, "treatment": "50"}', '{"control": 50, "treatment": null}', '{"control": 50, "treatment": [1]}', '{"control": 50, "treatment": true}', '{"control": 50, "treatment": 0}', '{"control": -1, "treatment": 1}', '{"control": 1, "treatment": 1e10}', '{"control": 1, "treatment": 1e-10}']) s;
+SELECT regexp_replace(put('guardrail_experiment', jsonb_build_object('experiment_id', 's', 'events', 'ev', 'shares', (SELECT jsonb_object_agg(CASE n WHEN 1 THEN 'control' ELSE 'arm ' || n END, n) FROM generate_series(1, 101) n))), '.*\n  hint: ', '') AS too_many;
+SELECT p AS parameter, regexp_replace(put('guardrail_experiment', jsonb_build_object('experiment_id', 's', 'events', 'ev', 'shares', '{"control": 1, "low": 1}'::jsonb, 'parameter', p::jsonb)), '.*\n  hint: ', '') AS hint
+  FROM unnest(ARRAY['{"control": 0, "low": -0.5}', '{"low": 0.5}', '[0, 1]', '{}', '{"control": "0"}', '{"control": "50%"}', '{"control": null}', '{"control": 1e101}', '{"control": 1e-101}', '{"control": 0, "lwo": 1}']) p;
+
 -- ---- done
 
 SET client_min_messages = warning;
