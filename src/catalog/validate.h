@@ -56,6 +56,9 @@ extern void gr_check_parameter(const Row *row);
 /* Can the columns that an experiment names hold its arms and its own name? */
 extern void gr_check_names(const Row *row, Oid events, Oid exposures);
 
+/* Is retention_time_zone, if it is new, a name of a zone (validate_time.c)? */
+extern void gr_check_time_zone(const Row *row);
+
 /*
  * Parse, analyse and plan a rule's expressions with the rights of the experiment's
  * owner, whom the writer is a member of: planning runs functions that claim to be

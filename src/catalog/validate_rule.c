@@ -11,7 +11,6 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "pgtime.h"
 #include "query/query.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
@@ -96,20 +95,11 @@ check_window(const Row *row)
 	bool		retention = gr_row_is(row, "kind", "retention");
 	bool		null;
 	int			day = DatumGetInt32(gr_row_datum(row, "retention_day", &null));
-	char	   *zone = gr_row_text(row, "retention_time_zone");
 
 	only_for(row, "retention_day", NULL, retention, "retention");
 	only_for(row, "retention_time_zone", NULL, retention, "retention");
 	if (retention && (null || day < 0 || day > 3650))
 		gr_refuse(row, "retention_day", "It may hold the number of days after exposure, from 0 to 3650.");
-	if (zone)
-	{
-		pg_tz	   *known = strlen(zone) <= TZ_STRLEN_MAX ? pg_tzset(zone) : NULL;
-
-		if (known == NULL || !pg_tz_acceptable(known))
-			gr_refuse(row, "retention_time_zone", "It may hold the name of a time zone, such as Europe/Berlin; "
-					  "NULL: days have 24 hours from the exposure on.");
-	}
 	if (retention && gr_row_text(row, "window_length"))
 		gr_refuse(row, "window_length", "The window of retention is the day that retention_day names: leave it NULL.");
 	check_window_length(row);
@@ -279,6 +269,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	gr_check_time_zone(&row);
 	args[0] = id;
 	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint, time_column FROM %s.guardrail_experiment"
 						  " WHERE experiment_id = $1", schema), true, 1, args);

@@ -128,6 +128,29 @@ SELECT regexp_replace(put('guardrail_experiment', jsonb_build_object('experiment
 SELECT p AS parameter, regexp_replace(put('guardrail_experiment', jsonb_build_object('experiment_id', 's', 'events', 'ev', 'shares', '{"control": 1, "low": 1}'::jsonb, 'parameter', p::jsonb)), '.*\n  hint: ', '') AS hint
   FROM unnest(ARRAY['{"control": 0, "low": -0.5}', '{"low": 0.5}', '[0, 1]', '{}', '{"control": "0"}', '{"control": "50%"}', '{"control": null}', '{"control": 1e101}', '{"control": 1e-101}', '{"control": 0, "lwo": 1}']) p;
 
+-- ---- time zones that POSIX reads the other way round
+
+CREATE FUNCTION zone(name text) RETURNS text LANGUAGE sql AS $$ SELECT rule(jsonb_build_object('experiment_id', 'z', 'kind', 'retention', 'value', NULL, 'retention_day', 1, 'retention_time_zone', name)) $$;
+INSERT INTO guardrail_experiment (experiment_id, events, time_column) VALUES ('z', 'ev', 'at');
+SELECT left(z, 16) AS zone, regexp_replace(zone(z), '.*\n  hint: ', '') AS hint FROM unnest(ARRAY['Europe/Berlin', 'asia/shanghai', 'Etc/GMT-8', 'UTC', 'utc', 'GMT', 'UTC+8', '+08', 'utc+08', 'GMT+8', 'UTC +8', '<+08>-8', 'UTC-5', '-05', '-05:30', '+05:30', '+0530', 'UTC+5:45', '-3:30', '+9:30', '+14', '-12', '-13', '+05:17', 'UTC+0', '+25', '+08:99',
+  '+8:', 'UTC+', '8', 'CET-1', 'CET-1CEST', 'IST', 'Etc/GMT+25', 'Asia/Shanghai ', 'Mars/Olympus', '', '+', '<', '<+08', '<+08>', '../../etc/passwd', repeat('+', 300)]) z;
+-- a restore keeps what there was, and what is there stays while it is not touched
+SET check_function_bodies = off;
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, retention_day, retention_time_zone, worse, limit_kind, limit_value) VALUES ('z', 'day 1', 'guardrail', 'retention', 1, '+08', 'lower', 'relative', 0.05);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('z', 'much', 'guardrail', 'proportion', 'bounced', 'higher', 'absolute', 30);
+RESET check_function_bodies;
+UPDATE guardrail_rule SET note = 'to be mended' WHERE experiment_id = 'z';
+UPDATE guardrail_rule SET retention_time_zone = '+09' WHERE metric = 'day 1';
+-- who restores nothing is refused whatever the setting says
+GRANT SELECT, INSERT ON guardrail_experiment, guardrail_rule TO regress_guardrail_trapped;
+GRANT SELECT ON ev TO regress_guardrail_trapped;
+SET ROLE regress_guardrail_trapped;
+INSERT INTO guardrail_experiment (experiment_id, events, time_column) VALUES ('mine', 'ev', 'at');
+SET check_function_bodies = off;
+SELECT rule('{"experiment_id": "mine", "kind": "retention", "value": null, "retention_day": 1, "retention_time_zone": "+08"}') AS zone, rule('{"experiment_id": "mine", "limit_kind": "difference", "limit_value": 5}') AS difference;
+RESET check_function_bodies;
+RESET ROLE;
+
 -- ---- done
 
 SET client_min_messages = warning;
