@@ -62,6 +62,34 @@ is_share(const Row *row, Oid value)
 		strcmp(folded, "sum") != 0 && strcmp(folded, "count") != 0;
 }
 
+/* An integer divided by an integer loses its fraction: clicks / views is 0 or 1. */
+static void
+note_divisions(const Row *row, Oid owner, Oid events)
+{
+	static const char *const columns[] = {"value", "denominator", "covariate", NULL};
+	OwnerContext saved;
+	const char *found = NULL;
+
+	/* a category may well be a whole number of hundreds */
+	if (gr_kind_is_diversity(gr_row_text(row, "kind")) || !gr_row_changed(row, columns))
+		return;
+	gr_owner_enter(&saved, owner);
+	for (int i = 0; columns[i] && found == NULL; i++)
+	{
+		char	   *text = gr_row_text(row, columns[i]);
+
+		if (text && gr_expression_divides_integers(events, text))
+			found = columns[i];
+	}
+	gr_owner_leave(&saved);
+	if (found)
+		ereport(NOTICE,
+				(errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which divides an integer by an integer",
+						found, gr_row_text(row, "metric"), gr_row_text(row, found)),
+				 errdetail("The quotient of integers has no fraction: 1 / 2 is 0."),
+				 errhint("Write ::float8 after the dividend to keep the fraction, as in clicks::float8 / views.")));
+}
+
 /* A column that only some kinds have must be NULL, or its default, elsewhere. */
 static void
 only_for(const Row *row, const char *column, const char *unset, bool fits,
@@ -297,9 +325,12 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	}
 	/* off in a restore: the events may have changed since the rule was written */
 	if (check_function_bodies)
+	{
 		value = gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "kind"), gr_row_text(&row, "value"),
 									 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
 									 gr_row_text(&row, "covariate"));
+		note_divisions(&row, owned.owner, events);
+	}
 	if (!gr_in_restore(row.relation))
 		check_share_limit(&row, value);
 	row.tuple = SPI_copytuple(row.tuple);

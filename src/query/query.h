@@ -70,6 +70,9 @@ extern void gr_segment_check(Oid events, const char *text, const char *experimen
 /* Is the value of an expression another at another time? */
 extern bool gr_expression_reads_clock(Oid events, const char *text);
 
+/* Does it divide an integer by an integer, and so cut off what remains? */
+extern bool gr_expression_divides_integers(Oid events, const char *text);
+
 /* "schema.relation", quoted. */
 extern char *gr_relation_name(Oid relation);
 

@@ -151,6 +151,19 @@ SELECT rule('{"experiment_id": "mine", "kind": "retention", "value": null, "rete
 RESET check_function_bodies;
 RESET ROLE;
 
+-- ---- integers divided by integers
+
+CREATE DOMAIN counted AS int;
+ALTER TABLE ev ADD COLUMN counted counted;
+-- told of
+SELECT x AS expression, rule(jsonb_build_object('experiment_id', 'z', 'value', x, 'kind', 'mean')) FROM unnest(ARRAY['clicks / views', '(clicks / views)::float8', 'score * (clicks / views)', '100 * clicks / views', 'small / clicks', 'large / small', 'clicks / large', 'counted / views', 'coalesce(clicks / nullif(views, 0), 0)', 'clicks / 1000', '1 / 2 * score', 'CASE WHEN bounced THEN clicks / views END', 'clicks / views > 0.5']) x;
+-- nothing to tell
+SELECT x AS expression, rule(jsonb_build_object('experiment_id', 'z', 'value', x, 'kind', 'mean')) FROM unnest(ARRAY['clicks::float8 / views', 'clicks / views::numeric', '1.0 * clicks / views', 'cost / 2', 'clicks / cost', 'score / 2', 'clicks % views', 'mod(clicks, views)', '3600 / 60 * score', 'clicks / 1', 'clicks - views', '''a / b'' = variant', 'div(cost, 2)']) x;
+-- once per rule, however often it divides; again only when it is written anew; not of a category
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, denominator, worse, limit_kind, limit_value) VALUES ('z', 'ctr', 'guardrail', 'ratio', 'clicks / views', 'views / clicks', 'lower', 'relative', 0.05), ('z', 'ratio', 'guardrail', 'ratio', 'clicks', 'views / 2', 'lower', 'relative', 0.05), ('z', 'hundreds', 'guardrail', 'distinct', 'clicks / 100', NULL, 'lower', 'relative', 0.05);
+UPDATE guardrail_rule SET note = 'no fraction' WHERE metric = 'ctr';
+UPDATE guardrail_rule SET value = 'clicks' WHERE metric = 'ctr';
+
 -- ---- done
 
 SET client_min_messages = warning;
