@@ -377,6 +377,7 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 		exposures = InvalidOid;
 	if (null && gr_row_text(&row, "exposed_at_column") && !gr_row_is(&row, "exposed_at_column", "exposed_at"))
 		gr_refuse(&row, "exposed_at_column", "It belongs to experiments with exposures.");
+	gr_check_relations(&row, events, exposures);
 	if (check_function_bodies)
 		gr_check_columns(&row, events, exposures);
 	require_time_of_rules(&row, schema);

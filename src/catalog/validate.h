@@ -46,6 +46,12 @@ extern void gr_require_word(const Row *row, const char *column,
 extern void gr_require_between(const Row *row, const char *column,
 							   double lower, double upper);
 
+/*
+ * Are the events and exposures, if they are new, relations that have rows in every
+ * session?  Asked whatever check_function_bodies is set to (validate_columns.c).
+ */
+extern void gr_check_relations(const Row *row, Oid events, Oid exposures);
+
 /* The columns that an experiment names; exposures: InvalidOid for none (validate_columns.c). */
 extern void gr_check_columns(const Row *row, Oid events, Oid exposures);
 

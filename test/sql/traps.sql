@@ -164,6 +164,40 @@ INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, denominato
 UPDATE guardrail_rule SET note = 'no fraction' WHERE metric = 'ctr';
 UPDATE guardrail_rule SET value = 'clicks' WHERE metric = 'ctr';
 
+-- ---- relations without rows, or of one session, whatever check_function_bodies says
+
+CREATE TEMP TABLE fleeting (LIKE ev);
+CREATE TEMP VIEW fleeting_view AS SELECT * FROM ev;
+CREATE VIEW over_fleeting AS SELECT * FROM fleeting;
+CREATE INDEX ev_index ON ev (user_id);
+CREATE TABLE parts (LIKE ev) PARTITION BY LIST (variant);
+CREATE INDEX parts_index ON parts (user_id);
+CREATE SEQUENCE counter;
+CREATE TYPE composite AS (experiment_id text, user_id int, variant text);
+CREATE FUNCTION relation(name text) RETURNS text LANGUAGE sql AS $$ SELECT regexp_replace(put('guardrail_experiment', jsonb_build_object('experiment_id', 'r', 'events', name)), '^.*\n', '') $$;
+CREATE FUNCTION exposures(name text) RETURNS text LANGUAGE sql AS $$ SELECT regexp_replace(put('guardrail_experiment', jsonb_build_object('experiment_id', 'r', 'events', 'ev', 'time_column', 'at', 'exposed_at_column', 'at', 'exposures', name)), '^.*\n', '') $$;
+SELECT r AS events, relation(r), exposures(r) FROM unnest(ARRAY['ev', 'parts', 'fleeting', 'fleeting_view', 'over_fleeting', 'ev_index', 'parts_index', 'counter', 'composite', (SELECT reltoastrelid::regclass::text FROM pg_class WHERE oid = 'exposed'::regclass AND reltoastrelid <> 0)]) r WHERE r IS NOT NULL;
+SET check_function_bodies = off;
+SELECT r AS events, relation(r), exposures(r) FROM unnest(ARRAY['ev', 'parts', 'fleeting', 'fleeting_view', 'over_fleeting', 'ev_index', 'parts_index', 'counter', 'composite', '4294967295']) r;
+SET ROLE regress_guardrail_trapped;
+SELECT r AS events, relation(r) FROM unnest(ARRAY['ev', 'ev_index', 'counter']) r;
+RESET ROLE;
+UPDATE guardrail_experiment SET events = 'ev_index' WHERE experiment_id = 'u';
+-- a dump whose table has become an index, or is gone, is restored
+COPY guardrail_experiment (experiment_id, events) FROM STDIN;
+index	traps_test.ev_index
+gone	4294967295
+\.
+-- a temporary table never is: no dump of one can be
+COPY guardrail_experiment (experiment_id, events) FROM STDIN;
+temporary	pg_temp.fleeting
+\.
+RESET check_function_bodies;
+COPY guardrail_experiment (experiment_id, events) FROM STDIN;
+sequence	traps_test.counter
+\.
+SELECT experiment_id, events FROM guardrail_experiment WHERE experiment_id IN ('index', 'gone', 'temporary', 'sequence') ORDER BY 1;
+
 -- ---- done
 
 SET client_min_messages = warning;
