@@ -377,10 +377,12 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 		exposures = InvalidOid;
 	if (null && gr_row_text(&row, "exposed_at_column") && !gr_row_is(&row, "exposed_at_column", "exposed_at"))
 		gr_refuse(&row, "exposed_at_column", "It belongs to experiments with exposures.");
-	gr_check_relations(&row, events, exposures);
 	if (check_function_bodies)
 		gr_check_columns(&row, events, exposures);
+	gr_check_relations(&row, events, exposures);
 	require_time_of_rules(&row, schema);
+	if (check_function_bodies)
+		gr_check_days_of_rules(&row, schema, events, exposures);
 	check_monitoring(&row);
 	gr_require_word(&row, "correction", gr_words_correction);
 	gr_require_word(&row, "state", states);

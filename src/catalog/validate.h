@@ -65,6 +65,11 @@ extern void gr_check_names(const Row *row, Oid events, Oid exposures);
 /* Is retention_time_zone, if it is new, a name of a zone (validate_time.c)? */
 extern void gr_check_time_zone(const Row *row);
 
+/* Can a rule's window be told where events have only a date?  And those of all rules, when an experiment changes? */
+extern void gr_check_days(const Row *row, Oid events, const char *time_column, Oid exposures,
+						  const char *exposed_at_column);
+extern void gr_check_days_of_rules(const Row *row, const char *schema, Oid events, Oid exposures);
+
 /*
  * Parse, analyse and plan a rule's expressions with the rights of the experiment's
  * owner, whom the writer is a member of: planning runs functions that claim to be

@@ -266,6 +266,33 @@ check_limit(Row *row)
 		check_relative(row, limit, guardrail);
 }
 
+/* What can be told only beside the experiment, and its events. */
+static void
+check_beside(const Row *row, const Experiment *e)
+{
+	static const char *const windows[] = {"window_length", "retention_day"};
+	char	   *metric = gr_row_text(row, "metric");
+	Oid			value = InvalidOid;
+
+	/* its expressions run with the experiment's owner's rights */
+	gr_require_ownership(e);
+	for (int i = 0; i < (int) lengthof(windows) && e->time_column == NULL; i++)
+		if (gr_row_text(row, windows[i]))
+			gr_refuse(row, windows[i], "A window needs the time of the event: "
+					  "set time_column of the experiment first.");
+	/* off in a restore: the events may have changed since the rule was written */
+	if (check_function_bodies)
+	{
+		gr_check_days(row, e->events, e->time_column, e->exposures, e->exposed_at_column);
+		value = gr_check_expressions(e->owner, e->events, metric, gr_row_text(row, "kind"), gr_row_text(row, "value"),
+									 gr_row_text(row, "denominator"), gr_row_text(row, "filter"),
+									 gr_row_text(row, "covariate"));
+		note_divisions(row, e->owner, e->events);
+	}
+	if (!gr_in_restore(row->relation))
+		check_share_limit(row, value);
+}
+
 Datum
 guardrail_rule_check(PG_FUNCTION_ARGS)
 {
@@ -275,9 +302,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 			   *metric,
 			   *display_unit;
 	const char *args[1];
-	Experiment	owned = {0};
-	Oid			events,
-				value = InvalidOid;
+	Experiment	owned;
 
 	id = gr_row_text(&row, "experiment_id");
 	metric = gr_row_text(&row, "metric");
@@ -299,7 +324,8 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	gr_check_time_zone(&row);
 	args[0] = id;
-	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint, time_column FROM %s.guardrail_experiment"
+	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint, time_column,"
+						  " exposures::oid::bigint, exposed_at_column FROM %s.guardrail_experiment"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
 	if (SPI_processed == 0)
 	{
@@ -309,30 +335,9 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		SPI_finish();
 		PG_RETURN_POINTER(row.tuple);
 	}
-	/* its expressions run with the experiment's owner's rights */
-	owned.id = id;
-	owned.owner = (Oid) gr_spi_int8(0, 2, 0);
-	gr_require_ownership(&owned);
-	events = (Oid) gr_spi_int8(0, 1, 0);
-	if (gr_spi_text(0, 3) == NULL)
-	{
-		static const char *const windows[] = {"window_length", "retention_day"};
-
-		for (int i = 0; i < (int) lengthof(windows); i++)
-			if (gr_row_text(&row, windows[i]))
-				gr_refuse(&row, windows[i], "A window needs the time of the event: "
-						  "set time_column of the experiment first.");
-	}
-	/* off in a restore: the events may have changed since the rule was written */
-	if (check_function_bodies)
-	{
-		value = gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "kind"), gr_row_text(&row, "value"),
-									 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
-									 gr_row_text(&row, "covariate"));
-		note_divisions(&row, owned.owner, events);
-	}
-	if (!gr_in_restore(row.relation))
-		check_share_limit(&row, value);
+	owned = (Experiment) {.id = id,.events = (Oid) gr_spi_int8(0, 1, 0),.owner = (Oid) gr_spi_int8(0, 2, 0),
+	.time_column = gr_spi_text(0, 3),.exposures = (Oid) gr_spi_int8(0, 4, 0),.exposed_at_column = gr_spi_text(0, 5)};
+	check_beside(&row, &owned);
 	row.tuple = SPI_copytuple(row.tuple);
 	SPI_finish();
 	PG_RETURN_POINTER(row.tuple);

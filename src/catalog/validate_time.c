@@ -1,11 +1,14 @@
 /*
  * validate_time.c
- *	  Time zones of retention.
+ *	  Time zones of retention, and windows over events that have only a date.
  *
  * PostgreSQL reads what is no name of a zone as POSIX does: UTC+8 and +08 are eight
  * hours west of Greenwich there, when whoever writes them means eight hours east.
  * So a zone has a name of pg_timezone_names.  Rows that are restored, and those of
  * rules whose zone does not change, keep what they have.
+ *
+ * Where events have a date and exposures a time, days are compared (query/from.c): how
+ * many hours after its exposure a unit did something is not known.
  */
 #include "catalog/validate.h"
 
@@ -13,6 +16,8 @@
 
 #include "executor/spi.h"
 #include "pgtime.h"
+#include "query/query.h"
+#include "utils/timestamp.h"
 
 /*
  * Minutes east of Greenwich that are meant by UTC+8, GMT-5, +08, -05:30, +0530 or
@@ -140,4 +145,45 @@ gr_check_time_zone(const Row *row)
 		appendStringInfoString(&hint, "It may hold the name of a time zone, such as Europe/Berlin; "
 							   "NULL: days have 24 hours from the exposure on.");
 	gr_refuse(row, "retention_time_zone", hint.data);
+}
+
+/* ---- events that have only a date ------------------------------------------ */
+
+#define ONLY_A_DATE "the events have only a date and the exposures a time, so that days are compared"
+
+void
+gr_check_days(const Row *row, Oid events, const char *time_column, Oid exposures,
+			  const char *exposed_at_column)
+{
+	static const char *const columns[] = {"kind", "window_length", "retention_day", "retention_time_zone", NULL};
+	bool		null;
+	Datum		window = gr_row_datum(row, "window_length", &null);
+
+	if (!gr_row_changed(row, columns) || !gr_compares_days(events, time_column, exposures, exposed_at_column))
+		return;
+	if (!null && DatumGetIntervalP(window)->time % USECS_PER_DAY != 0)
+		gr_refuse(row, "window_length", "It may hold whole days, such as 2 days: " ONLY_A_DATE ".");
+	if (gr_row_is(row, "kind", "retention") && gr_row_text(row, "retention_time_zone") == NULL)
+		gr_refuse(row, "retention_time_zone", "It may hold the time zone whose calendar the dates are of, such as UTC or Europe/Berlin: "
+				  ONLY_A_DATE ".");
+}
+
+void
+gr_check_days_of_rules(const Row *row, const char *schema, Oid events, Oid exposures)
+{
+	static const char *const columns[] = {"events", "time_column", "exposures", "exposed_at_column", NULL};
+	const char *args[] = {gr_row_text(row, "experiment_id")};
+
+	if (!row->update || !gr_row_changed(row, columns) ||
+		!gr_compares_days(events, gr_row_text(row, "time_column"), exposures, gr_row_text(row, "exposed_at_column")))
+		return;
+	gr_spi_query(psprintf("SELECT metric, kind = 'retention' FROM %s.guardrail_rule WHERE experiment_id = $1"
+						  " AND CASE kind WHEN 'retention' THEN retention_time_zone IS NULL"
+						  " ELSE (extract(hour FROM window_length) * 3600 + extract(minute FROM window_length) * 60"
+						  " + extract(second FROM window_length)) %% 86400 <> 0 END"
+						  " ORDER BY metric COLLATE \"C\" LIMIT 1", schema), true, 1, args);
+	if (SPI_processed > 0)
+		gr_refuse(row, "time_column",
+				  psprintf("Rule \"%s\" needs %s: " ONLY_A_DATE ".", gr_spi_text(0, 1),
+						   gr_spi_bool(0, 2) ? "a retention_time_zone" : "a window_length of whole days"));
 }

@@ -117,6 +117,10 @@ extern bool gr_fast_shape_fits(const ScanPlan *plan);
 
 /* ---- the rows (from.c) ---------------------------------------------------- */
 
+/* Have the events only a date, and the exposures a time, so that days are compared? */
+extern bool gr_compares_days(Oid events, const char *time_column, Oid exposures,
+							 const char *exposed_at_column);
+
 /* The condition on the experiment's events; empty: all of them are. */
 extern char *gr_sql_condition(const Experiment *e);
 
