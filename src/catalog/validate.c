@@ -38,7 +38,8 @@ gr_owns_table(Relation relation)
 bool
 gr_in_restore(Relation relation)
 {
-	return !check_function_bodies && gr_owns_table(relation);
+	/* an amendment is written as the table's owner, for whoever makes it */
+	return !check_function_bodies && gr_writing != GR_WRITING_AMENDMENT && gr_owns_table(relation);
 }
 
 /* ---- the row at hand ----------------------------------------------------- */

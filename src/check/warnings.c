@@ -241,8 +241,11 @@ tell_out_of_reach(const GrResult *r, bool refuse)
 			 errmsg("rule \"%s\" has a %s limit of %g, which no share of units can be beyond",
 					r->rule->metric, gr_words_limit_kind[r->rule->limit_kind], r->rule->limit_value),
 			 errdetail("The control's share is %.4g.", r->control.value),
-			 errhint(r->rule->limit_kind == GR_LIMIT_DIFFERENCE ?
-					 "A limit_value of 0.05 is 5 percentage points." : "A limit_value of 0.05 is 5 %%.")));
+			 r->rule->limit_value >= 1 ? errhint("A limit_value of 0.05 is 5 %%.") :
+			 r->rule->limit_kind == GR_LIMIT_RELATIVE ?
+			 errhint("A share of %.4g can rise by %.4g %% at most.", r->control.value, 100 * (1 / r->control.value - 1)) :
+			 errhint("A share of %.4g can rise by %.4g and fall by %.4g at most: a limit_value of 0.05 is 5 percentage points.",
+					 r->control.value, 1 - r->control.value, r->control.value)));
 }
 
 /* Would the limit have to lie below 0 or above 1? */

@@ -287,8 +287,9 @@ append_out_of_reach(GrResult *r)
 		gr_format_effect(&value, r->control.value, 3, control, sizeof(control));
 		append(r->reason, GR_REASON_SIZE, " while the control is at %s", control);
 	}
-	append(r->reason, GR_REASON_SIZE, r->rule->limit_kind == GR_LIMIT_DIFFERENCE ?
-		   "; limit_value 0.05 is 5 percentage points" : "; limit_value 0.05 is 5 %%");
+	if (r->rule->limit_value >= 1)
+		append(r->reason, GR_REASON_SIZE, r->rule->limit_kind == GR_LIMIT_DIFFERENCE ?
+			   "; limit_value 0.05 is 5 percentage points" : "; limit_value 0.05 is 5 %%");
 }
 
 /* Why there is no valid test on these data, and what would help. */

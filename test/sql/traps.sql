@@ -198,6 +198,17 @@ sequence	traps_test.counter
 \.
 SELECT experiment_id, events FROM guardrail_experiment WHERE experiment_id IN ('index', 'gone', 'temporary', 'sequence') ORDER BY 1;
 
+-- ---- an amendment is written as the tables' owner, and is checked as what its maker writes
+
+SET ROLE regress_guardrail_trapped;
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, time_column) VALUES ('amended', 'ev', NULL, 'at');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, retention_day, worse, limit_kind, limit_value) VALUES ('amended', 'score', 'primary', 'ratio', 'score', NULL, 'higher', 'relative', 0), ('amended', 'bounce', 'guardrail', 'proportion', 'bounced', NULL, 'higher', 'relative', 0.05), ('amended', 'day 1', 'guardrail', 'retention', NULL, 1, 'lower', 'relative', 0.05);
+SELECT guardrail_launch('amended');
+SET check_function_bodies = off;
+SELECT message(format($$SELECT guardrail_amend('amended', 'x', %L)$$, c)) AS amended FROM unnest(ARRAY['{"rules": {"bounce": {"limit_kind": "difference", "limit_value": 5}}}', '{"rules": {"day 1": {"retention_time_zone": "+08"}}}', '{"experiment": {"events": "traps_test.ev_index"}}']) c;
+RESET check_function_bodies;
+RESET ROLE;
+
 -- ---- done
 
 SET client_min_messages = warning;
