@@ -13,6 +13,8 @@
  * the events no longer, or their table may be gone: pg_dump switches
  * check_function_bodies off, and then nothing is held against the events.  By
  * several processes (pg_restore -j) it may write the rules before their experiments.
+ * What a mistake would be measured as in silence (limits of shares, time zones, relations
+ * without rows) is let in by a restore alone, whatever that setting is.
  */
 #include "catalog/validate.h"
 

@@ -10,6 +10,7 @@
 #include "catalog/validate.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "query/query.h"
@@ -150,6 +151,7 @@ typedef struct HeldWork
 	int32		typmod;
 	const char *text;
 	char	   *held;			/* how the column's type writes it */
+	bool		whole;			/* nothing of it was rounded off */
 } HeldWork;
 
 /* As a cast to text writes it. */
@@ -179,10 +181,16 @@ read_text(void *arg)
 	OwnerContext saved;
 	Oid			function,
 				parameter;
+	Datum		value;
 
 	gr_owner_enter(&saved, w->owner);
 	getTypeInputInfo(w->type, &function, &parameter);
-	w->held = written(w->type, OidInputFunctionCall(function, pstrdup(w->text), parameter, w->typmod));
+	value = OidInputFunctionCall(function, pstrdup(w->text), parameter, w->typmod);
+	w->held = written(w->type, value);
+	w->whole = w->typmod < 0 ||
+		DatumGetBool(FunctionCall2Coll(&lookup_type_cache(getBaseType(w->type), TYPECACHE_EQ_OPR_FINFO)->eq_opr_finfo,
+									   DEFAULT_COLLATION_OID, value,
+									   OidInputFunctionCall(function, pstrdup(w->text), parameter, -1)));
 	gr_owner_leave(&saved);
 }
 
@@ -233,7 +241,7 @@ is_compared_by_value(Oid type)
 {
 	Oid			base = getBaseType(type);
 
-	return !(base == TEXTOID || base == VARCHAROID || base == BPCHAROID || base == NAMEOID || base == BOOLOID ||
+	return !(base == TEXTOID || base == VARCHAROID || base == BPCHAROID || base == NAMEOID || base == CHAROID || base == BOOLOID ||
 			 base == INT2OID || base == INT4OID || base == INT8OID || type_is_enum(base));
 }
 
@@ -244,7 +252,8 @@ require_held(const Row *row, const char *of, const char *what, HeldWork *w)
 	if (w->type == TEXTOID)
 		return;
 	w->held = NULL;
-	if (gr_attempt(read_text, w) == NULL && (is_compared_by_value(w->type) || strcmp(w->held, w->text) == 0))
+	if (gr_attempt(read_text, w) == NULL &&
+		(is_compared_by_value(w->type) ? w->whole : strcmp(w->held, w->text) == 0))
 		return;
 	gr_refuse(row, of, psprintf("No row can be of %s \"%s\": column \"%s\" of %s is of type %s and %s.",
 								what, w->text, w->column, gr_relation_name(w->relation),

@@ -12,6 +12,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "query/query.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -266,9 +267,37 @@ check_limit(Row *row)
 		check_relative(row, limit, guardrail);
 }
 
+/*
+ * A relative limit of 100 % or more that no share can be beyond, as the events say that
+ * are there: 5 for 5 %, of a share of 60 %.
+ */
+static void
+check_reach(const Row *row, Experiment *e)
+{
+	bool		null;
+	char	   *at_least = gr_row_text(row, "at_least");
+	Rule		rule = {.value = gr_row_text(row, "value"),.filter = gr_row_text(row, "filter"),
+		.at_least = at_least ? strtod(at_least, NULL) : get_float8_nan(),.retention_day = -1,
+	.window_length = gr_row_text(row, "window_length")};
+	double		share;
+
+	rule.rule = (GrRule) {.role = gr_row_is(row, "role", "guardrail") ? GR_GUARDRAIL : GR_PRIMARY,
+		.worse_is_higher = gr_row_is(row, "worse", "higher"),.limit_kind = GR_LIMIT_RELATIVE,
+	.limit_value = DatumGetFloat8(gr_row_datum(row, "limit_value", &null))};
+	if (null || !(rule.rule.limit_value >= 1) || !gr_row_is(row, "limit_kind", "relative") ||
+		!gr_row_is(row, "kind", "proportion") || !gr_row_changed(row, limit_columns))
+		return;
+	e->nrules = 1;
+	e->rules = &rule;
+	share = gr_glance_share(e, &rule);
+	if (gr_limit_out_of_reach(&rule.rule, share))
+		gr_refuse(row, "limit_value", psprintf("The control's share is at least %.2g in the events that are there, and no share is %g %% higher. "
+											   "0.05 is 5 %%.", share, 100 * rule.rule.limit_value));
+}
+
 /* What can be told only beside the experiment, and its events. */
 static void
-check_beside(const Row *row, const Experiment *e)
+check_beside(const Row *row, Experiment *e)
 {
 	static const char *const windows[] = {"window_length", "retention_day"};
 	char	   *metric = gr_row_text(row, "metric");
@@ -288,9 +317,28 @@ check_beside(const Row *row, const Experiment *e)
 									 gr_row_text(row, "denominator"), gr_row_text(row, "filter"),
 									 gr_row_text(row, "covariate"));
 		note_divisions(row, e->owner, e->events);
+		check_reach(row, e);
 	}
 	if (!gr_in_restore(row->relation))
 		check_share_limit(row, value);
+}
+
+static const char *const experiment_columns =
+	"events::oid::bigint, owner::oid::bigint, time_column, exposures::oid::bigint, exposed_at_column,"
+	" experiment_column, unit_column, variant_column, control,"
+	" pg_catalog.to_jsonb(starts_at) #>> '{}', pg_catalog.to_jsonb(ends_at) #>> '{}'";
+
+/* The row of those, without what no check of a rule needs. */
+static Experiment
+take_experiment(char *id)
+{
+	return (Experiment)
+	{
+		.id = id,.events = (Oid) gr_spi_int8(0, 1, 0),.owner = (Oid) gr_spi_int8(0, 2, 0),
+		.time_column = gr_spi_text(0, 3),.exposures = (Oid) gr_spi_int8(0, 4, 0),.exposed_at_column = gr_spi_text(0, 5),
+		.experiment_column = gr_spi_text(0, 6),.unit_column = gr_spi_text(0, 7),.variant_column = gr_spi_text(0, 8),
+		.control = gr_spi_text(0, 9),.starts_at = gr_spi_text(0, 10),.ends_at = gr_spi_text(0, 11)
+	};
 }
 
 Datum
@@ -324,9 +372,8 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	gr_check_time_zone(&row);
 	args[0] = id;
-	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint, time_column,"
-						  " exposures::oid::bigint, exposed_at_column FROM %s.guardrail_experiment"
-						  " WHERE experiment_id = $1", schema), true, 1, args);
+	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_experiment WHERE experiment_id = $1", experiment_columns, schema),
+				 true, 1, args);
 	if (SPI_processed == 0)
 	{
 		if (row.update || !gr_in_restore(row.relation))
@@ -335,8 +382,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		SPI_finish();
 		PG_RETURN_POINTER(row.tuple);
 	}
-	owned = (Experiment) {.id = id,.events = (Oid) gr_spi_int8(0, 1, 0),.owner = (Oid) gr_spi_int8(0, 2, 0),
-	.time_column = gr_spi_text(0, 3),.exposures = (Oid) gr_spi_int8(0, 4, 0),.exposed_at_column = gr_spi_text(0, 5)};
+	owned = take_experiment(id);
 	check_beside(&row, &owned);
 	row.tuple = SPI_copytuple(row.tuple);
 	SPI_finish();

@@ -152,6 +152,13 @@ extern char *gr_sql_is_mature(const Experiment *e, const Rule *rule);
 /* The statement that finds a row when there is an event. */
 extern char *gr_sql_seen(const Experiment *e);
 
+/*
+ * The control's share of units in the first events that are there, less four standard
+ * errors; NaN when nothing is known, or only a whole scan would tell (glance.c).  The
+ * rule is the experiment's only one.
+ */
+extern double gr_glance_share(const Experiment *e, const Rule *rule);
+
 /* ---- running it (collect.c) ---------------------------------------------- */
 
 /* How many parallel workers are of use, and that there may be so many in the GUC level at hand. */

@@ -27,9 +27,7 @@ CREATE FUNCTION put(target text, r jsonb) RETURNS text LANGUAGE sql AS $$
 
 -- ---- limits that a share cannot be beyond
 
--- of ten users of an arm six bounce in the control, seven in the treatment
 CREATE TABLE ev (experiment_id text, user_id int, variant text, bounced boolean, score float8, clicks int, views int, small smallint, large bigint, cost numeric, at timestamptz);
-INSERT INTO ev SELECT 'p', u, CASE u % 2 WHEN 0 THEN 'control' ELSE 'treatment' END, (u / 2) % 10 < 6 + u % 2, 100 + u % 50, 1, 2, 1, 1, 1, now() FROM generate_series(0, 9999) u;
 INSERT INTO guardrail_experiment (experiment_id, events, time_column, planned_units, monitoring) VALUES ('p', 'ev', 'at', 10000, 'fixed');
 CREATE FUNCTION rule(changes jsonb) RETURNS text LANGUAGE sql AS $$
   SELECT put('guardrail_rule', '{"experiment_id": "p", "metric": "m", "role": "guardrail", "kind": "proportion", "value": "bounced", "worse": "higher", "limit_kind": "relative", "limit_value": 0.05}' || changes) $$;
@@ -56,6 +54,10 @@ INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, lim
 UPDATE guardrail_rule SET note = 'six times as many' WHERE metric = 'bounce';
 UPDATE guardrail_rule SET limit_value = 2 WHERE metric = 'all';
 DELETE FROM guardrail_rule WHERE metric IN ('triple', 'all', 'none', 'every');
+-- of ten users of an arm six bounce in the control, seven in the treatment
+INSERT INTO ev SELECT 'p', u, CASE u % 2 WHEN 0 THEN 'control' ELSE 'treatment' END, (u / 2) % 10 < 6 + u % 2, 100 + u % 50, 1, 2, 1, 1, 1, now() FROM generate_series(0, 9999) u;
+-- with events a proportion that cannot be reached is refused at once; one in a hundred may well be six
+SELECT x AS changes, rule(x::jsonb) FROM unnest(ARRAY['{"limit_value": 5}', '{"limit_value": 1}', '{"limit_value": 0.9}', '{"limit_value": 5, "filter": "user_id % 100 = 0"}', '{"limit_value": 5, "value": "score", "at_least": 149}', '{"limit_value": 5, "value": "score", "at_least": 100}', '{"limit_value": 5, "value": "1 / (user_id - 5000)"}', '{"limit_value": 5, "worse": "lower", "role": "primary"}']) x;
 -- 0.6 cannot rise by 500 %, with any evidence, nor before the end of the test
 SELECT evidence, (SELECT status FROM guardrail_evaluate('p') WHERE metric = 'bounce') AS before FROM guardrail_rule WHERE metric = 'bounce';
 SELECT metric, control_value, treatment_value, status, reason FROM guardrail_evaluate('p') WHERE metric = 'bounce';
@@ -90,7 +92,7 @@ CREATE TYPE arm AS ENUM ('A', 'B', 'it''s "C"');
 CREATE DOMAIN flag AS boolean;
 CREATE DOMAIN word AS text CHECK (VALUE IN ('control', 'treatment'));
 CREATE DOMAIN short AS varchar(8);
-CREATE TABLE held (i int, s smallint, l bigint, b boolean, bd flag, e arm, v varchar(8), c char(9), n name, w word, sd short, u uuid, num numeric(10, 2), doc json, at timestamptz, user_id int, variant text, experiment_id text);
+CREATE TABLE held (i int, s smallint, l bigint, b boolean, bd flag, e arm, v varchar(8), c char(9), n name, w word, sd short, u uuid, num numeric(10, 2), doc json, letter "char", at timestamptz, user_id int, variant text, experiment_id text);
 CREATE FUNCTION arm(of name, name text) RETURNS text LANGUAGE sql AS $$ SELECT put('guardrail_experiment', jsonb_build_object('experiment_id', 'x', 'events', 'held', 'variant_column', of, 'control', name)) $$;
 CREATE FUNCTION id(of name, name text) RETURNS text LANGUAGE sql AS $$ SELECT put('guardrail_experiment', jsonb_build_object('experiment_id', name, 'events', 'held', 'experiment_column', of)) $$;
 \pset format unaligned
@@ -99,7 +101,7 @@ SELECT c AS variant_column, a AS control, arm(c, a) FROM (VALUES ('i', '7'), ('i
   ('v', 'control'), ('v', 'treatment'), ('v', 'control  '), ('sd', 'treatment'), ('c', 'treatment'), ('c', 'control '), ('c', 'treatment2'), ('n', 'control'), ('n', repeat('x', 64)), ('w', 'control'), ('w', 'holdout'), ('variant', 'anything  at all')) AS x(c, a);
 -- the default is an arm too
 SELECT put('guardrail_experiment', '{"experiment_id": "x", "events": "held", "variant_column": "b"}') AS no_control;
-SELECT c AS experiment_column, x AS experiment_id, id(c, x) FROM (VALUES ('i', '7'), ('i', '07'), ('i', 'seven'), ('b', 'true'), ('b', 'yes'), ('e', 'B'), ('e', 'checkout'), ('v', 'checkout'), ('v', 'checkout2'), ('u', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'), ('u', 'checkout'), ('num', '7'), ('num', 'seven'),
+SELECT c AS experiment_column, x AS experiment_id, id(c, x) FROM (VALUES ('i', '7'), ('i', '07'), ('i', 'seven'), ('b', 'true'), ('b', 'yes'), ('e', 'B'), ('e', 'checkout'), ('v', 'checkout'), ('v', 'checkout2'), ('u', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'), ('u', 'checkout'), ('num', '7'), ('num', '7.005'), ('num', 'seven'), ('letter', 'c'), ('letter', 'checkout'),
   ('num', '123456789'), ('at', '2026-01-01'), ('doc', '7'), ('experiment_id', 'anything')) AS y(c, x);
 -- in shares and parameter, of the exposures, and by an update
 CREATE TABLE exposed (experiment_id int, user_id int, variant boolean, exposed_at timestamptz);
