@@ -20,8 +20,8 @@
 PG_FUNCTION_INFO_V1(guardrail_rule_check);
 
 /* What a limit rests on. */
-static const char *const limit_columns[] = {"role", "kind", "value", "denominator", "unit_aggregate",
-"worse", "limit_kind", "limit_value", NULL};
+static const char *const limit_columns[] = {"role", "kind", "value", "denominator", "filter", "at_least",
+"unit_aggregate", "worse", "limit_kind", "limit_value", NULL};
 
 Oid
 gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
