@@ -227,7 +227,8 @@ read_rule(Rule *r, int row)
 	r->retention_time_zone = gr_spi_text(row, 23);
 	r->window_length = interval_text(row, 24);
 	r->segment_veto = gr_spi_bool(row, 25);
-	r->rule.is_proportion = gr_rule_is_share(r) ||
+	r->rule.is_share = gr_rule_is_share(r);
+	r->rule.is_proportion = r->rule.is_share ||
 		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
 }
 

@@ -6,18 +6,68 @@
 #include "catalog/validate.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "parser/parse_oper.h"
 #include "query/query.h"
+#include "tcop/pquery.h"
+
+GR_NORETURN static void
+refuse_relation(const Row *row, const char *column)
+{
+	gr_refuse(row, column, "It may hold a table, partitioned table, view, "
+			  "materialized view or foreign table.");
+}
+
+/* A relation that has rows to read; one that is not there is for the caller to say. */
+static bool
+has_rows(Oid relation)
+{
+	char		kind = get_rel_relkind(relation);
+
+	return kind == '\0' || strchr("rpvmf", kind) != NULL;
+}
+
+/*
+ * Is a dump's data being copied in?  Its rows come all or none: one whose table has
+ * become something else must not keep the others out.  A check of it fails by itself.
+ */
+static bool
+is_copied_by_restore(const Row *row)
+{
+	return gr_in_restore(row->relation) && ActivePortal && ActivePortal->commandTag == CMDTAG_COPY;
+}
 
 static void
 check_relation(const Row *row, const char *column, Oid relation)
 {
-	char		kind = get_rel_relkind(relation);
+	if (get_rel_relkind(relation) == '\0')
+		return;
+	/* a dump of it could not be restored: there is no such table in any other session */
+	if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
+		gr_refuse(row, column, psprintf("%s is temporary, and checks run in other sessions: it may hold a permanent table or view.",
+										quote_identifier(get_rel_name(relation))));
+	if (!has_rows(relation) && !is_copied_by_restore(row))
+		refuse_relation(row, column);
+}
 
-	if (strchr("rpvmf", kind) == NULL || kind == '\0')
-		gr_refuse(row, column, "It may hold a table, partitioned table, view, "
-				  "materialized view or foreign table.");
+void
+gr_check_relations(const Row *row, Oid events, Oid exposures)
+{
+	static const char *const columns[] = {"events", "exposures", NULL};
+
+	if (!gr_row_changed(row, columns))
+		return;
+	check_relation(row, "events", events);
+	check_relation(row, "exposures", exposures);
+}
+
+/* What is in no catalog has no columns either. */
+static void
+require_relation(const Row *row, const char *column, Oid relation)
+{
+	if (get_rel_relkind(relation) == '\0' || !has_rows(relation))
+		refuse_relation(row, column);
 }
 
 static Oid
@@ -72,7 +122,7 @@ check_exposures(const Row *row, Oid exposures, Oid unit_of_events)
 {
 	Oid			unit;
 
-	check_relation(row, "exposures", exposures);
+	require_relation(row, "exposures", exposures);
 	unit = check_column(row, exposures, "unit_column", true);
 	check_unit(row, unit);
 	check_variant(row, check_column(row, exposures, "variant_column", true));
@@ -93,7 +143,7 @@ gr_check_columns(const Row *row, Oid events, Oid exposures)
 	Oid			unit,
 				time;
 
-	check_relation(row, "events", events);
+	require_relation(row, "events", events);
 	unit = check_column(row, events, "unit_column", true);
 	time = check_column(row, events, "time_column", false);
 	check_time(row, "time_column", time);

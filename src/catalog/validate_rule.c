@@ -11,25 +11,30 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "pgtime.h"
 #include "query/query.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(guardrail_rule_check);
 
-void
+/* What a limit rests on. */
+static const char *const limit_columns[] = {"role", "kind", "value", "denominator", "filter", "at_least",
+"unit_aggregate", "worse", "limit_kind", "limit_value", NULL};
+
+Oid
 gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
 					 const char *value, const char *denominator, const char *filter,
 					 const char *covariate)
 {
 	OwnerContext saved;
+	Oid			type = InvalidOid;
 
 	gr_owner_enter(&saved, owner);
 	if (value)
-		gr_expression_check(events, value, "value", metric,
-							gr_kind_is_diversity(kind) ? EXPRESSION_CATEGORY : EXPRESSION_NUMBER);
+		type = gr_expression_check(events, value, "value", metric,
+								   gr_kind_is_diversity(kind) ? EXPRESSION_CATEGORY : EXPRESSION_NUMBER);
 	if (denominator)
 		gr_expression_check(events, denominator, "denominator", metric, EXPRESSION_NUMBER);
 	if (covariate)
@@ -37,6 +42,53 @@ gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind
 	if (filter)
 		gr_expression_check(events, filter, "filter", metric, EXPRESSION_CONDITION);
 	gr_owner_leave(&saved);
+	return type;
+}
+
+/* Is the metric a share of units, or of events that are boolean, whatever they hold? */
+static bool
+is_share(const Row *row, Oid value)
+{
+	char	   *folded = gr_row_text(row, "unit_aggregate");
+
+	if (gr_row_is(row, "kind", "proportion") || gr_row_is(row, "kind", "retention"))
+		return true;
+	if (!OidIsValid(value) || getBaseType(value) != BOOLOID)
+		return false;
+	if (gr_row_is(row, "kind", "ratio"))
+		return gr_row_text(row, "denominator") == NULL;
+	if (gr_row_is(row, "kind", "quantile") && !gr_row_is(row, "quantile_over", "units"))
+		return true;
+	return (gr_row_is(row, "kind", "mean") || gr_row_is(row, "kind", "quantile")) &&
+		strcmp(folded, "sum") != 0 && strcmp(folded, "count") != 0;
+}
+
+/* An integer divided by an integer loses its fraction: clicks / views is 0 or 1. */
+static void
+note_divisions(const Row *row, Oid owner, Oid events)
+{
+	static const char *const columns[] = {"value", "denominator", "covariate", NULL};
+	OwnerContext saved;
+	const char *found = NULL;
+
+	/* a category may well be a whole number of hundreds */
+	if (gr_kind_is_diversity(gr_row_text(row, "kind")) || !gr_row_changed(row, columns))
+		return;
+	gr_owner_enter(&saved, owner);
+	for (int i = 0; columns[i] && found == NULL; i++)
+	{
+		char	   *text = gr_row_text(row, columns[i]);
+
+		if (text && gr_expression_divides_integers(events, text))
+			found = columns[i];
+	}
+	gr_owner_leave(&saved);
+	if (found)
+		ereport(NOTICE,
+				(errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which divides an integer by an integer",
+						found, gr_row_text(row, "metric"), gr_row_text(row, found)),
+				 errdetail("The quotient of integers has no fraction: 1 / 2 is 0."),
+				 errhint("Write ::float8 after the dividend to keep the fraction, as in clicks::float8 / views.")));
 }
 
 /* A column that only some kinds have must be NULL, or its default, elsewhere. */
@@ -72,20 +124,11 @@ check_window(const Row *row)
 	bool		retention = gr_row_is(row, "kind", "retention");
 	bool		null;
 	int			day = DatumGetInt32(gr_row_datum(row, "retention_day", &null));
-	char	   *zone = gr_row_text(row, "retention_time_zone");
 
 	only_for(row, "retention_day", NULL, retention, "retention");
 	only_for(row, "retention_time_zone", NULL, retention, "retention");
 	if (retention && (null || day < 0 || day > 3650))
 		gr_refuse(row, "retention_day", "It may hold the number of days after exposure, from 0 to 3650.");
-	if (zone)
-	{
-		pg_tz	   *known = strlen(zone) <= TZ_STRLEN_MAX ? pg_tzset(zone) : NULL;
-
-		if (known == NULL || !pg_tz_acceptable(known))
-			gr_refuse(row, "retention_time_zone", "It may hold the name of a time zone, such as Europe/Berlin; "
-					  "NULL: days have 24 hours from the exposure on.");
-	}
 	if (retention && gr_row_text(row, "window_length"))
 		gr_refuse(row, "window_length", "The window of retention is the day that retention_day names: leave it NULL.");
 	check_window_length(row);
@@ -140,6 +183,52 @@ check_role(Row *row)
 	gr_require_between(row, "alpha", 0, 0.5);
 }
 
+/* A relative limit of 100 % or more. */
+static void
+check_relative(const Row *row, double limit, bool guardrail)
+{
+	if (gr_row_is(row, "worse", guardrail ? "lower" : "higher"))
+		gr_refuse(row, "limit_value", "It may hold a fraction below 1: nothing falls by more than 100 %. 0.05 is 5 %.");
+	if (gr_in_restore(row->relation) || !gr_row_changed(row, limit_columns))
+		return;
+	ereport(NOTICE,
+			(errmsg("rule \"%s\" has a relative limit of %g, which is %g %%",
+					gr_row_text(row, "metric"), limit, 100 * limit),
+			 errhint("A limit_value of 0.05 is 5 %%.")));
+}
+
+/*
+ * A limit that a share can be beyond: of units, or of boolean events.  What a restore
+ * brings was written before this was asked.
+ */
+static void
+check_share_limit(const Row *row, Oid value)
+{
+	bool		guardrail = gr_row_is(row, "role", "guardrail");
+	bool		null;
+	double		edge;
+	GrRule		rule = {.role = guardrail ? GR_GUARDRAIL : GR_PRIMARY,
+	.worse_is_higher = gr_row_is(row, "worse", "higher")};
+	int			kind = gr_word(gr_row_text(row, "limit_kind"), gr_words_limit_kind);
+
+	rule.limit_value = DatumGetFloat8(gr_row_datum(row, "limit_value", &null));
+	rule.limit_kind = (GrLimitKind) kind;
+	if (null || !is_share(row, value) || !gr_row_changed(row, limit_columns))
+		return;
+	if (rule.limit_kind == GR_LIMIT_ABSOLUTE && (rule.limit_value < 0 || rule.limit_value > 1))
+		gr_refuse(row, "limit_value", "It may hold a share between 0 and 1: 0.05 is 5 %.");
+	if (gr_limit_out_of_reach(&rule, NAN))
+		gr_refuse(row, "limit_value", "It may hold a difference of two shares, which is at most 1: "
+				  "0.05 is 5 percentage points.");
+	edge = rule.limit_kind == GR_LIMIT_DIFFERENCE || (rule.worse_is_higher == guardrail) ? 1 : 0;
+	if (rule.limit_kind != GR_LIMIT_RELATIVE && rule.limit_kind != GR_LIMIT_SIGNIFICANCE && rule.limit_value == edge)
+		ereport(NOTICE,
+				(errmsg("no share can be beyond the %s limit of %g of rule \"%s\"",
+						gr_row_text(row, "limit_kind"), rule.limit_value, gr_row_text(row, "metric")),
+				 errhint("A limit_value of 0.05 is 5 %s.",
+						 rule.limit_kind == GR_LIMIT_DIFFERENCE ? "percentage points" : "%")));
+}
+
 static void
 check_limit(Row *row)
 {
@@ -174,8 +263,82 @@ check_limit(Row *row)
 	if (limit < 0 && !gr_row_is(row, "limit_kind", "absolute"))
 		gr_refuse(row, "limit_value", "It may hold a size, not below 0: "
 				  "the direction of harm stands in \"worse\".");
-	if (gr_row_is(row, "limit_kind", "relative") && limit >= 1 && gr_row_is(row, "worse", guardrail ? "lower" : "higher"))
-		gr_refuse(row, "limit_value", "It may hold a fraction below 1: nothing falls by more than 100 %.");
+	if (gr_row_is(row, "limit_kind", "relative") && limit >= 1)
+		check_relative(row, limit, guardrail);
+}
+
+/*
+ * A relative limit of 100 % or more that no share can be beyond, as the events say that
+ * are there: 5 for 5 %, of a share of 60 %.
+ */
+static void
+check_reach(const Row *row, Experiment *e)
+{
+	bool		null;
+	char	   *at_least = gr_row_text(row, "at_least");
+	Rule		rule = {.value = gr_row_text(row, "value"),.filter = gr_row_text(row, "filter"),
+		.at_least = at_least ? strtod(at_least, NULL) : get_float8_nan(),.retention_day = -1,
+	.window_length = gr_row_text(row, "window_length")};
+	double		share;
+
+	rule.rule = (GrRule) {.role = gr_row_is(row, "role", "guardrail") ? GR_GUARDRAIL : GR_PRIMARY,
+		.worse_is_higher = gr_row_is(row, "worse", "higher"),.limit_kind = GR_LIMIT_RELATIVE,
+	.limit_value = DatumGetFloat8(gr_row_datum(row, "limit_value", &null))};
+	if (null || !(rule.rule.limit_value >= 1) || !gr_row_is(row, "limit_kind", "relative") ||
+		!gr_row_is(row, "kind", "proportion") || !gr_row_changed(row, limit_columns))
+		return;
+	e->nrules = 1;
+	e->rules = &rule;
+	share = gr_glance_share(e, &rule);
+	if (gr_limit_out_of_reach(&rule.rule, share))
+		gr_refuse(row, "limit_value", psprintf("The control's share is at least %.2g in the events that are there, and no share is %g %% higher. "
+											   "0.05 is 5 %%.", share, 100 * rule.rule.limit_value));
+}
+
+/* What can be told only beside the experiment, and its events. */
+static void
+check_beside(const Row *row, Experiment *e)
+{
+	static const char *const windows[] = {"window_length", "retention_day"};
+	char	   *metric = gr_row_text(row, "metric");
+	Oid			value = InvalidOid;
+
+	/* its expressions run with the experiment's owner's rights */
+	gr_require_ownership(e);
+	for (int i = 0; i < (int) lengthof(windows) && e->time_column == NULL; i++)
+		if (gr_row_text(row, windows[i]))
+			gr_refuse(row, windows[i], "A window needs the time of the event: "
+					  "set time_column of the experiment first.");
+	/* off in a restore: the events may have changed since the rule was written */
+	if (check_function_bodies)
+	{
+		gr_check_days(row, e->events, e->time_column, e->exposures, e->exposed_at_column);
+		value = gr_check_expressions(e->owner, e->events, metric, gr_row_text(row, "kind"), gr_row_text(row, "value"),
+									 gr_row_text(row, "denominator"), gr_row_text(row, "filter"),
+									 gr_row_text(row, "covariate"));
+		note_divisions(row, e->owner, e->events);
+		check_reach(row, e);
+	}
+	if (!gr_in_restore(row->relation))
+		check_share_limit(row, value);
+}
+
+static const char *const experiment_columns =
+	"events::oid::bigint, owner::oid::bigint, time_column, exposures::oid::bigint, exposed_at_column,"
+	" experiment_column, unit_column, variant_column, control,"
+	" pg_catalog.to_jsonb(starts_at) #>> '{}', pg_catalog.to_jsonb(ends_at) #>> '{}'";
+
+/* The row of those, without what no check of a rule needs. */
+static Experiment
+take_experiment(char *id)
+{
+	return (Experiment)
+	{
+		.id = id,.events = (Oid) gr_spi_int8(0, 1, 0),.owner = (Oid) gr_spi_int8(0, 2, 0),
+		.time_column = gr_spi_text(0, 3),.exposures = (Oid) gr_spi_int8(0, 4, 0),.exposed_at_column = gr_spi_text(0, 5),
+		.experiment_column = gr_spi_text(0, 6),.unit_column = gr_spi_text(0, 7),.variant_column = gr_spi_text(0, 8),
+		.control = gr_spi_text(0, 9),.starts_at = gr_spi_text(0, 10),.ends_at = gr_spi_text(0, 11)
+	};
 }
 
 Datum
@@ -187,8 +350,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 			   *metric,
 			   *display_unit;
 	const char *args[1];
-	Experiment	owned = {0};
-	Oid			events;
+	Experiment	owned;
 
 	id = gr_row_text(&row, "experiment_id");
 	metric = gr_row_text(&row, "metric");
@@ -208,9 +370,10 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	gr_check_time_zone(&row);
 	args[0] = id;
-	gr_spi_query(psprintf("SELECT events::oid::bigint, owner::oid::bigint, time_column FROM %s.guardrail_experiment"
-						  " WHERE experiment_id = $1", schema), true, 1, args);
+	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_experiment WHERE experiment_id = $1", experiment_columns, schema),
+				 true, 1, args);
 	if (SPI_processed == 0)
 	{
 		if (row.update || !gr_in_restore(row.relation))
@@ -219,25 +382,8 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		SPI_finish();
 		PG_RETURN_POINTER(row.tuple);
 	}
-	/* its expressions run with the experiment's owner's rights */
-	owned.id = id;
-	owned.owner = (Oid) gr_spi_int8(0, 2, 0);
-	gr_require_ownership(&owned);
-	events = (Oid) gr_spi_int8(0, 1, 0);
-	if (gr_spi_text(0, 3) == NULL)
-	{
-		static const char *const windows[] = {"window_length", "retention_day"};
-
-		for (int i = 0; i < (int) lengthof(windows); i++)
-			if (gr_row_text(&row, windows[i]))
-				gr_refuse(&row, windows[i], "A window needs the time of the event: "
-						  "set time_column of the experiment first.");
-	}
-	/* off in a restore: the events may have changed since the rule was written */
-	if (check_function_bodies)
-		gr_check_expressions(owned.owner, events, metric, gr_row_text(&row, "kind"), gr_row_text(&row, "value"),
-							 gr_row_text(&row, "denominator"), gr_row_text(&row, "filter"),
-							 gr_row_text(&row, "covariate"));
+	owned = take_experiment(id);
+	check_beside(&row, &owned);
 	row.tuple = SPI_copytuple(row.tuple);
 	SPI_finish();
 	PG_RETURN_POINTER(row.tuple);

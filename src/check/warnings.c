@@ -200,20 +200,83 @@ warn_of_power(const Experiment *e, const Rule *rule, const Prior *prior, double 
 					 wanted * se / margin)));
 }
 
+/* Was a rule written for this version of the plan?  A draft's was. */
+static bool
+is_new(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, const char *metric)
+{
+	const char *args[] = {e->id, metric};
+	OwnerContext saved;
+	bool		same;
+
+	if (strcmp(e->state, "draft") == 0)
+		return true;
+	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
+	gr_spi_query(psprintf("SELECT p.plan::jsonb -> 'rules' -> r.metric ="
+						  " pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(r) - '{experiment_id,metric}'::text[])"
+						  " FROM %s.guardrail_plan p JOIN %s.guardrail_rule r USING (experiment_id)"
+						  " WHERE p.experiment_id = $1 AND r.metric = $2 ORDER BY p.version DESC LIMIT 1",
+						  schema, schema), true, 2, args);
+	same = SPI_processed > 0 && gr_spi_bool(0, 1);
+	gr_owner_leave(&saved);
+	return !same;
+}
+
 /* Of a control below zero no per cent is a limit: refused as long as it can be mended. */
 static void
-refuse_negative_controls(const Experiment *e, const Evaluation *v)
+refuse_negative_control(const GrResult *r)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("rule \"%s\" has a relative limit, and the control's value is negative: %g",
+					r->rule->metric, r->control.value),
+			 errhint("Use limit_kind 'difference': a per cent of a negative value has no meaning.")));
+}
+
+/* A limit that no share of units can be beyond, such as 5 for 5 %. */
+static void
+tell_out_of_reach(const GrResult *r, bool refuse)
+{
+	ereport(refuse ? ERROR : WARNING,
+			(errcode(refuse ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_WARNING),
+			 errmsg("rule \"%s\" has a %s limit of %g, which no share of units can be beyond",
+					r->rule->metric, gr_words_limit_kind[r->rule->limit_kind], r->rule->limit_value),
+			 errdetail("The control's share is %.4g.", r->control.value),
+			 r->rule->limit_value >= 1 ? errhint("A limit_value of 0.05 is 5 %%.") :
+			 r->rule->limit_kind == GR_LIMIT_RELATIVE ?
+			 errhint("A share of %.4g can rise by %.4g %% at most.", r->control.value, 100 * (1 / r->control.value - 1)) :
+			 errhint("A share of %.4g can rise by %.4g and fall by %.4g at most: a limit_value of 0.05 is 5 percentage points.",
+					 r->control.value, 1 - r->control.value, r->control.value)));
+}
+
+/* Would the limit have to lie below 0 or above 1? */
+static bool
+difference_is_out_of_reach(const GrResult *r)
+{
+	double		edge = r->control.value + gr_signed_limit(r->rule);
+
+	return r->rule->limit_kind == GR_LIMIT_DIFFERENCE && r->rule->limit_value > 0 &&
+		r->control.value > 0 && r->control.value < 1 && (edge <= 0 || edge >= 1);
+}
+
+/* Limits that mean nothing beside the control that is there. */
+static void
+check_limits(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, const Evaluation *v)
 {
 	for (int i = 0; v && i < v->narms * e->nrules; i++)
 	{
 		const GrResult *r = &v->results[i];
+		bool		draft = strcmp(e->state, "draft") == 0;
 
-		if (r->rule->limit_kind == GR_LIMIT_RELATIVE && r->rule->role != GR_SECONDARY && r->control.value < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("rule \"%s\" has a relative limit, and the control's value is negative: %g",
-							r->rule->metric, r->control.value),
-					 errhint("Use limit_kind 'difference': a per cent of a negative value has no meaning.")));
+		if (r->rule->role == GR_SECONDARY)
+			continue;
+		if (draft && r->rule->limit_kind == GR_LIMIT_RELATIVE && r->control.value < 0)
+			refuse_negative_control(r);
+		if (!r->rule->is_share || i >= e->nrules)
+			continue;
+		if (r->enough_units && gr_limit_out_of_reach(r->rule, r->control.value))
+			tell_out_of_reach(r, is_new(fcinfo, schema, e, r->rule->metric));
+		else if (r->enough_units && difference_is_out_of_reach(r))
+			tell_out_of_reach(r, false);
 	}
 }
 
@@ -293,8 +356,7 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 				 errmsg("experiment \"%s\" cannot be evaluated with the events that are there: %s",
 						e->id, failure->message),
 				 errhint("Its checks will fail until this is mended.")));
-	if (strcmp(e->state, "draft") == 0)
-		refuse_negative_controls(e, work.v);
+	check_limits(fcinfo, schema, e, work.v);
 	if (e->planned_units > 0)
 		warn_of_powers(fcinfo, schema, e, work.v);
 }

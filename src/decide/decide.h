@@ -56,6 +56,7 @@ typedef enum GrObstacle
 	GR_NO_OBSTACLE,
 	GR_FAILED,					/* its expressions cannot be evaluated */
 	GR_NEGATIVE_CONTROL,		/* a relative limit has no meaning */
+	GR_OUT_OF_REACH,			/* no share of units can be beyond the limit */
 	GR_CONSTANT,				/* nothing varies, and the arms are alike */
 	GR_HEAVY_UNIT,				/* one unit carries the test */
 	GR_SKEWED,					/* safety cannot be claimed */
@@ -85,6 +86,7 @@ typedef struct GrRule
 	bool		worse_is_higher;
 	bool		is_proportion;	/* shown in per cent and percentage points */
 	double		quantile;		/* 0: none */
+	bool		is_share;		/* its value is a share of units, from 0 to 1 */
 } GrRule;
 
 /* What the test as a whole asks and knows. */
@@ -251,6 +253,12 @@ extern int64_t gr_mature_control(const GrResult *r, const GrArm *control);
 extern GrTested gr_tested_of(const GrResult *r, GrSample *t, GrSample *c);
 
 /* obstacle.c: may the data be tested, and what would be said of them by hand */
+
+/*
+ * Can no share of units lie beyond the limit of a rule, whose control is such a share?
+ * control: NaN when it is not known.
+ */
+extern bool gr_limit_out_of_reach(const GrRule *rule, double control);
 
 /* Sets obstacle, heaviest, and what a share would need. */
 extern void gr_find_obstacle(GrResult *r);

@@ -31,6 +31,26 @@ quantile_obstacle(const GrTested *x, const GrRule *rule, int direction)
 	return GR_NO_OBSTACLE;
 }
 
+bool
+gr_limit_out_of_reach(const GrRule *rule, double control)
+{
+	double		limit = gr_signed_limit(rule);
+	bool		upwards = (rule->role == GR_GUARDRAIL) == rule->worse_is_higher;
+
+	switch (rule->limit_kind)
+	{
+		case GR_LIMIT_ABSOLUTE:
+			return upwards ? limit > 1 : limit < 0;
+		case GR_LIMIT_DIFFERENCE:
+			return fabs(limit) > 1;
+		case GR_LIMIT_RELATIVE:
+			return upwards ? limit > 0 && control * (1 + limit) >= 1 : limit <= -1;
+		case GR_LIMIT_SIGNIFICANCE:
+			break;
+	}
+	return false;
+}
+
 /* Has no unit of an arm anything but 0? */
 static bool
 is_empty(const GrSample *s)
@@ -49,6 +69,8 @@ find_obstacle(GrResult *r, const GrTested *x, int direction)
 
 	if (x->kind == GR_RELATIVE && x->control->estimate.value < 0)
 		return GR_NEGATIVE_CONTROL;
+	if (rule->is_share && gr_limit_out_of_reach(rule, x->control->estimate.value))
+		return GR_OUT_OF_REACH;
 	if (x->treatment->kind == GR_SAMPLE_QUANTILE && (alone || x->control->kind == GR_SAMPLE_QUANTILE) &&
 		quantile_obstacle(x, rule, direction) != GR_NO_OBSTACLE)
 		return GR_FEW_IN_TAIL;

@@ -271,6 +271,27 @@ format_count(double n, char *buf, size_t size)
 	format_whole(ceil(n / step) * step, buf, size);
 }
 
+/* Which limit no share of units can be beyond. */
+static void
+append_out_of_reach(GrResult *r)
+{
+	GrRule		value = *r->rule;
+	char		limit[NUMBER_SIZE],
+				control[NUMBER_SIZE];
+
+	format_limit(r->rule, limit, sizeof(limit));
+	append(r->reason, GR_REASON_SIZE, ": no share of units can be beyond the limit of %s", limit);
+	if (r->rule->limit_kind == GR_LIMIT_RELATIVE)
+	{
+		value.limit_kind = GR_LIMIT_ABSOLUTE;
+		gr_format_effect(&value, r->control.value, 3, control, sizeof(control));
+		append(r->reason, GR_REASON_SIZE, " while the control is at %s", control);
+	}
+	if (r->rule->limit_value >= 1)
+		append(r->reason, GR_REASON_SIZE, r->rule->limit_kind == GR_LIMIT_DIFFERENCE ?
+			   "; limit_value 0.05 is 5 percentage points" : "; limit_value 0.05 is 5 %%");
+}
+
 /* Why there is no valid test on these data, and what would help. */
 static void
 append_unmeasured(GrResult *r)
@@ -285,6 +306,9 @@ append_unmeasured(GrResult *r)
 		case GR_NEGATIVE_CONTROL:
 			append(r->reason, GR_REASON_SIZE, ": the control's value is negative, so a relative limit has no "
 				   "meaning; use limit_kind 'difference'");
+			break;
+		case GR_OUT_OF_REACH:
+			append_out_of_reach(r);
 			break;
 		case GR_CONSTANT:
 			append(r->reason, GR_REASON_SIZE, ": every unit of both arms has the same value, so nothing can be "

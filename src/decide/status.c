@@ -219,7 +219,8 @@ decide_point(GrResult *r)
 
 	if (r->obstacle == GR_FAILED && r->latched)
 		r->status = GR_BREACHED;
-	else if (r->obstacle == GR_NEGATIVE_CONTROL || r->obstacle == GR_FAILED)
+	else if (r->obstacle == GR_NEGATIVE_CONTROL || r->obstacle == GR_OUT_OF_REACH ||
+			 r->obstacle == GR_FAILED)
 		r->status = GR_UNMEASURED;
 	else if (!isnan(beyond))
 		r->status = (r->rule->worse_is_higher ? beyond > 0 : beyond < 0) ? GR_BREACHED : GR_IS_SAFE;
@@ -232,8 +233,10 @@ decide_point(GrResult *r)
 static bool
 is_unmeasured(const GrResult *r, const GrTestState *test)
 {
+	if (r->obstacle == GR_NEGATIVE_CONTROL || (r->obstacle == GR_OUT_OF_REACH && r->enough_units))
+		return true;
 	if (r->obstacle == GR_NO_OBSTACLE || !r->enough_units)
-		return r->obstacle == GR_NEGATIVE_CONTROL;
+		return false;
 	if (r->obstacle == GR_SKEWED)
 		return r->rule->evidence == GR_SAFE && r->rule->role == GR_GUARDRAIL;
 	return test->over;
@@ -259,8 +262,8 @@ decide_guardrail(GrResult *r, double divisor, int narms, const GrTestState *test
 	{
 		/* before its end a fixed test has estimates, no conclusions */
 		r->p_breach = r->p_breach_adjusted = r->p_safe = NAN;
-		if (r->obstacle == GR_NEGATIVE_CONTROL)
-			r->status = GR_UNMEASURED;
+		if (r->obstacle == GR_NEGATIVE_CONTROL || r->obstacle == GR_OUT_OF_REACH)
+			r->status = is_unmeasured(r, test) ? GR_UNMEASURED : r->status;
 		if (r->latched)
 			r->status = GR_BREACHED;
 		return;

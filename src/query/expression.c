@@ -181,6 +181,75 @@ gr_expression_reads_clock(Oid events, const char *text)
 	return clock_walker(one_expression(events, text), NULL);
 }
 
+/* An integer constant. */
+static bool
+whole_number(Node *node, int64 *x)
+{
+	Const	   *c = (Const *) node;
+
+	if (!IsA(node, Const) || c->constisnull)
+		return false;
+	switch (c->consttype)
+	{
+		case INT2OID:
+			*x = DatumGetInt16(c->constvalue);
+			return true;
+		case INT4OID:
+			*x = DatumGetInt32(c->constvalue);
+			return true;
+		case INT8OID:
+			*x = DatumGetInt64(c->constvalue);
+			return true;
+	}
+	return false;
+}
+
+/* May a division leave a remainder?  That of 3600 / 60 does not. */
+static bool
+leaves_remainder(OpExpr *division)
+{
+	int64		a,
+				b;
+
+	if (!whole_number(lsecond(division->args), &b))
+		return true;
+	if (b == 1 || b == -1 || b == 0)
+		return false;
+	return !whole_number(linitial(division->args), &a) || a % b != 0;
+}
+
+static bool
+division_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, OpExpr))
+	{
+		set_opfuncid((OpExpr *) node);
+		switch (((OpExpr *) node)->opfuncid)
+		{
+			case F_INT2DIV:
+			case F_INT4DIV:
+			case F_INT8DIV:
+			case F_INT24DIV:
+			case F_INT28DIV:
+			case F_INT42DIV:
+			case F_INT48DIV:
+			case F_INT82DIV:
+			case F_INT84DIV:
+				if (leaves_remainder((OpExpr *) node))
+					return true;
+		}
+	}
+	return expression_tree_walker(node, division_walker, context);
+}
+
+bool
+gr_expression_divides_integers(Oid events, const char *text)
+{
+	return division_walker(one_expression(events, text), NULL);
+}
+
 bool
 gr_type_is_hashable(Oid type)
 {
@@ -237,14 +306,14 @@ checked_type(Oid events, const char *text, const char *column, const char *kind,
 	return type;
 }
 
-void
+Oid
 gr_expression_check(Oid events, const char *text, const char *column,
 					const char *metric, ExpressionKind kind)
 {
 	Oid			type = checked_type(events, text, column, "rule", metric);
 
 	if (fits(type, kind))
-		return;
+		return type;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which is of type %s",

@@ -11,6 +11,10 @@
  * collected.
  *
  * The session's time zone is UTC (owner.c), so a day has 24 hours.
+ *
+ * An event that has only a date, beside exposures that have a time, lies somewhere in
+ * its day: days are compared with days.  It came after the exposure unless its day is
+ * an earlier one; a window of so many days has the exposure's own and those that follow.
  */
 #include "query/query.h"
 
@@ -73,6 +77,39 @@ event_time(const Experiment *e)
 {
 	require_time(e);
 	return psprintf("%s.%s", events_name(e), quote_identifier(e->time_column));
+}
+
+bool
+gr_compares_days(Oid events, const char *time_column, Oid exposures, const char *exposed_at_column)
+{
+	return time_column && OidIsValid(exposures) && column_type(events, time_column) == DATEOID &&
+		column_type(exposures, exposed_at_column) != DATEOID;
+}
+
+static bool
+compares_days(const Experiment *e)
+{
+	return gr_compares_days(e->events, e->time_column, e->exposures, e->exposed_at_column);
+}
+
+/* The time of the exposure, or its day where days are compared. */
+static const char *
+exposure_time(const Experiment *e)
+{
+	return compares_days(e) ? EXPOSED_AT "::date" : EXPOSED_AT;
+}
+
+/*
+ * May an event count that comes a day before the exposure's?  In the calendar of a
+ * retention's zone the exposure's day may be the one before that in UTC.
+ */
+static bool
+has_calendar(const Experiment *e)
+{
+	for (int i = 0; i < e->nrules; i++)
+		if (e->rules[i].retention_day >= 0 && e->rules[i].retention_time_zone)
+			return true;
+	return false;
 }
 
 char *
@@ -183,7 +220,8 @@ exposures_with_events(const Experiment *e)
 					 gr_relation_name(e->events));
 	word = " ON ";
 	add_condition(&buf, &word, psprintf("%s.%s = %s.%s", events, unit, EXPOSURE, UNIT));
-	add_condition(&buf, &word, psprintf("%s >= %s.%s", time, EXPOSURE, EXPOSED_AT));
+	add_condition(&buf, &word, psprintf("%s >= %s.%s%s", time, EXPOSURE, exposure_time(e),
+										compares_days(e) && has_calendar(e) ? " - 1" : ""));
 	/* events of a shared table may be tagged, others belong to all experiments */
 	if (e->experiment_column && OidIsValid(column_type(e->events, e->experiment_column)))
 		add_condition(&buf, &word, psprintf("%s.%s = %s", events, quote_identifier(e->experiment_column),
@@ -218,6 +256,9 @@ gr_sql_is_event(const Experiment *e)
 {
 	if (!OidIsValid(e->exposures))
 		return NULL;
+	/* the join lets more through, for calendars west of Greenwich */
+	if (compares_days(e) && has_calendar(e))
+		return psprintf("COALESCE(%s >= %s, false)", event_time(e), exposure_time(e));
 	return psprintf("%s IS NOT NULL", event_time(e));
 }
 
@@ -231,36 +272,41 @@ local_day(const char *time, const char *zone)
 char *
 gr_sql_counts_for(const Experiment *e, const Rule *rule)
 {
+	const char *exposed = exposure_time(e);
 	char	   *time;
 
 	if (!has_window(rule))
 		return gr_sql_is_event(e);
 	time = event_time(e);
-	if (rule->window_length)
-		return psprintf("%s < %s + interval %s", time, EXPOSED_AT,
+	if (rule->window_length && compares_days(e))
+		return psprintf("%s AND %s < %s + interval %s", gr_sql_is_event(e), time, exposed,
 						quote_literal_cstr(rule->window_length));
+	if (rule->window_length)
+		return psprintf("%s < %s + interval %s", time, exposed,
+						quote_literal_cstr(rule->window_length));
+	/* a date is one of that calendar already */
 	if (rule->retention_time_zone)
-		return psprintf("%s = %s + %d", local_day(time, rule->retention_time_zone),
+		return psprintf("%s = %s + %d", compares_days(e) ? time : local_day(time, rule->retention_time_zone),
 						local_day(EXPOSED_AT, rule->retention_time_zone), rule->retention_day);
 	return psprintf("%s >= %s + interval '%d days' AND %s < %s + interval '%d days'",
-					time, EXPOSED_AT, rule->retention_day,
-					time, EXPOSED_AT, rule->retention_day + 1);
+					time, exposed, rule->retention_day, time, exposed, rule->retention_day + 1);
 }
 
 char *
 gr_sql_is_mature(const Experiment *e, const Rule *rule)
 {
 	char	   *now = psprintf("%s::timestamptz", quote_literal_cstr(e->as_of));
+	const char *exposed = exposure_time(e);
 
 	if (!has_window(rule))
 		return NULL;
 	if (rule->window_length)
-		return psprintf("%s + interval %s <= %s", EXPOSED_AT,
+		return psprintf("%s + interval %s <= %s", exposed,
 						quote_literal_cstr(rule->window_length), now);
 	if (rule->retention_time_zone)
 		return psprintf("%s + %d < %s", local_day(EXPOSED_AT, rule->retention_time_zone),
 						rule->retention_day, local_day(now, rule->retention_time_zone));
-	return psprintf("%s + interval '%d days' <= %s", EXPOSED_AT, rule->retention_day + 1, now);
+	return psprintf("%s + interval '%d days' <= %s", exposed, rule->retention_day + 1, now);
 }
 
 char *

@@ -58,7 +58,7 @@ typedef enum ExpressionKind
 extern bool gr_type_is_hashable(Oid type);
 
 /* The same as gr_expression_type with errors that name column and metric. */
-extern void gr_expression_check(Oid events, const char *text, const char *column,
+extern Oid	gr_expression_check(Oid events, const char *text, const char *column,
 								const char *metric, ExpressionKind kind);
 
 /* A segment is an expression of any type; its text is what counts. */
@@ -69,6 +69,9 @@ extern void gr_segment_check(Oid events, const char *text, const char *experimen
 
 /* Is the value of an expression another at another time? */
 extern bool gr_expression_reads_clock(Oid events, const char *text);
+
+/* Does it divide an integer by an integer, and so cut off what remains? */
+extern bool gr_expression_divides_integers(Oid events, const char *text);
 
 /* "schema.relation", quoted. */
 extern char *gr_relation_name(Oid relation);
@@ -132,6 +135,10 @@ extern bool gr_fast_shape_fits(const ScanPlan *plan);
 
 /* ---- the rows (from.c) ---------------------------------------------------- */
 
+/* Have the events only a date, and the exposures a time, so that days are compared? */
+extern bool gr_compares_days(Oid events, const char *time_column, Oid exposures,
+							 const char *exposed_at_column);
+
 /* The condition on the experiment's events; empty: all of them are. */
 extern char *gr_sql_condition(const Experiment *e);
 
@@ -162,6 +169,13 @@ extern char *gr_sql_is_mature(const Experiment *e, const Rule *rule);
 
 /* The statement that finds a row when there is an event. */
 extern char *gr_sql_seen(const Experiment *e);
+
+/*
+ * The control's share of units in the first events that are there, less four standard
+ * errors; NaN when nothing is known, or only a whole scan would tell (glance.c).  The
+ * rule is the experiment's only one.
+ */
+extern double gr_glance_share(const Experiment *e, const Rule *rule);
 
 /* ---- running it (collect.c) ---------------------------------------------- */
 

@@ -17,6 +17,12 @@ $node->append_conf('postgresql.conf', "timezone = 'UTC'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE analyst');
 make_shop($node, 'original');
+# what earlier versions let in: limits that no share can be beyond, a zone of POSIX, an arm that no boolean is
+$node->safe_psql('original', q{SET check_function_bodies = off;
+ALTER TABLE shop.ev ADD COLUMN shown boolean;
+INSERT INTO guard.guardrail_experiment (experiment_id, events, time_column, variant_column, control) VALUES ('earlier', 'shop.ev', 'at', 'shown', 'f');
+INSERT INTO guard.guardrail_rule (experiment_id, metric, role, kind, value, retention_day, retention_time_zone, worse, limit_kind, limit_value) VALUES
+  ('earlier', 'points', 'guardrail', 'proportion', 'x', NULL, NULL, 'lower', 'difference', 5), ('earlier', 'day 1', 'guardrail', 'retention', NULL, 1, '+08', 'lower', 'relative', 0.05)});
 
 my $files = $PostgreSQL::Test::Utils::tmp_check;
 my @dumped = (except => ['guardrail_look_state']);

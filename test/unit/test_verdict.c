@@ -1,8 +1,8 @@
 /*
  * test_verdict.c
- *	  From the statuses of an arm to its verdict.
+ *	  From the statuses of an arm to its verdict; limits that no share can be beyond.
  *
- * Expected: the table of verdicts in the README.
+ * Expected: the table of verdicts in the README; that a share lies between 0 and 1.
  */
 #include "test_decide.h"
 
@@ -68,10 +68,43 @@ test_verdicts(void)
 	EXPECT(GR_VERDICT_BLOCK, GR_UNDECIDED, GR_BREACHED, GR_BLOCK, GR_POINT, false);
 }
 
+/* A share is never below 0 nor above 1, whichever way harm lies and for whatever role. */
+static void
+test_out_of_reach(void)
+{
+	static const struct
+	{
+		GrLimitKind kind;
+		double		limit;
+		bool		worse_is_higher;
+		double		control;
+		bool		out;
+	}			at[] = {
+		{GR_LIMIT_RELATIVE, 5, true, 0.6, true}, {GR_LIMIT_RELATIVE, 5, true, 0.01, false},
+		{GR_LIMIT_RELATIVE, 0.25, true, 0.8, true}, {GR_LIMIT_RELATIVE, 0.24, true, 0.8, false},
+		{GR_LIMIT_RELATIVE, 0, true, 1, false}, {GR_LIMIT_RELATIVE, 5, true, NAN, false},
+		{GR_LIMIT_RELATIVE, 0.99, false, 0.6, false}, {GR_LIMIT_RELATIVE, 1, false, 0.6, true},
+		{GR_LIMIT_DIFFERENCE, 5, true, 0.1, true}, {GR_LIMIT_DIFFERENCE, 5, false, 0.1, true},
+		{GR_LIMIT_DIFFERENCE, 1, true, 0.1, false}, {GR_LIMIT_ABSOLUTE, 1.5, true, 0.1, true},
+		{GR_LIMIT_ABSOLUTE, 0.5, true, 0.1, false}, {GR_LIMIT_ABSOLUTE, -0.5, false, 0.1, true},
+		{GR_LIMIT_SIGNIFICANCE, 0, true, 1, false}
+	};
+
+	for (int i = 0; i < (int) (sizeof(at) / sizeof(at[0])); i++)
+	{
+		GrRule		harm = guardrail_rule("m", at[i].kind, at[i].limit, at[i].worse_is_higher);
+		GrRule		goal = primary_rule("m", at[i].kind, at[i].limit, !at[i].worse_is_higher);
+
+		CHECK(gr_limit_out_of_reach(&harm, at[i].control) == at[i].out);
+		CHECK(gr_limit_out_of_reach(&goal, at[i].control) == at[i].out);
+	}
+}
+
 int
 main(void)
 {
 	gr_stats_init();
 	test_verdicts();
+	test_out_of_reach();
 	return unit_report();
 }
