@@ -314,26 +314,26 @@ choose_arms(Work *w)
 	w->v->test.surplus_arms = true;
 }
 
-void
-gr_rescue_collect(Evaluation *v, const char *schema, bool recorded, MemoryContext context)
+static void
+collect_surely(Work *w)
 {
-	Work		w = {.v = v,.schema = schema,.recorded = recorded,.context = context};
+	Evaluation *v = w->v;
 	ErrorData  *error = NULL;
 
 	for (int k = 0; k < v->e->nrules; k++)
-		w.recorded = w.recorded && v->e->rules[k].failure == NULL;
+		w->recorded = w->recorded && v->e->rules[k].failure == NULL;
 	/* once for arms, once for expressions, once for segments */
 	for (int i = 0; i < 4; i++)
 	{
-		error = gr_attempt(collect, &w);
+		error = gr_attempt(collect, w);
 		if (error == NULL)
 			break;
-		w.recorded = false;
+		w->recorded = false;
 		if (error->sqlerrcode == GR_ERRCODE_ARMS && v->e->narms == 0)
-			choose_arms(&w);
+			choose_arms(w);
 		else if (!may_be_expression(error))
 			break;
-		else if (find_failures(&w))
+		else if (find_failures(w))
 			continue;
 		else if (v->e->nsegments > 0 && v->e->segments_failure == NULL)
 			v->e->segments_failure = error->message;
@@ -344,4 +344,28 @@ gr_rescue_collect(Evaluation *v, const char *schema, bool recorded, MemoryContex
 		ReThrowError(error);
 	if (v->test.surplus_arms)
 		v->e->narms = 0;
+}
+
+void
+gr_rescue_collect(Evaluation *v, const char *schema, bool recorded, MemoryContext context)
+{
+	static bool at_work = false;
+	Work		w = {.v = v,.schema = schema,.recorded = recorded,.context = context};
+
+	/* an expression that evaluates an experiment is not tried again and again at every depth */
+	if (at_work)
+	{
+		collect(&w);
+		return;
+	}
+	at_work = true;
+	PG_TRY();
+	{
+		collect_surely(&w);
+	}
+	PG_FINALLY();
+	{
+		at_work = false;
+	}
+	PG_END_TRY();
 }

@@ -214,6 +214,17 @@ find_levels(GrMonitor *m, GrTestKind kind, double z, int look, LevelBound *reach
 	}
 }
 
+/* A level that spends too little for a bound is none to read p-values from. */
+static bool
+announce_if_bounded(GrMonitor *m, GrTestKind kind, double level, int look)
+{
+	GrBoundRow *row = gr_monitor_row(m, kind, level);
+
+	if (row && isfinite(row_bound(m, row, look)))
+		row->announced = true;
+	return row && row->announced;
+}
+
 static double
 group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
 {
@@ -224,11 +235,16 @@ group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
 	find_levels(m, kind, z, look, &reached, &missed);
 	/* smaller levels are computed when a statistic is beyond the others */
 	for (int i = 0; reached.level > 0 && missed.level == 0 && i < GR_DEEP_LEVELS; i++)
-		if (deep_levels[i] < reached.level && gr_monitor_level(m, kind, deep_levels[i]))
+		if (deep_levels[i] < reached.level && announce_if_bounded(m, kind, deep_levels[i], look))
 			find_levels(m, kind, z, look, &reached, &missed);
+	if (reached.level == 0 && !isfinite(missed.z))
+		return 1;
+	/* above every level: as far from its bound as in the normal, so that no two are alike */
 	if (reached.level == 0)
-		return isfinite(missed.z) ?
-			fmax(missed.level * (1 + CLEAR_OF_LEVEL), beyond(m, kind, look, z, missed)) : 1;
+	{
+		p = sides_of(kind) * gr_normal_sf(gr_normal_isf(missed.level / sides_of(kind)) - (missed.z - z));
+		return fmin(1, fmax(missed.level * (1 + CLEAR_OF_LEVEL), p));
+	}
 	reached.level *= 1 - CLEAR_OF_LEVEL;
 	if (missed.level > 0 && missed.level < reached.level && isfinite(missed.z))
 		p = between(m, kind, look, z, reached, missed);

@@ -39,8 +39,9 @@ SELECT 'scan' AS experiment_id, variant, what, quantile, false AS of_units, perc
 UNION ALL
 SELECT 'scan', variant, what, quantile, true, percentile_disc(quantile) WITHIN GROUP (ORDER BY x), min(x), max(x)
   FROM (SELECT variant, what, max(x) AS x FROM ev, LATERAL (VALUES ('cut', cut), ('ms', ms), ('price', price), ('session', session), ('smooth', smooth)) AS v (what, x) WHERE experiment_id = 'scan' GROUP BY user_id, 1, 2) AS unit JOIN kinds USING (what) GROUP BY 2, 3, 4;
+ANALYZE counted;
 -- exactly the values that occurred, of smooth data to 0.1 %; by each path, recorded and live
-CREATE VIEW told AS
+CREATE TABLE told AS
 SELECT 'recorded' AS by, experiment_id, metric, control_value, treatment_value, effect, effect_lower, effect_upper, status FROM guardrail_result WHERE metric <> 'goal'
 UNION ALL SELECT 'live', id, metric, control_value, treatment_value, effect, effect_lower, effect_upper, status FROM unnest('{scan,cursor}'::text[]) AS id, guardrail_evaluate(id) WHERE metric <> 'goal'
 UNION ALL SELECT 'replayed', v.experiment_id, metric, control_value, treatment_value, effect, effect_lower, effect_upper, e.status
