@@ -89,17 +89,14 @@ refuse_input(int64 check_id)
 			 errhint("Restore guardrail_check_input and guardrail_segment_input from a backup.")));
 }
 
-/* The stored row; an error when it is not what the check stored. */
+/* *checksum: what the row states; -1: it is of a version that stated none. */
 static InputRow
-read_input(const char *schema, int64 check_id)
+read_input(const char *schema, int64 check_id, int64 *checksum)
 {
 	const char *args[] = {psprintf(INT64_FORMAT, check_id)};
 	InputRow	row;
-	GrChecksum	c;
-	int64		checksum;
 	Datum		failures;
-	bool		unstated,
-				null;
+	bool		null;
 
 	/* the casts are for columns of other types than guardrail made */
 	gr_spi_query(psprintf("SELECT experiment_id::text, plan_version::integer, state::text, ended::boolean, spec::text,"
@@ -121,16 +118,27 @@ read_input(const char *schema, int64 check_id)
 	row.failures = null ? NULL : DatumGetArrayTypePCopy(failures);
 	row.surplus_arms = gr_spi_bool(0, 12);
 	row.decided = gr_spi_text(0, 13);
-	checksum = gr_spi_int8(0, 10, -1);
-	/* those versions had none */
-	unstated = checksum == -1 && gr_spi_bool(0, 14);
-	gr_checksum_start(&c);
-	gr_checksum_int(&c, check_id);
-	gr_segments_checksum(schema, check_id, &c);
-	gr_input_checksum(&c, &row);
-	if (!unstated && checksum != gr_checksum_end(&c))
+	*checksum = gr_spi_int8(0, 10, PG_INT64_MAX);
+	if (*checksum == PG_INT64_MAX && gr_spi_bool(0, 14))
+		*checksum = -1;
+	else if (*checksum < 0)
 		refuse_input(check_id);
 	return row;
+}
+
+/* Whoever may not read the rows of segments can replay what has none. */
+static void
+require_checksum(const Experiment *e, const InputRow *row, const char *schema, int64 check_id, int64 checksum)
+{
+	GrChecksum	c;
+
+	gr_checksum_start(&c);
+	gr_checksum_int(&c, check_id);
+	if (e->nsegments > 0)
+		gr_segments_checksum(schema, check_id, &c);
+	gr_input_checksum(&c, row);
+	if (checksum != gr_checksum_end(&c))
+		refuse_input(check_id);
 }
 
 typedef struct DecodeWork
@@ -162,12 +170,15 @@ static Evaluation *
 replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 {
 	Evaluation *v = palloc0(sizeof(Evaluation));
-	InputRow	row = read_input(schema, check_id);
+	int64		checksum;
+	InputRow	row = read_input(schema, check_id, &checksum);
 	DecodeWork	work = {v, &row, schema, check_id};
 	ErrorData  *error;
 	char	   *note;
 
 	v->e = gr_experiment_load_plan(schema, row.id, row.plan_version, CurrentMemoryContext);
+	if (checksum >= 0)
+		require_checksum(v->e, &row, schema, check_id, checksum);
 	v->e->state = row.state;
 	v->e->ended = row.ended;
 	v->e->function = fcinfo->flinfo->fn_oid;
