@@ -46,6 +46,7 @@ SELECT 'recorded' AS by, experiment_id, metric, control_value, treatment_value, 
 UNION ALL SELECT 'live', id, metric, control_value, treatment_value, effect, effect_lower, effect_upper, status FROM unnest('{scan,cursor}'::text[]) AS id, guardrail_evaluate(id) WHERE metric <> 'goal'
 UNION ALL SELECT 'replayed', v.experiment_id, metric, control_value, treatment_value, effect, effect_lower, effect_upper, e.status
   FROM guardrail_result AS r JOIN guardrail_verdict AS v USING (experiment_id, variant, check_id), LATERAL (SELECT r.status) AS e WHERE metric <> 'goal' AND (SELECT identical FROM guardrail_replay(v.check_id));
+WITH told AS MATERIALIZED (TABLE told)
 SELECT by, told.experiment_id, count(*) AS quantiles, count(*) FILTER (WHERE c.what <> 'smooth' AND (control_value, treatment_value) IS DISTINCT FROM (c.q, t.q)) AS not_exact,
        count(*) FILTER (WHERE abs(control_value / c.q - 1) > 0.001 OR abs(treatment_value / t.q - 1) > 0.001) AS beyond,
        count(*) FILTER (WHERE control_value NOT BETWEEN c.min AND c.max OR treatment_value NOT BETWEEN t.min AND t.max) AS out_of_range,
