@@ -281,6 +281,9 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	}
 	else
 		gr_rescue_collect(v, schema, purpose == GR_FOR_LOG, context);
+	v->scanned = v->plan;
+	if (purpose != GR_FOR_PLAN)
+		gr_fixed_recall(v, schema);
 	v->past = gr_past_load(schema, e, context);
 	gr_evaluation_decide(v, schema);
 	MemoryContextSwitchTo(old);

@@ -20,7 +20,8 @@ typedef struct CellCounts
 typedef struct Evaluation
 {
 	Experiment *e;
-	ScanPlan   *plan;
+	ScanPlan   *plan;			/* of the collection */
+	ScanPlan   *scanned;		/* of the scan, where the collection is another's */
 	Collection *c;
 	const char *snapshot;		/* it was read in, where that is not the present one */
 	GrTestState test;
@@ -70,6 +71,13 @@ extern void gr_scratch_make(GrScratch *s, int n);
  */
 extern void gr_rescue_plan(Evaluation *v);
 extern void gr_rescue_collect(Evaluation *v, const char *schema, bool recorded, MemoryContext context);
+
+/*
+ * A fixed test that a recorded check has decided: put what that check saw in the place of
+ * what was collected.  And does this evaluation, recorded, decide it?  (fixed.c)
+ */
+extern void gr_fixed_recall(Evaluation *v, const char *schema);
+extern bool gr_fixed_decides(const Evaluation *v);
 
 /* From arms, test, monitor and past to results and counts, without verdicts. */
 extern void gr_evaluation_results(Evaluation *v);

@@ -239,10 +239,10 @@ gr_explain(const Evaluation *v, const char *schema)
 					 gr_words_correction[v->e->correction]);
 	appendStringInfo(&buf, "\nThe statement, run as %s\n%s\n",
 					 gr_owner_name(v->e),
-					 gr_fast_shape_fits(v->plan) && v->e->nsegments > 0 ? gr_sql_segments(v->e, v->plan, schema) :
-					 gr_fast_shape_fits(v->plan) ? gr_sql_fast(v->e, v->plan, schema) :
-					 gr_sql_two_level(v->e, v->plan, schema));
-	if (v->e->cursor_column && guardrail_use_slices && gr_fast_shape_fits(v->plan))
+					 gr_fast_shape_fits(v->scanned) && v->e->nsegments > 0 ? gr_sql_segments(v->e, v->scanned, schema) :
+					 gr_fast_shape_fits(v->scanned) ? gr_sql_fast(v->e, v->scanned, schema) :
+					 gr_sql_two_level(v->e, v->scanned, schema));
+	if (v->e->cursor_column && guardrail_use_slices && gr_fast_shape_fits(v->scanned))
 		appendStringInfo(&buf, "\nOf events that are stored in slices it is not run again: it reads those with a greater %s\n",
 						 quote_identifier(v->e->cursor_column));
 	explain_counts(&buf, v);

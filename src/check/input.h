@@ -25,7 +25,17 @@ typedef struct InputRow
 	ArrayType  *failures;		/* of text: for each rule why it could not be evaluated; NULL: none */
 	bool		surplus_arms;
 	char	   *decided;		/* the check that a fixed test was decided by; NULL: this one, or none */
+	int64		checksum;		/* that the row states; -1: it is of a version that stated none */
 } InputRow;
+
+/*
+ * Read a check's row; false: there is none.  An error when a piece is missing.  Then put
+ * it into an evaluation whose experiment is loaded: the plan's spec, collection, past,
+ * segments, and the numbers, failures, state and end of the rules and the experiment; an
+ * error when it is not what the check stored.
+ */
+extern bool gr_input_read(const char *schema, int64 check_id, InputRow *row);
+extern void gr_input_restore(Evaluation *v, const char *schema, int64 check_id, const InputRow *row);
 
 /* Add a row to a checksum that has its check_id and what was stored of its segments. */
 extern void gr_input_checksum(GrChecksum *c, const InputRow *row);

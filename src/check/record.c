@@ -306,7 +306,7 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	check.check_id = next_check_id(schema);
 	check.checked_at = GetCurrentTimestamp();
 	check.error = error;
-	check.look_no = v && v->monitor.is_look ? v->monitor.nlooks + 1 : 0;
+	check.look_no = v == NULL || v->test.plan_broken ? 0 : v->monitor.is_look ? v->monitor.nlooks + 1 : gr_fixed_decides(v);
 	if (error)
 		record_nothing_new(&check, "NO DATA: the check failed", psprintf("the check failed: %s", error));
 	else if (v->test.plan_broken)
@@ -316,13 +316,13 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		record_evaluation(&check, v);
 		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
 	}
-	if (check.look_no > 0)
+	if (check.look_no > 0 && v->e->monitoring != GR_FIXED)
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);
 	if (v)
 		gr_segments_notice(v);
-	if (check.look_no > 0 && v->test.mature_units > v->e->planned_units)
+	if (check.look_no > 0 && v->e->monitoring != GR_FIXED && v->test.mature_units > v->e->planned_units)
 		ereport(NOTICE,
 				(errmsg("experiment \"%s\" has more units than planned: " INT64_FORMAT " of " INT64_FORMAT,
 						id, v->test.mature_units, v->e->planned_units),

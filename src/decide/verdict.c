@@ -124,6 +124,16 @@ is_immature(const GrResult *r, const GrArm *control)
 		(r->rule->limit_kind != GR_LIMIT_ABSOLUTE && 2 * r->immature_control > control->units);
 }
 
+bool
+gr_waits_for_windows(const GrResult *results, int nrules, const GrArm *control)
+{
+	for (int i = 0; i < nrules; i++)
+		if (results[i].rule->role != GR_SECONDARY && results[i].rule->severity != GR_WARN &&
+			is_immature(&results[i], control))
+			return true;
+	return false;
+}
+
 static void
 list_immature(const GrResult *results, int nrules, const GrArm *control, char *why, size_t size)
 {
@@ -215,9 +225,9 @@ write_status(GrArmVerdict *out, const GrArm *arm, const GrArm *control,
 		add_clause(out->status, size, "; ", "breached without a veto: %s", names->others);
 }
 
-/* Whatever else the reason says, it says this of the plan. */
+/* Whatever else the reason says, it says this. */
 static void
-add_plan_note(const char *note, GrArmVerdict *out)
+add_note(const char *note, GrArmVerdict *out)
 {
 	size_t		most = sizeof(out->reason) - strlen(note) - 3;
 
@@ -286,6 +296,8 @@ gr_decide_verdict(const GrResult *results, int nrules, const GrArm *arm,
 				  const GrArm *control, const GrTestState *test, GrArmVerdict *out)
 {
 	decide_arm(results, nrules, arm, control, test, out);
+	if (test->decided)
+		add_note(test->decided, out);
 	if (test->plan_note)
-		add_plan_note(test->plan_note, out);
+		add_note(test->plan_note, out);
 }

@@ -93,8 +93,8 @@ SELECT bool_and(identical OR check_id = :last) AS identical FROM guardrail_check
 
 -- ---- a table of releases
 
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units, monitoring) VALUES ('gate', 'ev', NULL, 1, 'fixed'), ('not launched', 'ev', NULL, 1, 'fixed');
-INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('gate', 'load', 'guardrail', 'mean', 'x', 'higher', 'difference', 10), ('gate', 'goal', 'primary', 'mean', 'y', 'lower', 'difference', 0);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, planned_units, monitoring) VALUES ('gate', 'ev', NULL, 100000, 'fixed'), ('not launched', 'ev', NULL, 1, 'fixed');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value, evidence) VALUES ('gate', 'load', 'guardrail', 'mean', 'x', 'higher', 'difference', 10, 'point'), ('gate', 'goal', 'primary', 'mean', 'y', 'lower', 'difference', 0, 'breach');
 CREATE TABLE releases (release int GENERATED ALWAYS AS IDENTITY, experiment_id text, variant text, note text);
 CREATE TRIGGER guardrail BEFORE INSERT OR UPDATE ON releases FOR EACH ROW EXECUTE FUNCTION guardrail_release_gate();
 CREATE TABLE strict (feature text, test text, arm text);
@@ -153,7 +153,7 @@ CALL guardrail_check('gate');
 SELECT variant, verdict FROM guardrail_verdict WHERE experiment_id = 'gate';
 INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
 -- and over an amended plan, until the next check
-SELECT guardrail_amend('gate', 'a limit that lets it pass', '{"rules": {"load": {"limit_value": 100}}}');
+SELECT guardrail_amend('gate', 'a limit that lets it pass, and the end', '{"experiment": {"planned_units": 1}, "rules": {"load": {"limit_value": 100}}}');
 INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
 CALL seen(0, 1);
 CALL guardrail_check('gate');

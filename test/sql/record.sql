@@ -42,7 +42,7 @@ SELECT launched_at IS NOT NULL AS launched FROM guardrail_experiment WHERE exper
 CALL guardrail_check('nosuch');
 CALL guardrail_check();
 SELECT experiment_id, variant, verdict, status, primary_status, plan_version, error, check_id FROM guardrail_verdict ORDER BY experiment_id;
-SELECT count(*) AS verdicts, count(*) FILTER (WHERE to_jsonb(v) @> to_jsonb(d)) AS same FROM guardrail_verdict v JOIN LATERAL guardrail_decide(v.experiment_id) d USING (variant);
+SELECT count(*) AS verdicts, count(*) FILTER (WHERE to_jsonb(v) @> to_jsonb(d) - 'reason') AS same FROM guardrail_verdict v JOIN LATERAL guardrail_decide(v.experiment_id) d USING (variant);
 SELECT count(*) AS results, count(*) FILTER (WHERE to_jsonb(r) @> to_jsonb(e)) AS same FROM guardrail_result r JOIN LATERAL guardrail_evaluate(r.experiment_id) e USING (variant, metric);
 SELECT guardrail_status();
 SELECT checked_at BETWEEN now() AND clock_timestamp() OR checked_at > now() - interval '1 minute' AS recent FROM guardrail_verdict WHERE experiment_id = 'a ships';
