@@ -142,6 +142,7 @@ check_kind(const Row *row)
 	static const char *const over[] = {"events", "units", NULL};
 	bool		quantile = gr_row_is(row, "kind", "quantile");
 	bool		over_units = gr_row_is(row, "quantile_over", "units");
+	bool		null;
 
 	if (gr_row_text(row, "value") == NULL && !gr_row_is(row, "kind", "retention"))
 		gr_refuse(row, "value", "It may hold an SQL expression over one event.");
@@ -156,6 +157,8 @@ check_kind(const Row *row)
 	only_for(row, "cap_quantile", NULL, gr_row_is(row, "kind", "mean") || gr_row_is(row, "kind", "ratio"), "mean\" or \"ratio");
 	only_for(row, "cap_value", NULL, gr_row_is(row, "kind", "mean"), "mean");
 	gr_require_between(row, "cap_quantile", 0, 1);
+	if (DatumGetFloat8(gr_row_datum(row, "cap_quantile", &null)) < 0.5 && !null && !gr_in_restore(row->relation))
+		gr_refuse(row, "cap_quantile", "It would cap more units than it leaves as they are: it may hold a quantile of at least 0.5; 0.99 caps the highest 1 %.");
 	gr_require_between(row, "cap_value", -INFINITY, INFINITY);
 	if (gr_row_text(row, "cap_quantile") && gr_row_text(row, "cap_value"))
 		gr_refuse(row, "cap_value", "Cap at a quantile or at a value, not both.");

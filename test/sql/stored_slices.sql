@@ -183,7 +183,7 @@ SELECT count(*) > 0 AS samples FROM guardrail_result_log WHERE experiment_id = '
 ALTER TABLE guardrail_look_state ALTER bounds DROP NOT NULL, ALTER state DROP NOT NULL;
 CREATE TABLE look_change (change text);
 INSERT INTO look_change SELECT format('UPDATE public.guardrail_look_state SET %I = %s WHERE experiment_id = ''e''', c, COALESCE(v, 'NULL')) FROM (VALUES ('bounds', '{NULL,"''{}''","bounds || 1::float8","array_fill(1::float8, ARRAY[cardinality(bounds)])","array_fill(''NaN''::float8, ARRAY[cardinality(bounds)])","array_fill(NULL::float8, ARRAY[cardinality(bounds)])","ARRAY[bounds]"}'::text[]),
-    ('kind', '{kind + 10,-1 - kind}'), ('level', '{level + 100,-level}'), ('looks', '{looks + 1,-1}'), ('plan_version', '{7}'), ('state', '{NULL}')) w (c, vs), unnest(vs) v;
+    ('kind', '{kind + 10,-1 - kind}'), ('level', '{level * 7,-level}'), ('looks', '{looks + 1,-1}'), ('plan_version', '{7}'), ('state', '{NULL}')) w (c, vs), unnest(vs) v;
 INSERT INTO look_change SELECT format('UPDATE public.guardrail_look_state SET state = %L WHERE experiment_id = ''e'' AND kind = %s AND level = %s', b, kind, level) FROM (SELECT * FROM guardrail_look_state WHERE experiment_id = 'e' ORDER BY kind, level LIMIT 1) l, changed(state, 1 + length(state) / 6);
 SELECT count(*) > 25 AS many, count(*) FILTER (WHERE said <> 'as before') AS otherwise FROM (SELECT seen(change) AS said FROM look_change) c;
 SELECT said, count(*) > 10 AS many FROM (SELECT regexp_replace(seen(format('UPDATE public.guardrail_result_log SET samples = %L WHERE (check_id, variant, metric) = (%s, %L, %L)', b, check_id, variant, metric)), 'metric "[^"]*"|\d+(?= *,)', '', 'g') AS said
