@@ -40,6 +40,11 @@ endif
 # the bitcode of the inliner would need clang and gains nothing here
 override with_llvm = no
 
+# clang is told of warnings and flags that the server was built with by gcc
+ifneq (,$(findstring clang,$(shell $(CC) --version 2>/dev/null)))
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+endif
+
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 

@@ -10,6 +10,13 @@
 
 #include "decide/test.h"
 
+/* The arguments of a function that formats: gcc knows the archetype that PostgreSQL uses. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define GR_PRINTF(format_at, first) __attribute__((format(gnu_printf, format_at, first)))
+#else
+#define GR_PRINTF(format_at, first) __attribute__((format(printf, format_at, first)))
+#endif
+
 typedef enum GrRole
 {
 	GR_PRIMARY,

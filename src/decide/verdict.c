@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Append a clause, "; " between clauses; what does not fit ends in "...". */
-static void __attribute__((format(gnu_printf, 4, 5)))
+static void GR_PRINTF(4, 5)
 add_clause(char *buf, size_t size, const char *separator, const char *format,...)
 {
 	size_t		used = strlen(buf);

@@ -12,8 +12,7 @@
 #define NAME_SIZE 60
 
 /* Add to a text; what does not fit is cut off before a character. */
-extern void gr_append(char *buf, size_t size, const char *format,...)
-	__attribute__((format(gnu_printf, 3, 4)));
+extern void gr_append(char *buf, size_t size, const char *format,...) GR_PRINTF(3, 4);
 
 /* digits significant digits, never an exponent where a person reads one badly */
 extern void gr_format_number(double x, int digits, bool sign, char *buf, size_t size);

@@ -176,7 +176,7 @@ gr_order_events(TableOrder *o, const Units *u, int table, int list, int narms,
 {
 	const UnitTable *t = &u->tables[table];
 
-	need_room(o, u, Max(t->n, narms + 1));
+	need_room(o, u, Max(t->n, (uint32) narms + 1));
 	need_bins(o, list, t->lists[list].n);
 	for (uint32 i = 0; i < t->n; i++)
 	{
