@@ -5,7 +5,7 @@
 #ifndef GR_CATALOG_H
 #define GR_CATALOG_H
 
-#include "guardrail.h"
+#include "base/owner.h"
 
 #include "datatype/timestamp.h"
 #include "decide/decide.h"
@@ -33,6 +33,9 @@ typedef struct Rule
 	bool		segment_veto;	/* an alarm in a segment BLOCKs */
 	const char *failure;		/* why its expressions cannot be evaluated; NULL: they can */
 } Rule;
+
+/* Expressions that an experiment may have as segments. */
+#define GR_MAX_SEGMENTS 8
 
 /* A row of guardrail_experiment. */
 typedef struct Experiment
@@ -128,23 +131,18 @@ extern bool gr_kind_is_diversity(const char *kind);
 /* The position of a word in its list, or -1. */
 extern int	gr_word(const char *word, const char *const *words);
 
-/* SPI helpers: a column of row 0.. of SPI_tuptable as C values (spi.c). */
-extern char *gr_spi_text(int row, int column);
-extern double gr_spi_float8(int row, int column, double null_value);
-extern int64 gr_spi_int8(int row, int column, int64 null_value);
-extern bool gr_spi_bool(int row, int column);
-
-/* The only search path that statements of the extension run under. */
-#define GR_SEARCH_PATH "pg_catalog, pg_temp"
-
-/* Set a setting until the GUC nest level ends. */
-extern void gr_set_local(const char *name, const char *value);
+/* ---- the registered plan (intact.c) ---------------------------------------- */
 
 /*
- * Run a query through SPI with text parameters ($1 .. $n, NULL allowed), under
- * GR_SEARCH_PATH whatever the caller's is.
+ * In what the launched plan was changed, in words, or NULL, and what reasons say
+ * of it (note, or NULL): "registered after data".  A draft has neither.  Reads
+ * with the rights of the extension's owner; the results live in "context".
  */
-extern void gr_spi_query(const char *sql, bool read_only, int nargs,
-						 const char *const *args);
+extern char *gr_plan_broken(const char *schema, const Experiment *e,
+							MemoryContext context, char **note);
+
+/* What reasons say of a launched plan, or NULL, into *note. */
+extern void gr_plan_note(const char *schema, const Experiment *e, MemoryContext context,
+						 char **note);
 
 #endif							/* GR_CATALOG_H */

@@ -18,7 +18,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "query/query.h"
+#include "catalog/expression.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 

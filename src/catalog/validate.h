@@ -6,7 +6,7 @@
 #define GR_VALIDATE_H
 
 #include "catalog/catalog.h"
-#include "catalog/writing.h"
+#include "base/writing.h"
 
 #include "access/htup_details.h"
 #include "utils/relcache.h"

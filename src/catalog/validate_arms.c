@@ -13,7 +13,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "query/query.h"
+#include "catalog/expression.h"
 #include "utils/typcache.h"
 
 #define MOST_ARMS 100

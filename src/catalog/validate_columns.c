@@ -9,7 +9,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "parser/parse_oper.h"
-#include "query/query.h"
+#include "catalog/expression.h"
 #include "tcop/pquery.h"
 
 GR_NORETURN static void

@@ -11,7 +11,7 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "query/query.h"
+#include "catalog/expression.h"
 #include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/rel.h"

@@ -10,7 +10,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
-#include "query/query.h"
+#include "catalog/expression.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/rel.h"

@@ -16,7 +16,7 @@
 
 #include "executor/spi.h"
 #include "pgtime.h"
-#include "query/query.h"
+#include "catalog/expression.h"
 #include "utils/timestamp.h"
 
 /*

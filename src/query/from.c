@@ -41,15 +41,6 @@ gr_needs_exposure_time(const Experiment *e)
 	return false;
 }
 
-/* The type of a column, or InvalidOid. */
-static Oid
-column_type(Oid relation, const char *column)
-{
-	AttrNumber	number = get_attnum(relation, column);
-
-	return number > 0 ? getBaseType(get_atttype(relation, number)) : InvalidOid;
-}
-
 /* The triggers refuse it, but they can be switched off. */
 static void
 require_time(const Experiment *e)
@@ -77,13 +68,6 @@ event_time(const Experiment *e)
 {
 	require_time(e);
 	return psprintf("%s.%s", events_name(e), quote_identifier(e->time_column));
-}
-
-bool
-gr_compares_days(Oid events, const char *time_column, Oid exposures, const char *exposed_at_column)
-{
-	return time_column && OidIsValid(exposures) && column_type(events, time_column) == DATEOID &&
-		column_type(exposures, exposed_at_column) != DATEOID;
 }
 
 static bool
@@ -122,7 +106,7 @@ char *
 gr_sql_variant(const Experiment *e, bool as_text)
 {
 	bool		exposures = OidIsValid(e->exposures);
-	Oid			type = column_type(exposures ? e->exposures : e->events, e->variant_column);
+	Oid			type = gr_column_type(exposures ? e->exposures : e->events, e->variant_column);
 	const char *column = exposures ? VARIANT : quote_identifier(e->variant_column);
 	bool		direct = type == TEXTOID || type == VARCHAROID || type == BOOLOID ||
 		type == INT2OID || type == INT4OID || type == INT8OID || type_is_enum(type);
@@ -223,7 +207,7 @@ exposures_with_events(const Experiment *e)
 	add_condition(&buf, &word, psprintf("%s >= %s.%s%s", time, EXPOSURE, exposure_time(e),
 										compares_days(e) && has_calendar(e) ? " - 1" : ""));
 	/* events of a shared table may be tagged, others belong to all experiments */
-	if (e->experiment_column && OidIsValid(column_type(e->events, e->experiment_column)))
+	if (e->experiment_column && OidIsValid(gr_column_type(e->events, e->experiment_column)))
 		add_condition(&buf, &word, psprintf("%s.%s = %s", events, quote_identifier(e->experiment_column),
 					  quote_literal_cstr(e->id)));
 	if (e->ends_at)

@@ -6,75 +6,9 @@
 #define GR_QUERY_H
 
 #include "catalog/catalog.h"
-#include "catalog/writing.h"
+#include "base/owner.h"
+#include "catalog/expression.h"
 #include "units/collection.h"
-
-/* ---- whose rights (owner.c) -------------------------------------------- */
-
-typedef struct OwnerContext
-{
-	Oid			user;
-	int			security;
-	int			guc_level;
-	GrWriting	writing;
-	bool		read_only;
-} OwnerContext;
-
-/*
- * From enter to leave, statements run with the rights of role, without the
- * right to change session state when role is not the caller, under settings
- * that fix the meaning of their text, and write nothing.  An error in between is undone by the
- * end of the (sub)transaction.
- */
-extern void gr_owner_enter(OwnerContext *saved, Oid role);
-extern void gr_owner_leave(const OwnerContext *saved);
-
-/* Write the extension's own tables: as their owner. */
-extern void gr_writer_enter(OwnerContext *saved, Oid function);
-
-/* ---- expressions (expression.c) ----------------------------------------- */
-
-/*
- * The type of an expression over one row of events.  An error unless it is one
- * expression, without aggregates, window functions, subqueries, set-returning or
- * volatile functions.  Under gr_owner_enter's settings.
- */
-extern Oid	gr_expression_type(Oid events, const char *text);
-
-/*
- * Add the functions that an expression calls by itself, its operators and casts
- * included, to a list of their OIDs; not the server's own.
- */
-extern List *gr_expression_functions(Oid events, const char *text, List *functions);
-
-/* What an expression must be. */
-typedef enum ExpressionKind
-{
-	EXPRESSION_NUMBER,			/* or boolean */
-	EXPRESSION_CONDITION,
-	EXPRESSION_CATEGORY			/* of any type that can be hashed */
-} ExpressionKind;
-
-extern bool gr_type_is_hashable(Oid type);
-
-/* The same as gr_expression_type with errors that name column and metric. */
-extern Oid	gr_expression_check(Oid events, const char *text, const char *column,
-								const char *metric, ExpressionKind kind);
-
-/* A segment is an expression of any type; its text is what counts. */
-extern Oid	gr_segment_type(Oid events, const char *text);
-
-/* The same with errors that name the experiment. */
-extern void gr_segment_check(Oid events, const char *text, const char *experiment);
-
-/* Is the value of an expression another at another time? */
-extern bool gr_expression_reads_clock(Oid events, const char *text);
-
-/* Does it divide an integer by an integer, and so cut off what remains? */
-extern bool gr_expression_divides_integers(Oid events, const char *text);
-
-/* "schema.relation", quoted. */
-extern char *gr_relation_name(Oid relation);
 
 /* ---- the statement (build.c, two_level.c) -------------------------------- */
 
@@ -135,10 +69,6 @@ extern bool gr_fast_shape_fits(const ScanPlan *plan);
 
 /* ---- the rows (from.c) ---------------------------------------------------- */
 
-/* Have the events only a date, and the exposures a time, so that days are compared? */
-extern bool gr_compares_days(Oid events, const char *time_column, Oid exposures,
-							 const char *exposed_at_column);
-
 /* The condition on the experiment's events; empty: all of them are. */
 extern char *gr_sql_condition(const Experiment *e);
 
@@ -170,12 +100,6 @@ extern char *gr_sql_is_mature(const Experiment *e, const Rule *rule);
 /* The statement that finds a row when there is an event. */
 extern char *gr_sql_seen(const Experiment *e);
 
-/*
- * The control's share of units in the first events that are there, less four standard
- * errors; NaN when nothing is known, or only a whole scan would tell (glance.c).  The
- * rule is the experiment's only one.
- */
-extern double gr_glance_share(const Experiment *e, const Rule *rule);
 
 /* ---- running it (collect.c) ---------------------------------------------- */
 
@@ -211,7 +135,6 @@ extern Collection *gr_collect(const Experiment *e, const ScanPlan *plan,
 
 /* ---- segments (segment.c) ------------------------------------------------ */
 
-#define GR_MAX_SEGMENTS 8
 #define GR_MAX_SEGMENT_VALUES 50
 
 /* What was collected of the units with one value of one expression. */

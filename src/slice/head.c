@@ -10,7 +10,7 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "units/bins.h"
-#include "units/varint.h"
+#include "base/varint.h"
 
 #define STATE_VERSION 2
 

@@ -20,7 +20,7 @@
 #include "miscadmin.h"
 #include "slice/windows.h"
 #include "units/bins.h"
-#include "units/varint.h"
+#include "base/varint.h"
 
 struct HeadTotals
 {

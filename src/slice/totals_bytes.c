@@ -10,7 +10,7 @@
 
 #include "libpq/pqformat.h"
 #include "port/pg_bswap.h"
-#include "units/varint.h"
+#include "base/varint.h"
 
 /* To be raised when a metric comes to observe something else of the same unit. */
 #define TOTALS_VERSION 3

@@ -4,7 +4,7 @@
  */
 #include "slice/windows.h"
 
-#include "units/varint.h"
+#include "base/varint.h"
 
 /* A window's bins on either side of the quantile's: 3 to 6 % of it. */
 #define WINDOW_BINS 64

@@ -11,7 +11,7 @@
 #ifndef GR_HISTOGRAM_H
 #define GR_HISTOGRAM_H
 
-#include "guardrail.h"
+#include "base/guardrail.h"
 
 #define GR_HISTOGRAM_VERSION 1
 #define GR_HISTOGRAM_WORKING 1

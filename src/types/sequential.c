@@ -7,7 +7,7 @@
  * beyond the largest double is an overflow error where a size was asked for,
  * and Infinity where evidence was.
  */
-#include "guardrail.h"
+#include "base/guardrail.h"
 
 #include <math.h>
 

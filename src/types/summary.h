@@ -15,7 +15,7 @@
 #ifndef GR_SUMMARY_H
 #define GR_SUMMARY_H
 
-#include "guardrail.h"
+#include "base/guardrail.h"
 
 #define GR_SUMMARY_VERSION 2
 

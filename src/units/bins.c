@@ -5,7 +5,7 @@
 #include "units/bins.h"
 
 #include "port/pg_bitutils.h"
-#include "units/varint.h"
+#include "base/varint.h"
 
 /*
  * Bins that lie within so many are counted in a table that is there already.  All

@@ -5,7 +5,7 @@
 #ifndef GR_COLLECT_H
 #define GR_COLLECT_H
 
-#include "guardrail.h"
+#include "base/guardrail.h"
 
 #include "catalog/pg_type.h"
 

@@ -18,7 +18,7 @@
 #ifndef GR_SPEC_H
 #define GR_SPEC_H
 
-#include "guardrail.h"
+#include "base/guardrail.h"
 
 #define GR_MAX_COLUMNS 1000
 #define GR_MAX_FOLDS 5000

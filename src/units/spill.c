@@ -13,7 +13,7 @@
  * entry as it lies in memory; EVENT: list, hash and bin.
  */
 #include "units/units.h"
-#include "units/number.h"
+#include "base/number.h"
 
 #include "miscadmin.h"
 #include "storage/buffile.h"

@@ -14,8 +14,8 @@
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "units/collect.h"
-#include "units/number.h"
-#include "units/varint.h"
+#include "base/number.h"
+#include "base/varint.h"
 
 #define TIES_VERSION 1
 #define FIRST_SLOTS 64

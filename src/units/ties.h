@@ -5,7 +5,7 @@
 #ifndef GR_UNITS_TIES_H
 #define GR_UNITS_TIES_H
 
-#include "guardrail.h"
+#include "base/guardrail.h"
 
 #include "lib/stringinfo.h"
 #include "stats/stats.h"

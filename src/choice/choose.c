@@ -1,0 +1,357 @@
+/*
+ * choose.c
+ *	  guardrail_choose: one arm of many, and what the guardrails cost.
+ *
+ * Errors.  An arm is safe when every guardrail is SAFE; the evaluation proves each
+ * at alpha over the number of arms, so that no arm is called safe that is not, but
+ * with probability alpha: within an arm all must be proven (an
+ * intersection-union test needs no correction), over arms it is Bonferroni's.
+ * Primaries are compared for all pairs of arms, the control among them, at alpha
+ * over the number of pairs, with the bounds of the design: the arm that is best by
+ * estimate may be any.
+ */
+#include "choice/choice.h"
+#include "evaluate/put.h"
+
+#include <math.h>
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+
+PG_FUNCTION_INFO_V1(guardrail_choose);
+
+#define CONTROL (-1)			/* as an arm */
+
+typedef struct Choice
+{
+	const Evaluation *v;
+	Bounds		bounds;
+	const GrRule *primary;
+	int			primary_no;		/* of the rules */
+	double		level;			/* of each pair of arms */
+	bool		valid;			/* the test as a whole */
+	char		why[GR_REASON_SIZE];	/* it is not */
+	int			chosen;
+} Choice;
+
+static const GrResult *
+result_of(const Choice *c, int a, int k)
+{
+	return &c->v->results[a * c->v->e->nrules + k];
+}
+
+static const GrEstimate *
+primary_value(const Choice *c, int a)
+{
+	return a == CONTROL ? &result_of(c, 0, c->primary_no)->control : &result_of(c, a, c->primary_no)->treatment;
+}
+
+static int64
+units_of(const Choice *c, int a)
+{
+	return a == CONTROL ? c->v->control.units : c->v->arms[a].units;
+}
+
+/* Effect of arm a less that of arm b, with bounds. */
+typedef struct Difference
+{
+	double		estimate;
+	double		lower;
+	double		upper;
+} Difference;
+
+static Difference
+compare(const Choice *c, int a, int b)
+{
+	const GrEstimate *x = primary_value(c, a);
+	const GrEstimate *y = primary_value(c, b);
+	const GrEstimate *control = primary_value(c, CONTROL);
+	GrContrastKind kind = gr_joint_contrast(c->primary);
+	GrEstimate	gap = {x->value - y->value, x->variance + y->variance, NAN};
+	Difference	d = {0, 0, 0};
+	double		z,
+				se,
+				crit;
+
+	if (a == b)
+		return d;
+	d = (Difference) {NAN, -INFINITY, INFINITY};
+	if (gr_contrast_statistic(GR_DIFFERENCE, x, y, 0, &z, &gap.df, &se) != GR_OK)
+		return d;
+	crit = gr_bounds_multiplier(&c->bounds, c->level, (double) (units_of(c, a) + units_of(c, b)), gap.df);
+	if (units_of(c, a) < c->v->test.min_units || units_of(c, b) < c->v->test.min_units)
+		crit = INFINITY;
+	if (kind == GR_DIFFERENCE || b == CONTROL)
+	{
+		d.estimate = gr_effect(kind, x, y);
+		if (isfinite(crit))
+			(void) gr_contrast_bounds(kind, x, y, crit, &d.lower, &d.upper);
+		return d;
+	}
+	/* a ratio to the control, which is independent of both: Fieller's set of gap/control */
+	d.estimate = gr_effect(kind, &gap, control) + 1;
+	if (isfinite(crit) && gr_contrast_bounds(kind, &gap, control, crit, &d.lower, &d.upper) == GR_OK)
+	{
+		d.lower += 1;
+		d.upper += 1;
+	}
+	return d;
+}
+
+/* The same, positive for better. */
+static Difference
+gain(const Choice *c, int a, int b)
+{
+	Difference	d = compare(c, a, b);
+
+	if (c->primary->worse_is_higher)
+		return (Difference) {-d.estimate, -d.upper, -d.lower};
+	return d;
+}
+
+static double
+gain_over_control(const Choice *c, int a)
+{
+	return a == CONTROL ? 0 : gain(c, a, CONTROL).estimate;
+}
+
+/* ---- safety -------------------------------------------------------------- */
+
+static bool
+must_be_safe(const GrRule *rule)
+{
+	return rule->role == GR_GUARDRAIL && rule->severity != GR_WARN;
+}
+
+/* How many guardrails are not proven safe; *which: the last of them. */
+static int
+unproven(const Choice *c, int a, int *which)
+{
+	int			n = 0;
+
+	*which = -1;
+	for (int k = 0; k < c->v->e->nrules; k++)
+		if (must_be_safe(&c->v->e->rules[k].rule) && result_of(c, a, k)->status != GR_IS_SAFE)
+		{
+			n++;
+			*which = k;
+		}
+	return n;
+}
+
+static bool
+has_won(const Choice *c, int a)
+{
+	return result_of(c, a, c->primary_no)->status == GR_WON;
+}
+
+/* The best of the arms that won; with but: those that only that guardrail rules out. */
+static int
+best_arm(const Choice *c, int but)
+{
+	int			best = CONTROL;
+
+	for (int a = 0; a < c->v->narms && c->valid; a++)
+	{
+		int			which;
+		int			n = unproven(c, a, &which);
+
+		if (!has_won(c, a) || (but < 0 ? n > 0 : n != 1 || which != but))
+			continue;
+		if (best == CONTROL || gain_over_control(c, a) > gain_over_control(c, best))
+			best = a;
+	}
+	return best;
+}
+
+/* ---- the frontier --------------------------------------------------------- */
+
+/* Harm of an arm by a guardrail's estimate; the control does none. */
+static double
+harm_of(const Choice *c, int a, int k)
+{
+	const GrResult *r = result_of(c, a == CONTROL ? 0 : a, k);
+	double		effect = r->effect;
+
+	if (a == CONTROL)
+		effect = r->rule->limit_kind == GR_LIMIT_ABSOLUTE ? r->control.value : 0;
+	return r->rule->worse_is_higher ? effect : -effect;
+}
+
+/* Is no other arm at least as good in both and better in one, by the estimates? */
+static bool
+on_frontier(const Choice *c, int a, int k)
+{
+	double		own_gain = gain_over_control(c, a);
+	double		own_harm = harm_of(c, a, k);
+
+	for (int other = CONTROL; other < c->v->narms; other++)
+	{
+		double		other_gain = gain_over_control(c, other);
+		double		other_harm = harm_of(c, other, k);
+
+		if (other_gain >= own_gain && other_harm <= own_harm &&
+			(other_gain > own_gain || other_harm < own_harm))
+			return false;
+	}
+	return true;
+}
+
+/* ---- rows ------------------------------------------------------------------ */
+
+static char *
+format_gain(const Choice *c, double x)
+{
+	GrRule		rule = *c->primary;
+	char		buf[100];
+
+	if (rule.limit_kind == GR_LIMIT_ABSOLUTE)
+		rule.limit_kind = GR_LIMIT_DIFFERENCE;
+	gr_format_effect(&rule, rule.worse_is_higher ? -x : x, 3, buf, sizeof(buf));
+	return pstrdup(buf);
+}
+
+static char *
+reason_of(const Choice *c, int a)
+{
+	StringInfoData buf;
+	int			which;
+	const char *separator = ": ";
+
+	initStringInfo(&buf);
+	if (!c->valid)
+		return pstrdup(c->why);
+	if (a == CONTROL)
+		return pstrdup(c->chosen == CONTROL ? "chosen: no arm has won and is proven safe by every guardrail" :
+					   "an arm that won is proven safe by every guardrail");
+	if (a == c->chosen)
+		appendStringInfo(&buf, "chosen: the largest gain of the arms that won and are proven safe, %.100s %s",
+						 c->primary->metric, format_gain(c, gain_over_control(c, a)));
+	else if (unproven(c, a, &which) > 0)
+	{
+		appendStringInfoString(&buf, "not proven safe");
+		for (int k = 0; k < c->v->e->nrules; k++)
+			if (must_be_safe(&c->v->e->rules[k].rule) && result_of(c, a, k)->status != GR_IS_SAFE)
+			{
+				appendStringInfo(&buf, "%s%.100s (%s)", separator, c->v->e->rules[k].rule.metric,
+								 gr_status_word(result_of(c, a, k)->status));
+				separator = ", ";
+			}
+	}
+	else if (!has_won(c, a))
+		appendStringInfoString(&buf, "proven safe, but the primary has not won");
+	else
+		appendStringInfoString(&buf, "won and proven safe, but another arm gains more");
+	return buf.data;
+}
+
+static void
+put_difference(Writer *w, const Difference *d)
+{
+	put_number(w, d->estimate);
+	put_number(w, isnan(d->estimate) ? NAN : d->lower);
+	put_number(w, isnan(d->estimate) ? NAN : d->upper);
+}
+
+/* The columns of a guardrail, k < 0: none. */
+static void
+put_guardrail(Writer *w, const Choice *c, int a, int k)
+{
+	const GrResult *r = k < 0 || a == CONTROL ? NULL : result_of(c, a, k);
+	bool		no_data = r == NULL || r->status == GR_NO_DATA;
+	bool		known = k >= 0 && !isnan(harm_of(c, a, k)) && !isnan(gain_over_control(c, a));
+
+	put_text(w, k < 0 ? NULL : c->v->e->rules[k].rule.metric);
+	put_number(w, r ? r->effect : NAN);
+	put_number(w, no_data ? NAN : r->lower);
+	put_number(w, no_data ? NAN : r->upper);
+	put_text(w, r ? gr_status_word(r->status) : NULL);
+	put(w, BoolGetDatum(known && on_frontier(c, a, k)), !known);
+}
+
+/* One row; best_without: the arm that would be chosen without guardrail k. */
+static void
+put_row(Writer *w, const Choice *c, int a, int k, int best_without)
+{
+	int			which;
+	Difference	effect = compare(c, a, CONTROL);
+	Difference	difference = compare(c, a, c->chosen);
+	Difference	price = {NAN, NAN, NAN};
+	char	   *reason = reason_of(c, a);
+
+	if (a != CONTROL && a == best_without && gain(c, a, c->chosen).estimate > 0)
+	{
+		price = gain(c, a, c->chosen);
+		reason = psprintf("%s; without it this arm would be chosen, for %s more", reason,
+						  format_gain(c, price.estimate));
+	}
+	put_text(w, c->v->e->id);
+	put_text(w, a == CONTROL ? c->v->control.name : c->v->arms[a].name);
+	put(w, BoolGetDatum(c->valid && a == c->chosen), false);
+	put(w, BoolGetDatum(c->valid && (a == CONTROL || unproven(c, a, &which) == 0)), false);
+	put_text(w, c->primary->metric);
+	put_text(w, a == CONTROL ? NULL : gr_status_word(result_of(c, a, c->primary_no)->status));
+	put_difference(w, &effect);
+	put_difference(w, &difference);
+	put_guardrail(w, c, a, k);
+	put_difference(w, &price);
+	put_text(w, reason);
+}
+
+static Choice
+make_choice(Evaluation *v, const char *schema)
+{
+	Choice		c = {.v = v, .primary_no = -1};
+
+	for (int k = 0; k < v->e->nrules; k++)
+		if (v->e->rules[k].rule.role == GR_PRIMARY)
+			c.primary_no = k;
+	if (c.primary_no < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("experiment \"%s\" has no primary", v->e->id),
+				 errhint("Give one of its rules the role primary.")));
+	c.primary = &v->e->rules[c.primary_no].rule;
+	c.bounds = gr_bounds_make(v, schema, 1);
+	c.level = c.primary->alpha * 2 / Max(2, v->narms * (v->narms + 1));
+	c.valid = !gr_test_invalid(&v->test, c.why, sizeof(c.why));
+	c.chosen = best_arm(&c, -1);
+	return c;
+}
+
+/* guardrail_choose(experiment) */
+Datum
+guardrail_choose(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	char	   *schema;
+	Evaluation *v;
+	Choice		c;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	v = gr_evaluate_argument(fcinfo, context, &schema);
+	c = make_choice(v, schema);
+	InitMaterializedSRF(fcinfo, 0);
+	/* k = -1: for an experiment without guardrails */
+	for (int k = -1; k < v->e->nrules && v->narms > 0; k++)
+	{
+		int			best_without = k < 0 ? CONTROL : best_arm(&c, k);
+
+		if (k < 0 ? c.v->verdicts[0].guardrails > 0 : v->e->rules[k].rule.role != GR_GUARDRAIL)
+			continue;
+		for (int a = CONTROL; a < v->narms; a++)
+		{
+			Datum		values[GR_MAX_ROW];
+			bool		nulls[GR_MAX_ROW];
+			Writer		w = {values, nulls, 0};
+
+			CHECK_FOR_INTERRUPTS();
+			put_row(&w, &c, a, k, best_without);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+	}
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,138 @@
+/*
+ * evaluation.h
+ *	  One evaluation of an experiment: what every reader and the log show.
+ */
+#ifndef GR_EVALUATION_H
+#define GR_EVALUATION_H
+
+#include "query/share.h"
+#include "query/query.h"
+
+/* What the result rows say of an arm and rule beside its GrResult. */
+typedef struct CellCounts
+{
+	int64		units_control;
+	int64		units_treatment;
+	int64		events_control;
+	int64		events_treatment;
+} CellCounts;
+
+typedef struct Evaluation
+{
+	Experiment *e;
+	ScanPlan   *plan;			/* of the collection */
+	ScanPlan   *scanned;		/* of the scan, where the collection is another's */
+	Collection *c;
+	const char *snapshot;		/* it was read in, where that is not the present one */
+	GrTestState test;
+	GrMonitor	monitor;
+	struct Past *past;			/* past.h */
+	GrArm		control;
+	int			narms;			/* treatment arms, by name */
+	GrArm	   *arms;
+	GrResult   *results;		/* [narms][nrules] */
+	CellCounts *counts;			/* [narms][nrules] */
+	GrArmVerdict *verdicts;		/* [narms] */
+	struct Segments *segments;	/* segment.h; NULL: it has none */
+} Evaluation;
+
+/* What for: a reader must have the right to read the events, the others not. */
+typedef enum GrPurpose
+{
+	GR_FOR_READER,
+	GR_FOR_LOG,					/* no scan when the plan is broken */
+	GR_FOR_PLAN					/* whatever the plan registered last says */
+} GrPurpose;
+
+/*
+ * Read, scan, decide.  SPI must be connected; the result lives in "context".
+ * function: the caller, by which the extension's schema and owner are known.
+ * shared: what a scan for several experiments has collected for this one, or NULL.
+ */
+extern Evaluation *gr_evaluate(Oid function, const char *id, GrPurpose purpose,
+							   const Shared *shared, MemoryContext context);
+
+/*
+ * From experiment, plan, collection and past to results and verdicts.  schema
+ * NULL: without the bounds of looks that are stored.
+ */
+extern void gr_evaluation_decide(Evaluation *v, const char *schema);
+
+/* The units and events of an arm. */
+extern void gr_fill_arm(GrArm *arm, const Collection *c, const char *name);
+
+/* Room for a family of n tests. */
+extern void gr_scratch_make(GrScratch *s, int n);
+
+/*
+ * The plan and the collection, whatever becomes of some rules' expressions or of
+ * names of arms beyond number (rescue.c): what keeps a rule from being evaluated goes
+ * into Rule.failure.  recorded: what is new may be stored as slices.
+ */
+extern void gr_rescue_plan(Evaluation *v);
+extern void gr_rescue_collect(Evaluation *v, const char *schema, bool recorded, MemoryContext context);
+
+/*
+ * A fixed test that a recorded check has decided: put what that check saw in the place of
+ * what was collected.  And does this evaluation, recorded, decide it?  (fixed.c)
+ */
+extern void gr_fixed_recall(Evaluation *v, const char *schema);
+extern bool gr_fixed_decides(const Evaluation *v);
+
+/* From arms, test, monitor and past to results and counts, without verdicts. */
+extern void gr_evaluation_results(Evaluation *v);
+
+/* ---- estimates of one arm (estimate.c) ------------------------------------ */
+
+/*
+ * What was seen of a rule's metric in an arm, the units and events behind it, and its
+ * variance without the covariate (NaN: there is none).  n_compared: units of the arms
+ * compared, which an always-valid quantile's multiplier depends on.
+ */
+extern void gr_sample_cell(const Evaluation *v, const char *arm, const Rule *rule,
+						   double n_compared, GrSample *out, double *raw_variance,
+						   int64 *units, int64 *events);
+
+/* CUPED's coefficient of a metric with a covariate, and the covariate's pooled mean. */
+extern void gr_cuped_of(const Evaluation *v, int metric, double *theta, double *pooled_mean);
+/* Units of an arm whose window for a rule has not closed. */
+extern int64 gr_immature_in(const Evaluation *v, const char *arm, const Rule *rule);
+
+/* What the metric's unit totals were capped at; NaN: nothing. */
+extern double gr_cap_of(const Evaluation *v, const char *name, const Rule *rule);
+
+/* ---- trust (trust.c) ------------------------------------------------------ */
+
+/* The test of the split into v->test, with the counts in words. */
+extern void gr_test_split(Evaluation *v);
+
+/* NULLs and non-finite values of the rule's expression into the result. */
+extern void gr_inspect_column(const Evaluation *v, const Rule *rule, GrResult *r);
+
+/* ---- rows (rows.c) -------------------------------------------------------- */
+
+#define GR_MAX_ROW 40
+
+typedef struct RowColumn
+{
+	const char *name;
+	Oid			type;
+} RowColumn;
+
+extern const RowColumn gr_result_columns[];
+extern const int gr_result_ncolumns;
+extern const RowColumn gr_verdict_columns[];
+extern const int gr_verdict_ncolumns;
+
+extern void gr_result_row(const Evaluation *v, int arm, int rule,
+						  Datum *values, bool *nulls);
+extern void gr_verdict_row(const Evaluation *v, int arm,
+						   Datum *values, bool *nulls);
+
+/* The text of guardrail_explain. */
+extern char *gr_explain(const Evaluation *v, const char *schema);
+
+/* The status of the worst arm. */
+extern const char *gr_worst_status(const Evaluation *v);
+
+#endif							/* GR_EVALUATION_H */

@@ -1,0 +1,39 @@
+/*
+ * plan.h
+ *	  Registered plans: launching, amending, and what a plan says of itself.
+ */
+#ifndef GR_PLAN_H
+#define GR_PLAN_H
+
+#include "evaluate/evaluation.h"
+
+/* An error where nothing can be written; hint: what to do instead, during recovery. */
+extern void gr_require_writable(FunctionCallInfo fcinfo, const char *hint);
+
+/* The experiment's row, locked, then read as it is now; its owner's members only. */
+extern Experiment *gr_plan_lock(FunctionCallInfo fcinfo, const char *schema);
+
+/* An error with this hint unless the experiment is in that state. */
+extern void gr_plan_require_state(const Experiment *e, const char *state, const char *hint);
+
+/* Is it a whole plan: one primary, expressions that fit the events? */
+extern void gr_plan_require_whole(Experiment *e, const char *schema);
+
+/*
+ * Make the rows as they are the given version of the plan, and set the columns
+ * of the experiment that "set" names besides.
+ */
+extern void gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experiment *e,
+							 int version, const char *reason, const char *set);
+
+/*
+ * Set columns of the experiment $1 that only functions change; as the tables' owner.
+ */
+extern void gr_update_lifecycle(const char *schema, const char *set, int nargs,
+								const char *const *args);
+
+/* Warnings about the plan before it is registered (warnings.c). */
+extern void gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
+						 bool after_data);
+
+#endif							/* GR_PLAN_H */

@@ -1,0 +1,330 @@
+/*
+ * record.c
+ *	  A check into the logs, and word of what it changed to who listens.
+ */
+#include "choice/choice.h"
+#include "evaluate/input.h"
+#include "record/record.h"
+#include "evaluate/segment.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+/* One check of one experiment on its way into the log. */
+typedef struct Check
+{
+	const char *schema;
+	const char *id;
+	int64		check_id;
+	TimestampTz checked_at;
+	int			plan_version;
+	const char *error;			/* NULL: it worked */
+	int			look_no;		/* 0: it is no look */
+} Check;
+
+/* INSERT of n fixed values and a row's columns. */
+static void
+insert_row(const Check *check, const char *table, const char *fixed_names,
+		   const Oid *fixed_types, const Datum *fixed, const bool *fixed_nulls,
+		   int nfixed, const RowColumn *columns, const Datum *values,
+		   const bool *nulls, int n)
+{
+	StringInfoData buf;
+	Oid			types[GR_MAX_ROW + 10];
+	Datum		all[GR_MAX_ROW + 10];
+	char		all_nulls[GR_MAX_ROW + 10 + 1] = "";
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "INSERT INTO %s.%s (%s", check->schema, table, fixed_names);
+	for (int i = 0; i < nfixed; i++)
+	{
+		types[i] = fixed_types[i];
+		all[i] = fixed[i];
+		all_nulls[i] = fixed_nulls[i] ? 'n' : ' ';
+	}
+	for (int i = 0; i < n; i++)
+	{
+		appendStringInfo(&buf, ", %s", columns[i].name);
+		types[nfixed + i] = columns[i].type;
+		all[nfixed + i] = values[i];
+		all_nulls[nfixed + i] = nulls[i] ? 'n' : ' ';
+	}
+	appendStringInfoString(&buf, ") VALUES ($1");
+	for (int i = 1; i < nfixed + n; i++)
+		appendStringInfo(&buf, ", $%d", i + 1);
+	appendStringInfoChar(&buf, ')');
+	if (SPI_execute_with_args(buf.data, nfixed + n, types, all, all_nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not insert into %s", table);
+}
+
+static void
+insert_verdict(const Check *check, int arm_no, const char *cannibalization, const Datum *values, const bool *nulls)
+{
+	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, TEXTOID, INT4OID, TEXTOID};
+	const Datum fixed[] = {Int64GetDatum(check->check_id), Int32GetDatum(arm_no),
+		TimestampTzGetDatum(check->checked_at), Int32GetDatum(check->plan_version),
+		check->error ? CStringGetTextDatum(check->error) : (Datum) 0,
+		Int32GetDatum(check->look_no),
+	cannibalization ? CStringGetTextDatum(cannibalization) : (Datum) 0};
+	const bool	fixed_nulls[] = {false, false, false, false, check->error == NULL,
+	check->look_no == 0, cannibalization == NULL};
+
+	insert_row(check, "guardrail_check_log",
+			   "check_id, arm_no, checked_at, plan_version, error, look_no, cannibalization",
+			   types, fixed, fixed_nulls, lengthof(types),
+			   gr_verdict_columns, values, nulls, gr_verdict_ncolumns);
+}
+
+/* The check that set each test's running minimum: this one, or an earlier one. */
+static void
+insert_result(const Check *check, const Evaluation *v, const Rule *rule, const GrResult *r,
+			  const Datum *values, const bool *nulls)
+{
+	const PastResult *past = gr_past_result(v->past, r->arm->name, rule);
+	Oid			types[10] = {INT8OID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID,
+	BYTEAOID};
+	Datum		fixed[10] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
+		Int32GetDatum(check->plan_version), Float8GetDatum(r->at.n), Int32GetDatum(check->look_no),
+	Int64GetDatum(rule->fingerprint)};
+	bool		fixed_nulls[10] = {false, false, false, false, check->look_no == 0};
+	bool		needed = false;
+
+	for (int k = 0; k < GR_TEST_KINDS; k++)
+	{
+		int64		witness = r->is_witness[k] ? check->check_id :
+			past && past->test[k].known ? past->witness[k] : 0;
+
+		fixed[6 + k] = Int64GetDatum(witness);
+		fixed_nulls[6 + k] = (witness == 0);
+		needed |= r->is_witness[k];
+	}
+	/* later checks show the bounds of the one that set a least p-value */
+	fixed_nulls[9] = !needed;
+	if (needed)
+		fixed[9] = PointerGetDatum(gr_samples_encode(r->treatment_sample, r->control_sample, check->check_id,
+												   r->arm->name, rule->rule.metric));
+	insert_row(check, "guardrail_result_log",
+			   "check_id, checked_at, plan_version, n_compared, look_no, fingerprint,"
+			   " breach_check, safe_check, goal_check, samples",
+			   types, fixed, fixed_nulls, lengthof(types),
+			   gr_result_columns, values, nulls, gr_result_ncolumns);
+}
+
+static void
+insert_segments(const Check *check, const Evaluation *v)
+{
+	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID};
+	Datum		fixed[] = {Int64GetDatum(check->check_id), 0, TimestampTzGetDatum(check->checked_at),
+	Int32GetDatum(check->plan_version), 0};
+	const bool	fixed_nulls[lengthof(types)] = {false};
+	Datum		values[GR_MAX_ROW];
+	bool		nulls[GR_MAX_ROW];
+	int			ncolumns;
+	const RowColumn *columns = gr_segment_columns(&ncolumns);
+
+	for (int i = 0; i < gr_segment_nrows(v); i++)
+	{
+		int64		fingerprint;
+
+		CHECK_FOR_INTERRUPTS();
+		(void) gr_segment_row(v, i, values, nulls, &fingerprint);
+		fixed[1] = Int32GetDatum(i + 1);
+		fixed[4] = Int64GetDatum(fingerprint);
+		insert_row(check, "guardrail_segment_log", "check_id, row_no, checked_at, plan_version, fingerprint",
+				   types, fixed, fixed_nulls, lengthof(types), columns, values, nulls, ncolumns);
+	}
+}
+
+/*
+ * Tell who listens about every arm whose verdict in this check is not the one
+ * that its last check gave it.  A payload is at most 8000 bytes long, a name has
+ * no limit, and JSON makes six bytes of one: what is too long is cut.
+ */
+static void
+notify_changes(const Check *check)
+{
+	const char *args[] = {psprintf(INT64_FORMAT, check->check_id), check->id};
+
+	gr_spi_query(psprintf(
+						  "SELECT pg_catalog.pg_notify('guardrail', (SELECT json.payload"
+						  " FROM (VALUES (1500), (300)) AS longest(size), LATERAL (SELECT pg_catalog.json_build_object("
+						  "'experiment_id', pg_catalog.\"left\"(n.experiment_id, size),"
+						  " 'variant', pg_catalog.\"left\"(n.variant, size), 'was', o.verdict, 'verdict', n.verdict,"
+						  " 'status', pg_catalog.\"left\"(n.status, size), 'reason', pg_catalog.\"left\"(n.reason, size),"
+						  " 'check_id', n.check_id, 'checked_at', n.checked_at)::text) AS json(payload)"
+						  " WHERE pg_catalog.octet_length(json.payload) < 8000 ORDER BY size DESC LIMIT 1))"
+						  " FROM %s.guardrail_check_log n LEFT JOIN LATERAL ("
+						  "  SELECT l.verdict FROM %s.guardrail_check_log l"
+						  "  WHERE l.experiment_id = n.experiment_id AND l.check_id < n.check_id"
+						  "  AND l.variant IS NOT DISTINCT FROM n.variant"
+						  "  ORDER BY l.check_id DESC LIMIT 1) o ON true"
+						  " WHERE n.check_id = $1::bigint AND n.experiment_id = $2"
+						  " AND n.verdict IS DISTINCT FROM o.verdict ORDER BY n.arm_no",
+						  check->schema, check->schema),
+				 false, 2, args);
+}
+
+/* A row without numbers. */
+static void
+insert_bare_verdict(const Check *check, int arm_no, const char *variant, const char *verdict,
+					const char *status, const char *reason)
+{
+	const char *filled[] = {check->id, variant, verdict, status, reason};
+	Datum		values[GR_MAX_ROW] = {0};
+	bool		nulls[GR_MAX_ROW];
+
+	memset(nulls, true, sizeof(nulls));
+	for (int k = 0; k < (int) lengthof(filled); k++)
+	{
+		nulls[k] = (filled[k] == NULL);
+		values[k] = filled[k] ? CStringGetTextDatum(filled[k]) : (Datum) 0;
+	}
+	insert_verdict(check, arm_no, NULL, values, nulls);
+}
+
+/*
+ * A check that found out nothing, for every arm that the last check of this plan
+ * knew, or for the experiment as a whole.  A BLOCK or INVALID stands until a check
+ * that works says otherwise: a column that is dropped lets nothing ship.
+ */
+static void
+record_nothing_new(const Check *check, const char *status, const char *reason)
+{
+	const char *args[] = {check->id, psprintf("%d", check->plan_version)};
+	char	   *cell[GR_MAX_ARMS][3];
+	int			n;
+
+	gr_spi_query(psprintf("SELECT l.variant, CASE WHEN l.verdict IN ('BLOCK', 'INVALID') THEN l.verdict END, l.status"
+						  " FROM %s.guardrail_check_log l JOIN %s.guardrail_experiment e USING (experiment_id)"
+						  " WHERE experiment_id = $1 AND l.plan_version = $2::integer AND l.checked_at >= e.launched_at"
+						  " AND l.check_id = (SELECT max(check_id) FROM %s.guardrail_check_log WHERE experiment_id = $1)"
+						  " ORDER BY arm_no", check->schema, check->schema, check->schema), false, 2, args);
+	n = Min((int) SPI_processed, GR_MAX_ARMS);
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < 3; k++)
+			cell[i][k] = gr_spi_text(i, k + 1);
+	if (n == 0)
+		insert_bare_verdict(check, 0, NULL, gr_verdict_word(GR_VERDICT_HOLD), status, reason);
+	for (int i = 0; i < n; i++)
+		if (cell[i][1])
+			insert_bare_verdict(check, i, cell[i][0], cell[i][1], cell[i][2],
+								psprintf("%s; %s stands", reason, cell[i][1]));
+		else
+			insert_bare_verdict(check, i, cell[i][0], gr_verdict_word(GR_VERDICT_HOLD), status, reason);
+}
+
+/* The rows are not those of the plan: no number is recorded. */
+static void
+record_broken_plan(const Check *check, const Evaluation *v)
+{
+	char		why[GR_REASON_SIZE];
+	const char *args[] = {check->id};
+	char	   *variant[GR_MAX_ARMS] = {NULL};
+	int			n;
+
+	(void) gr_test_invalid(&v->test, why, sizeof(why));
+	gr_spi_query(psprintf("SELECT DISTINCT variant FROM %s.guardrail_check_log WHERE experiment_id = $1"
+						  " AND variant IS NOT NULL ORDER BY 1", check->schema), false, 1, args);
+	n = Min((int) SPI_processed, GR_MAX_ARMS);
+	for (int i = 0; i < n; i++)
+		variant[i] = gr_spi_text(i, 1);
+	for (int i = 0; i < Max(n, 1); i++)
+		insert_bare_verdict(check, n ? i + 1 : 0, variant[i], gr_verdict_word(GR_VERDICT_INVALID),
+							"INVALID: plan changed after launch", why);
+}
+
+static void
+record_evaluation(const Check *check, const Evaluation *v)
+{
+	Datum		values[GR_MAX_ROW];
+	bool		nulls[GR_MAX_ROW];
+
+	if (v->narms == 0)
+		record_nothing_new(check, "NO DATA", "no unit of a treatment arm has been seen");
+	for (int a = 0; a < v->narms; a++)
+	{
+		gr_verdict_row(v, a, values, nulls);
+		insert_verdict(check, a + 1, gr_cannibalization_flag(v, a), values, nulls);
+		for (int k = 0; k < v->e->nrules; k++)
+		{
+			gr_result_row(v, a, k, values, nulls);
+			insert_result(check, v, &v->e->rules[k], &v->results[a * v->e->nrules + k], values, nulls);
+		}
+	}
+	insert_segments(check, v);
+}
+
+/*
+ * A number above those of all checks that the statement's snapshot sees.  Logical
+ * replication and restores of single tables leave a sequence behind its table.
+ */
+static int64
+next_check_id(const char *schema)
+{
+	gr_spi_query(psprintf("SELECT n.id, EXISTS (SELECT FROM %s.guardrail_check_log l WHERE l.check_id >= n.id)"
+						  " FROM (SELECT pg_catalog.nextval(%s) AS id OFFSET 0) AS n", schema,
+						  quote_literal_cstr(psprintf("%s.guardrail_check_id", schema))),
+				 false, 0, NULL);
+	if (gr_spi_bool(0, 2))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sequence %s.guardrail_check_id is behind guardrail_check_log: set it to max(check_id)", schema),
+				 errhint("SELECT setval('%s.guardrail_check_id', max(check_id)) FROM %s.guardrail_check_log;",
+						 schema, schema)));
+	return gr_spi_int8(0, 1, 0);
+}
+
+void
+gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
+		  const Evaluation *v, const char *error)
+{
+	OwnerContext saved;
+	Check		check = {schema, id};
+	const char *args[] = {id};
+	const char *snapshot = NULL;
+
+	/* the one that the evaluation read in, not one of the statements to come */
+	if (v && v->snapshot)
+		snapshot = v->snapshot;
+	else if (v)
+	{
+		gr_spi_query("SELECT pg_catalog.pg_current_snapshot()", true, 0, NULL);
+		snapshot = gr_spi_text(0, 1);
+	}
+	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
+	gr_spi_query(psprintf("SELECT plan_version::bigint FROM %s.guardrail_experiment"
+						  " WHERE experiment_id = $1", schema), false, 1, args);
+	if (SPI_processed == 0)
+	{
+		/* deleted meanwhile */
+		gr_owner_leave(&saved);
+		return;
+	}
+	check.plan_version = (int) gr_spi_int8(0, 1, 0);
+	check.check_id = next_check_id(schema);
+	check.checked_at = GetCurrentTimestamp();
+	check.error = error;
+	check.look_no = v == NULL || v->test.plan_broken ? 0 : v->monitor.is_look ? v->monitor.nlooks + 1 : gr_fixed_decides(v);
+	if (error)
+		record_nothing_new(&check, "NO DATA: the check failed", psprintf("the check failed: %s", error));
+	else if (v->test.plan_broken)
+		record_broken_plan(&check, v);
+	else
+	{
+		record_evaluation(&check, v);
+		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
+	}
+	if (check.look_no > 0 && v->e->monitoring != GR_FIXED)
+		gr_look_state_store(&v->monitor, schema, v->e);
+	notify_changes(&check);
+	gr_owner_leave(&saved);
+	if (v)
+		gr_segments_notice(v);
+	if (check.look_no > 0 && v->e->monitoring != GR_FIXED && v->test.mature_units > v->e->planned_units)
+		ereport(NOTICE,
+				(errmsg("experiment \"%s\" has more units than planned: " INT64_FORMAT " of " INT64_FORMAT,
+						id, v->test.mature_units, v->e->planned_units),
+				 errdetail("This look spends what was left of alpha; there will be no other.")));
+}

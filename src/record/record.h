@@ -1,0 +1,18 @@
+/*
+ * record.h
+ *	  Writing checks into the logs.
+ */
+#ifndef GR_RECORD_H
+#define GR_RECORD_H
+
+#include "evaluate/past.h"
+
+/*
+ * Record an evaluation, or with v NULL the error that a check ended with.  Tells
+ * channel guardrail of every arm whose verdict changed.  With the rights of the
+ * extension's owner; an experiment that is no more is passed over.
+ */
+extern void gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
+					  const Evaluation *v, const char *error);
+
+#endif							/* GR_RECORD_H */

@@ -1,0 +1,140 @@
+/*
+ * segment_input.c
+ *	  What the segments of a check were decided from, stored with it.
+ *
+ * Segments enter a verdict by an alarm, or could by a veto: only then must they be
+ * there when the check is decided again.  Histograms of many segments are large.
+ */
+#include "evaluate/input.h"
+#include "evaluate/segment.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+
+static bool
+matters(const Evaluation *v)
+{
+	for (int i = 0; i < v->e->nrules; i++)
+	{
+		if (v->e->rules[i].segment_veto)
+			return true;
+		for (int a = 0; a < v->narms; a++)
+			if (v->results[a * v->e->nrules + i].segments)
+				return true;
+	}
+	return false;
+}
+
+static void
+add_segment(GrChecksum *c, int64 expression, const char *value, const char *why, const bytea *collection,
+			const bytea *past)
+{
+	gr_checksum_int(c, expression);
+	gr_checksum_text(c, value);
+	gr_checksum_text(c, why);
+	gr_checksum_bytea(c, collection);
+	gr_checksum_bytea(c, past);
+}
+
+void
+gr_segments_store(const Evaluation *v, const char *schema, int64 check_id, GrChecksum *c)
+{
+	const Oid	types[] = {INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID};
+	char	   *sql = psprintf("INSERT INTO %s.guardrail_segment_input (check_id, segment_no, expression, value,"
+							   " why, collection, past) VALUES ($1, $2, $3, $4, $5, $6, $7)", schema);
+
+	if (v->segments == NULL || !matters(v))
+		return;
+	for (int i = 0; i < v->segments->n; i++)
+	{
+		const Segment *s = &v->segments->segment[i];
+		bytea	   *collection = s->data.why ? NULL : gr_input_collection(s->v);
+		bytea	   *past = gr_past_encode(s->past);
+		Datum		values[lengthof(types)] = {Int64GetDatum(check_id), Int32GetDatum(i),
+		Int32GetDatum(s->data.expression)};
+		char		nulls[lengthof(types) + 1] = "       ";
+
+		CHECK_FOR_INTERRUPTS();
+		if (s->data.value)
+			values[3] = CStringGetTextDatum(s->data.value);
+		if (s->data.why)
+			values[4] = CStringGetTextDatum(s->data.why);
+		values[5] = PointerGetDatum(collection);
+		values[6] = PointerGetDatum(past);
+		add_segment(c, s->data.expression, s->data.value, s->data.why, collection, past);
+		nulls[3] = s->data.value ? ' ' : 'n';
+		nulls[4] = s->data.why ? ' ' : 'n';
+		nulls[5] = s->data.why ? 'n' : ' ';
+		if (SPI_execute_with_args(sql, lengthof(types), (Oid *) types, values, nulls, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not insert into guardrail_segment_input");
+	}
+}
+
+static bytea *
+bytes(int row, int column)
+{
+	bool		null;
+	Datum		d = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
+
+	return null ? NULL : DatumGetByteaPP(d);
+}
+
+/* What is stored, in its order. */
+static void
+query_segments(const char *schema, int64 check_id)
+{
+	const char *args[] = {psprintf(INT64_FORMAT, check_id)};
+
+	gr_spi_query(psprintf("SELECT expression::bigint, value::text, why::text, collection::bytea, past::bytea"
+						  " FROM %s.guardrail_segment_input WHERE check_id = $1::bigint ORDER BY segment_no", schema),
+				 true, 1, args);
+}
+
+void
+gr_segments_checksum(const char *schema, int64 check_id, GrChecksum *c)
+{
+	query_segments(schema, check_id);
+	for (int i = 0; i < (int) SPI_processed; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_segment(c, gr_spi_int8(i, 1, -1), gr_spi_text(i, 2), gr_spi_text(i, 3), bytes(i, 4), bytes(i, 5));
+	}
+}
+
+void
+gr_segments_restore(Evaluation *v, const char *schema, int64 check_id)
+{
+	Segments   *s;
+
+	if (v->e->nsegments == 0)
+		return;
+	query_segments(schema, check_id);
+	if (SPI_processed == 0)
+		return;
+	s = v->segments = palloc0(sizeof(Segments));
+	s->n = (int) SPI_processed;
+	s->segment = palloc0(sizeof(Segment) * s->n);
+	for (int i = 0; i < s->n; i++)
+	{
+		Segment    *segment = &s->segment[i];
+		int			k = (int) gr_spi_int8(i, 1, -1);
+		bytea	   *collection = bytes(i, 4);
+		bytea	   *past = bytes(i, 5);
+
+		CHECK_FOR_INTERRUPTS();
+		segment->data.why = gr_spi_text(i, 3);
+		if (k < 0 || k >= v->e->nsegments || (collection == NULL) != (segment->data.why != NULL) || past == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("stored segments of experiment \"%s\" do not fit version %d of its plan",
+							v->e->id, v->e->plan_version),
+					 errhint("Restore guardrail_segment_input from a backup.")));
+		segment->data.expression = k;
+		segment->expression = v->e->segments[k];
+		segment->data.value = gr_spi_text(i, 2);
+		if (collection)
+			segment->data.c = gr_collection_decode(collection, v->plan->spec);
+		segment->past = gr_past_decode(past);
+	}
+}
