@@ -49,7 +49,7 @@ gr_checksum_text(GrChecksum *c, const char *text)
 		return;
 	}
 	/* a dump may be restored into a database of another encoding */
-	utf8 = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+	utf8 = GetDatabaseEncoding() == PG_SQL_ASCII ? (char *) text : pg_server_to_any(text, (int) strlen(text), PG_UTF8);
 	gr_checksum_bytes(c, utf8, strlen(utf8));
 	if (utf8 != text)
 		pfree(utf8);

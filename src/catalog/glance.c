@@ -40,12 +40,12 @@ look(void *arg)
 	appendStringInfo(&value, "(\n%s\n)::%s", rule->value, flag ? "integer" : "float8");
 	gr_spi_query(psprintf("SELECT avg((%s)::integer)::float8, count(*) FROM ("
 						  "SELECT sum(v) AS total FROM ("
-						  "SELECT %s AS u, %s::text AS arm, CASE WHEN (\n%s\n) THEN %s END AS v FROM %s%s LIMIT %d) AS r"
+						  "SELECT %s AS u, %s::text AS arm, CASE WHEN (\n%s\n) THEN %s END AS v FROM (SELECT * FROM %s LIMIT %d) AS %s%s) AS r"
 						  " WHERE arm COLLATE \"C\" = %s AND u IS NOT NULL GROUP BY u) AS s",
 						  isnan(rule->at_least) ? "COALESCE(total, 0) > 0" : psprintf("COALESCE(total, 0) >= %.17g", rule->at_least),
 						  quote_identifier(e->unit_column), quote_identifier(e->variant_column),
-						  rule->filter ? rule->filter : "true", value.data, gr_relation_name(e->events), of,
-						  MOST_ROWS, quote_literal_cstr(e->control)), true, 0, NULL);
+						  rule->filter ? rule->filter : "true", value.data, gr_relation_name(e->events), MOST_ROWS,
+						  quote_identifier(get_rel_name(e->events)), of, quote_literal_cstr(e->control)), true, 0, NULL);
 	g->share = gr_spi_float8(0, 1, NAN);
 	g->units = (double) gr_spi_int8(0, 2, 0);
 	gr_owner_leave(&saved);

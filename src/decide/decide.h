@@ -276,9 +276,6 @@ extern void gr_find_watch(GrResult *r);
 /* May safety, or a win, be claimed in spite of it? */
 extern bool gr_obstacle_allows_claims(GrObstacle obstacle);
 
-/* Is the window of most units open for a rule that can keep an arm from SHIP? */
-extern bool gr_waits_for_windows(const GrResult *results, int nrules, const GrArm *control);
-
 /* Is the test invalid?  Writes why. */
 extern bool gr_test_invalid(const GrTestState *test, char *why, size_t size);
 

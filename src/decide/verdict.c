@@ -124,16 +124,6 @@ is_immature(const GrResult *r, const GrArm *control)
 		(r->rule->limit_kind != GR_LIMIT_ABSOLUTE && 2 * r->immature_control > control->units);
 }
 
-bool
-gr_waits_for_windows(const GrResult *results, int nrules, const GrArm *control)
-{
-	for (int i = 0; i < nrules; i++)
-		if (results[i].rule->role != GR_SECONDARY && results[i].rule->severity != GR_WARN &&
-			is_immature(&results[i], control))
-			return true;
-	return false;
-}
-
 static void
 list_immature(const GrResult *results, int nrules, const GrArm *control, char *why, size_t size)
 {

@@ -96,6 +96,27 @@ mature_units(const Evaluation *v)
 	return v->test.total_units - most;
 }
 
+/* Are the windows of most units of an arm open still, in a metric that can keep an arm from SHIP? */
+static bool
+waits_for_windows(const Evaluation *v)
+{
+	for (int i = 0; i < v->e->nrules; i++)
+	{
+		const Rule *rule = &v->e->rules[i];
+
+		if (rule->rule.role == GR_SECONDARY || rule->rule.severity == GR_WARN)
+			continue;
+		for (int a = rule->rule.limit_kind == GR_LIMIT_ABSOLUTE ? 0 : -1; a < v->narms; a++)
+		{
+			const GrArm *arm = a < 0 ? &v->control : &v->arms[a];
+
+			if (2 * gr_immature_in(v, arm->name, rule) > arm->units)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void
 fill_test(Evaluation *v)
 {
@@ -110,9 +131,9 @@ fill_test(Evaluation *v)
 	t->crossover_units = v->c->crossover_units;
 	gr_test_split(v);
 	t->mature_units = mature_units(v);
-	t->over = e->monitoring != GR_FIXED ||
-		(t->planned_units > 0 && t->mature_units >= t->planned_units) ||
-		e->ended || strcmp(e->state, "stopped") == 0;
+	t->over = e->monitoring != GR_FIXED || e->ended ||
+		(((t->planned_units > 0 && t->mature_units >= t->planned_units) || strcmp(e->state, "stopped") == 0) &&
+		 !waits_for_windows(v));
 	t->beta = planned_beta(e);
 	t->monitor = &v->monitor;
 	for (int i = 0; i < e->nrules; i++)
@@ -209,12 +230,23 @@ gr_evaluation_results(Evaluation *v)
 	gr_decide_results(v->results, v->narms, e->nrules, &v->control, &v->test, &s);
 }
 
+/* Was something not judged that the plan wants judged? */
+static bool
+is_incomplete(const Evaluation *v)
+{
+	for (int k = 0; k < v->e->nrules; k++)
+		if (v->e->rules[k].failure)
+			return true;
+	return gr_segments_unjudged(v) != NULL;
+}
+
 void
 gr_evaluation_decide(Evaluation *v, const char *schema)
 {
 	find_arms(v);
 	fill_test(v);
-	gr_monitor_setup(&v->monitor, schema, v->e, v->past, &v->test, enough_to_look(v), v->narms);
+	gr_monitor_setup(&v->monitor, schema, v->e, v->past, &v->test, enough_to_look(v) && !v->test.surplus_arms,
+					 is_incomplete(v), v->narms);
 	gr_evaluation_results(v);
 	if (v->segments)
 		gr_segments_decide(v);
@@ -284,7 +316,9 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	v->scanned = v->plan;
 	if (purpose != GR_FOR_PLAN)
 		gr_fixed_recall(v, schema);
-	v->past = gr_past_load(schema, e, context);
+	/* a fixed test that is decided rests on the past that its check had */
+	if (v->test.decided == NULL)
+		v->past = gr_past_load(schema, e, context);
 	gr_evaluation_decide(v, schema);
 	MemoryContextSwitchTo(old);
 	return v;

@@ -18,15 +18,28 @@
 /* A look must have brought this much information. */
 #define LEAST_STEP (1.0 / 200)
 
+static bool
+has_segment_veto(const Experiment *e)
+{
+	for (int k = 0; k < e->nrules; k++)
+		if (e->rules[k].segment_veto)
+			return true;
+	return false;
+}
+
 static void
 load_looks(Past *past, const char *schema, const Experiment *e, MemoryContext context)
 {
 	const char *args[] = {e->id, psprintf("%d", e->plan_version), e->launched_at};
 
-	gr_spi_query(psprintf("SELECT max(information) FROM %s.guardrail_check_log"
-						  " WHERE experiment_id = $1 AND plan_version = $2::integer AND checked_at >= $3::timestamptz"
-						  " AND look_no IS NOT NULL"
-						  " GROUP BY look_no ORDER BY look_no", schema), true, 3, args);
+	/* as gr_monitor_setup took it: one that could not judge all came before the end */
+	gr_spi_query(psprintf("SELECT max(CASE WHEN i.failures IS NOT NULL%s THEN LEAST(l.information, 1 - %.17g) ELSE l.information END)"
+						  " FROM %s.guardrail_check_log l LEFT JOIN %s.guardrail_check_input i USING (check_id)"
+						  " WHERE l.experiment_id = $1 AND l.plan_version = $2::integer AND l.checked_at >= $3::timestamptz"
+						  " AND l.look_no IS NOT NULL GROUP BY l.look_no ORDER BY l.look_no",
+						  has_segment_veto(e) ? psprintf(" OR EXISTS (SELECT FROM %s.guardrail_segment_input s"
+														 " WHERE s.check_id = l.check_id AND s.why IS NOT NULL)", schema) : "",
+						  LEAST_STEP, schema, schema), true, 3, args);
 	past->nlooks = (int) Min(SPI_processed, GR_MAX_LOOKS - 1);
 	past->fraction = MemoryContextAlloc(context, sizeof(double) * Max(past->nlooks, 1));
 	for (int i = 0; i < past->nlooks; i++)
@@ -125,16 +138,6 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 	}
 }
 
-/* Does a metric, or any of them (NULL), lack a rule that can be evaluated? */
-static bool
-has_failed(const Experiment *e, const char *metric)
-{
-	for (int i = 0; i < e->nrules; i++)
-		if (e->rules[i].failure && (metric == NULL || strcmp(e->rules[i].rule.metric, metric) == 0))
-			return true;
-	return false;
-}
-
 Past *
 gr_past_load(const char *schema, const Experiment *e, MemoryContext context)
 {
@@ -142,19 +145,16 @@ gr_past_load(const char *schema, const Experiment *e, MemoryContext context)
 	OwnerContext saved;
 
 	past->srm_p = NAN;
-	if (e->plan_version == 0 || (e->monitoring == GR_FIXED && !has_failed(e, NULL)))
+	if (e->plan_version == 0)
 		return past;
 	gr_writer_enter(&saved, e->function);
 	if (e->monitoring != GR_FIXED)
 		load_looks(past, schema, e, context);
 	load_results(past, schema, e, context);
 	gr_owner_leave(&saved);
-	/* a fixed test has no past, but of what cannot be evaluated now */
+	/* of a fixed test that no check has decided only what was BREACHED stands */
 	for (int i = 0; e->monitoring == GR_FIXED && i < past->nresults; i++)
-	{
 		memset(past->results[i].test, 0, sizeof(past->results[i].test));
-		past->results[i].breached &= has_failed(e, past->results[i].metric);
-	}
 	return past;
 }
 
@@ -210,7 +210,7 @@ gr_monitor_make_room(GrMonitor *m, int rows)
 
 void
 gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
-				 const GrTestState *test, bool enough, int narms)
+				 const GrTestState *test, bool enough, bool incomplete, int narms)
 {
 	double		last = past->nlooks > 0 ? past->fraction[past->nlooks - 1] : 0;
 	double		t = e->planned_units > 0 ?
@@ -225,7 +225,8 @@ gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Pa
 		return;
 	m->nlooks = past->nlooks;
 	m->fraction = past->fraction;
-	m->now = Min(1, t);
+	/* what was not judged has the last look before it */
+	m->now = Min(incomplete ? 1 - LEAST_STEP : 1, t);
 	/* a fraction can only grow; the last look comes at 1 whatever the step */
 	m->is_look = enough && past->nlooks < GR_MAX_LOOKS - 1 &&
 		(m->now >= last + LEAST_STEP || (m->now >= 1 && last < 1));

@@ -48,10 +48,11 @@ extern void gr_look_state_store(const GrMonitor *m, const char *schema, const Ex
 
 /*
  * Set up the monitor for this evaluation: is it a look, at which fraction?
- * schema NULL: nothing stored is read.
+ * schema NULL: nothing stored is read.  incomplete: something could not be judged; then
+ * it is not the last look.
  */
 extern void gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
-							 const GrTestState *test, bool enough, int narms);
+							 const GrTestState *test, bool enough, bool incomplete, int narms);
 
 /* Room for so many rows beside those that there are. */
 extern void gr_monitor_make_room(GrMonitor *m, int rows);

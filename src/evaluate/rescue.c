@@ -36,11 +36,10 @@ typedef struct Work
 static bool
 may_be_expression(const ErrorData *error)
 {
-	int			class = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-
-	return class != ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) &&
-		class != ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR) &&
-		class != ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK);
+	/* a cancel of the session never comes here (attempt.c) */
+	return error->sqlerrcode != ERRCODE_ADMIN_SHUTDOWN && error->sqlerrcode != ERRCODE_CRASH_SHUTDOWN &&
+		error->sqlerrcode != ERRCODE_CANNOT_CONNECT_NOW &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR);
 }
 
 static char *
@@ -229,9 +228,30 @@ failing_column(const CollectSpec *spec, const Metric *m, ErrorData *const *failu
 	return -1;
 }
 
-/* Which expressions fail?  False: none of those that did not before. */
+/* Is it a column of one of these rules? */
 static bool
-find_failures(Work *w)
+is_column_of(const Evaluation *v, const bool *rules, int column)
+{
+	const CollectSpec *spec = v->plan->spec;
+
+	for (int k = 0; k < v->e->nrules; k++)
+	{
+		const Metric *m = &spec->metrics[v->e->rules[k].metric];
+		const int	folds[] = {m->a, m->b, m->covariate};
+
+		for (int i = 0; rules[k] && i < (int) lengthof(folds); i++)
+			if (folds[i] >= 0 && spec->folds[folds[i]].column == column)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Which expressions fail, of some rules (NULL: of all)?  False: none of those that did
+ * not before.
+ */
+static bool
+find_failures(Work *w, const bool *rules)
 {
 	Evaluation *v = w->v;
 	const CollectSpec *spec = v->plan->spec;
@@ -242,10 +262,10 @@ find_failures(Work *w)
 	bool		any = false;
 
 	/* without any expression it must run */
-	if (probe(w, NULL, 0) != NULL)
+	if (rules == NULL && probe(w, NULL, 0) != NULL)
 		return false;
 	for (int k = 0; k < spec->ncolumns; k++)
-		if (!v->plan->column_failed[k])
+		if (!v->plan->column_failed[k] && (rules == NULL || is_column_of(v, rules, k)))
 			columns[n++] = k;
 	error = n > 0 ? probe(w, columns, n) : NULL;
 	if (error)
@@ -313,12 +333,58 @@ choose_arms(Work *w)
 	w->v->test.surplus_arms = true;
 }
 
+/* Is it the expressions of the segments that fail? */
+static bool
+segments_fail(Work *w)
+{
+	Experiment *e = w->v->e;
+	ErrorData  *error;
+
+	if (e->nsegments == 0 || e->segments_failure)
+		return false;
+	w->sql = gr_sql_probe_segments(e);
+	error = gr_attempt(run_statement, w);
+	e->segments_failure = error ? error->message : NULL;
+	return error != NULL;
+}
+
+/* What failed at the last check fails again, more often than not: it is tried first, and by itself. */
+static void
+recall_failures(Work *w)
+{
+	const Experiment *e = w->v->e;
+	const char *args[] = {e->id, psprintf("%d", e->plan_version)};
+	OwnerContext saved;
+	bool	   *failed = palloc0(sizeof(bool) * Max(e->nrules, 1));
+	bool		any;
+
+	if (e->plan_version == 0)
+		return;
+	gr_writer_enter(&saved, e->function);
+	gr_spi_query(psprintf("SELECT f.n FROM %s.guardrail_check_input i, pg_catalog.unnest(i.failures) WITH ORDINALITY AS f (why, n)"
+						  " WHERE i.check_id = (SELECT max(check_id) FROM %s.guardrail_check_log"
+						  "  WHERE experiment_id = $1 AND plan_version = $2::integer) AND f.why IS NOT NULL",
+						  w->schema, w->schema), true, 2, args);
+	any = SPI_processed > 0;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		int64		n = gr_spi_int8((int) i, 1, 0);
+
+		if (n >= 1 && n <= e->nrules)
+			failed[n - 1] = true;
+	}
+	gr_owner_leave(&saved);
+	if (any)
+		(void) find_failures(w, failed);
+}
+
 static void
 collect_surely(Work *w)
 {
 	Evaluation *v = w->v;
 	ErrorData  *error = NULL;
 
+	recall_failures(w);
 	for (int k = 0; k < v->e->nrules; k++)
 		w->recorded = w->recorded && v->e->rules[k].failure == NULL;
 	/* once for arms, once for expressions, once for segments */
@@ -332,11 +398,9 @@ collect_surely(Work *w)
 			choose_arms(w);
 		else if (!may_be_expression(error))
 			break;
-		else if (find_failures(w))
+		else if (find_failures(w, NULL))
 			continue;
-		else if (v->e->nsegments > 0 && v->e->segments_failure == NULL)
-			v->e->segments_failure = error->message;
-		else
+		else if (!segments_fail(w))
 			break;
 	}
 	if (error)

@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "decide/words.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 
@@ -280,6 +281,23 @@ tell_result(const Evaluation *whole, int arm, int rule, int part, int nrules)
 	r->segments_veto = whole->e->rules[rule].segment_veto;
 }
 
+/* A veto that reaches into segments which could not be judged: its rule was not measured. */
+static void
+hold_vetoes(Evaluation *v)
+{
+	const char *why = gr_segments_unjudged(v);
+
+	for (int i = 0; why && i < v->narms * v->e->nrules; i++)
+	{
+		GrResult   *r = &v->results[i];
+
+		if (!v->e->rules[i % v->e->nrules].segment_veto || r->status == GR_BREACHED)
+			continue;
+		r->status = GR_UNMEASURED;
+		gr_append(r->reason, sizeof(r->reason), "; %s", why);
+	}
+}
+
 void
 gr_segments_decide(Evaluation *v)
 {
@@ -294,6 +312,21 @@ gr_segments_decide(Evaluation *v)
 	for (int a = 0; a < v->narms; a++)
 		for (int k = 0; k < e->nrules; k++)
 			tell_result(v, a, (int) (e->rules - v->e->rules) + k, k, e->nrules);
+	hold_vetoes(v);
+}
+
+const char *
+gr_segments_unjudged(const Evaluation *v)
+{
+	bool		veto = false;
+
+	for (int k = 0; k < v->e->nrules; k++)
+		veto |= v->e->rules[k].segment_veto;
+	for (int i = 0; veto && v->segments && i < v->segments->n; i++)
+		if (v->segments->segment[i].data.why)
+			return psprintf("segment %s is not judged: %s", v->segments->segment[i].expression,
+							v->segments->segment[i].data.why);
+	return NULL;
 }
 
 /* ---- rows -------------------------------------------------------------------- */

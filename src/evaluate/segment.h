@@ -56,4 +56,7 @@ extern void gr_segments_checksum(const char *schema, int64 check_id, GrChecksum 
 /* What is stored, back into v; without an alarm or a veto there is nothing. */
 extern void gr_segments_restore(Evaluation *v, const char *schema, int64 check_id);
 
+/* Why some segments were not judged that a rule's veto reaches into, or NULL. */
+extern const char *gr_segments_unjudged(const Evaluation *v);
+
 #endif							/* GR_SEGMENT_H */

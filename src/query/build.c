@@ -340,6 +340,18 @@ gr_sql_probe(const Experiment *e, const ScanPlan *plan, const char *schema, cons
 }
 
 char *
+gr_sql_probe_segments(const Experiment *e)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < e->nsegments; i++)
+		appendStringInfo(&buf, "%scount(%s::text)", i ? ", " : "SELECT ", parenthesise(e->segments[i]));
+	appendStringInfo(&buf, "\n%s", gr_sql_from(e));
+	return buf.data;
+}
+
+char *
 gr_sql_arms(const Experiment *e, const char *known, int n)
 {
 	char	   *arm = gr_sql_variant(e, true);

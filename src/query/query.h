@@ -58,6 +58,9 @@ extern char *gr_sql_segments(const Experiment *e, const ScanPlan *plan, const ch
 extern char *gr_sql_probe(const Experiment *e, const ScanPlan *plan, const char *schema,
 						  const int *columns, int n);
 
+/* A statement that evaluates the segments' expressions in every row. */
+extern char *gr_sql_probe_segments(const Experiment *e);
+
 /*
  * The names of arms that the rows have: at most n, the control first, then those of the
  * array "known" (a literal of text[]), then by rows.

@@ -76,5 +76,49 @@ SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'fixed';
 ALTER TABLE ev RENAME user_id TO uid;
 SELECT check_all();
 SELECT experiment_id, verdict, status, error FROM guardrail_verdict ORDER BY 1;
+ALTER TABLE ev RENAME uid TO user_id;
+ALTER TABLE ev RENAME gone TO z;
+
+-- a veto that reaches into segments: while they cannot be judged, its rule is not measured
+DELETE FROM ev;
+INSERT INTO guardrail_experiment (experiment_id, events, monitoring, planned_units, segments) SELECT m, 'ev', NULLIF(m, 'looks'), CASE WHEN m = 'looks' THEN 2000 END, '{g::int}' FROM unnest('{always_valid,looks}'::text[]) m;
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value, segment_veto) SELECT e, r.* FROM unnest('{always_valid,looks}'::text[]) e, (VALUES ('p', 'primary', 'mean', 'x', 'lower', 'difference', 0, NULL::boolean), ('veto', 'guardrail', 'mean', 'y', 'higher', 'difference', 0.5, true), ('plain', 'guardrail', 'mean', 'z', 'higher', 'difference', 0.5, NULL)) r;
+SELECT count(guardrail_launch(e)) FROM unnest('{always_valid,looks}'::text[]) e;
+-- 1 of 4 segments has harm of 1, all of them 0.25; the plan is full with the event that cannot be cast
+INSERT INTO ev (experiment_id, user_id, variant, x, y, z, g) SELECT e, u, (ARRAY['control', 'treatment'])[1 + u % 2], u % 5 + u % 2, u % 3 + CASE WHEN u % 8 = 1 THEN 1 ELSE 0 END, u % 3, (u / 2) % 4 FROM generate_series(1, 2000) u, unnest('{always_valid,looks}'::text[]) e;
+INSERT INTO ev (experiment_id, user_id, variant, x, y, z, g) SELECT e, 1, 'treatment', 0, 0, 0, 'oops' FROM unnest('{always_valid,looks}'::text[]) e;
+CALL guardrail_check('always_valid');
+CALL guardrail_check('looks');
+SELECT experiment_id, verdict, status FROM guardrail_verdict WHERE experiment_id IN ('always_valid', 'looks') ORDER BY 1;
+SELECT experiment_id, metric, status, reason FROM guardrail_result WHERE experiment_id = 'looks' ORDER BY 2;
+-- mended: the last look is there still
+DELETE FROM ev WHERE g = 'oops';
+CALL guardrail_check('always_valid');
+CALL guardrail_check('looks');
+SELECT experiment_id, verdict, status FROM guardrail_verdict WHERE experiment_id IN ('always_valid', 'looks') ORDER BY 1;
+-- so is that of a rule which failed when the plan was full
+INSERT INTO guardrail_experiment (experiment_id, events, planned_units) VALUES ('last', 'ev', 2000);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('last', 'p', 'primary', 'mean', 'x', 'lower', 'difference', 0), ('last', 'late', 'guardrail', 'mean', 'x + 0 / z', 'higher', 'difference', 0.5), ('last', 'other', 'guardrail', 'mean', 'z', 'higher', 'difference', 0.5);
+SELECT guardrail_launch('last');
+INSERT INTO ev (experiment_id, user_id, variant, x, y, z, g) SELECT 'last', u, (ARRAY['control', 'treatment'])[1 + u % 2], u % 5 + u % 2, 1, CASE u WHEN 7 THEN 0 ELSE 1 + u % 3 END, '1' FROM generate_series(1, 2000) u;
+CALL guardrail_check('last');
+CALL guardrail_check('last');
+SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'last';
+DELETE FROM ev WHERE experiment_id = 'last' AND z = 0;
+INSERT INTO ev (experiment_id, user_id, variant, x, y, z, g) VALUES ('last', 7, 'treatment', 3, 1, 2, '1');
+CALL guardrail_check('last');
+SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'last';
+-- whatever a function raises is its rule's failure, be it what a cancel raises
+CREATE FUNCTION raises(int, text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN IF $1 = 0 THEN RAISE EXCEPTION 'boo' USING ERRCODE = $2; END IF; RETURN $1; END $$;
+INSERT INTO guardrail_experiment (experiment_id, events, monitoring) VALUES ('codes', 'ev', 'always_valid');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('codes', 'p', 'primary', 'mean', 'x', 'lower', 'difference', 0);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) SELECT 'codes', c, 'guardrail', 'mean', format('failing_test.raises(z, %L)', c), 'higher', 'difference', 0.5 FROM unnest('{57014,40001,40P01,53200,55P03,08006,XX000,P0001}'::text[]) c;
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('codes', 'harm', 'guardrail', 'mean', 'y', 'higher', 'difference', 0.5);
+SELECT guardrail_launch('codes');
+INSERT INTO ev (experiment_id, user_id, variant, x, y, z, g) SELECT 'codes', u, (ARRAY['control', 'treatment'])[1 + u % 2], u % 5 + u % 2, u % 7 + 2 * (u % 2), u % 3, '1' FROM generate_series(1, 2000) u;
+CALL guardrail_check('codes');
+SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'codes';
+SELECT metric, status FROM guardrail_result WHERE experiment_id = 'codes' ORDER BY 1;
+SELECT r.identical, count(*), max(r.differences) AS differences FROM (SELECT DISTINCT check_id FROM guardrail_check_input) c, guardrail_replay(c.check_id) r GROUP BY 1;
 DROP SCHEMA failing_test CASCADE;
 DROP EXTENSION guardrail;

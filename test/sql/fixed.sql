@@ -66,5 +66,34 @@ SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'late';
 ALTER TABLE ev RENAME gone TO load;
 CALL guardrail_check('late');
 SELECT verdict, status, look_no FROM guardrail_verdict JOIN guardrail_check_log USING (check_id, experiment_id, variant, verdict, status) WHERE experiment_id = 'late';
+-- harm that a check after the end has found stands, though that check could not judge another rule, and so decided nothing
+INSERT INTO guardrail_experiment (experiment_id, events, monitoring, planned_units, time_column) VALUES ('stands', 'ev', 'fixed', 500, 'at'), ('windows', 'ev', 'fixed', 500, 'at'), ('secondary', 'ev', 'fixed', 500, 'at');
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, window_length, worse, limit_kind, limit_value) VALUES ('stands', 'x', 'primary', 'mean', 'x', NULL, 'lower', 'difference', 0), ('stands', 'load', 'guardrail', 'mean', 'load', NULL, 'higher', 'difference', 1), ('stands', 'other', 'guardrail', 'ratio', 'x', NULL, 'lower', 'difference', 1),
+  ('windows', 'x', 'primary', 'mean', 'x', NULL, 'lower', 'difference', 0), ('windows', 'load', 'guardrail', 'mean', 'load', '100 days', 'higher', 'difference', 1), ('secondary', 'x', 'primary', 'mean', 'x', NULL, 'lower', 'difference', 0), ('secondary', 'load', 'secondary', 'mean', '1 / (user_id - 7)', NULL, 'higher', 'difference', 1);
+UPDATE guardrail_rule SET denominator = '1 / (user_id - 7)' WHERE experiment_id = 'stands' AND metric = 'other';
+SELECT count(guardrail_launch(e)) FROM unnest('{stands,windows,secondary}'::text[]) e;
+CALL more('stands', 1, 600, 9);
+CALL more('windows', 1, 600, 0);
+CALL more('secondary', 1, 600, 0);
+SELECT count(*) FROM (SELECT guardrail_stop('windows')) s;
+CALL guardrail_check();
+CALL guardrail_check('windows');
+SELECT experiment_id, verdict, status, look_no FROM guardrail_verdict JOIN guardrail_check_log USING (check_id, experiment_id, variant, verdict, status) WHERE experiment_id IN ('stands', 'windows', 'secondary') ORDER BY 1;
+DELETE FROM ev WHERE experiment_id = 'stands' AND user_id = 7;
+UPDATE ev SET load = 1 WHERE experiment_id = 'stands';
+CALL guardrail_check('stands');
+SELECT verdict, status, look_no FROM guardrail_verdict JOIN guardrail_check_log USING (check_id, experiment_id, variant, verdict, status) WHERE experiment_id = 'stands';
+-- a note, and there and back, buy no second test; another limit does, and says so
+CALL more('late', 1001, 3000, 9);
+SELECT guardrail_amend('late', 'a note', '{"rules": {"load": {"note": "typo"}}}');
+CALL guardrail_check('late');
+SELECT verdict, status, substring(reason from 'decided by .*') IS NOT NULL AS decided, reason LIKE '%plan version 2, amended after data' AS amended FROM guardrail_verdict WHERE experiment_id = 'late';
+SELECT guardrail_amend('late', 'there', '{"rules": {"load": {"limit_value": 2}}}');
+CALL guardrail_check('late');
+SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'late';
+SELECT guardrail_amend('late', 'and back', '{"rules": {"load": {"limit_value": 1}}}');
+CALL guardrail_check('late');
+SELECT verdict, status, substring(reason from 'decided by .*') IS NOT NULL AS decided FROM guardrail_verdict WHERE experiment_id = 'late';
+SELECT r.identical, count(*), max(r.differences) AS differences FROM (SELECT DISTINCT check_id FROM guardrail_check_input) c, guardrail_replay(c.check_id) r GROUP BY 1;
 DROP SCHEMA fixed_test CASCADE;
 DROP EXTENSION guardrail;

@@ -76,7 +76,7 @@ CREATE FUNCTION add_events(k int, n int, users int) RETURNS void LANGUAGE sql AS
   INSERT INTO ev_parts SELECT * FROM added $$;
 -- caps at a quantile are of all units; without them running totals are kept
 CREATE FUNCTION plan(id text, relation regclass, cursor name, unit name, arms jsonb DEFAULT '{"control": 1, "treatment": 1}') RETURNS void LANGUAGE sql AS $$
-  INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, unit_column, cursor_column, shares, max_crossover, planned_units, monitoring) VALUES (id, relation, NULL, unit, cursor, arms, 0.3, 100, 'fixed');
+  INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, unit_column, cursor_column, shares, max_crossover, planned_units, monitoring) VALUES (id, relation, NULL, unit, cursor, arms, 0.3, 100000000, 'fixed');
   INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, denominator, filter, unit_aggregate, quantile, quantile_over, covariate, cap_quantile, cap_value, worse, limit_kind, limit_value)
   SELECT id, m.metric, role, kind, value, denominator, filter, unit_aggregate, quantile, quantile_over, covariate, CASE WHEN id IN ('table', 'text', 'numeric') THEN cap_quantile END, cap_value, 'higher', 'difference', 1 FROM (VALUES
     ('points', 'primary', 'mean', 'points', NULL, NULL, 'sum', NULL::float8, 'events', NULL, NULL::float8, NULL::float8), ('most', 'guardrail', 'mean', 'points', NULL, NULL, 'max', NULL, 'events', NULL, NULL, NULL), ('least', 'guardrail', 'mean', 'ms', NULL, NULL, 'min', NULL, 'events', NULL, NULL, NULL),

@@ -8,7 +8,7 @@ CREATE SCHEMA totals_test;
 SET search_path = totals_test, public;
 
 CREATE TABLE ev (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id int, variant text, x float8, w int, before float8);
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units, max_crossover) VALUES ('e', 'ev', NULL, 'id', 'fixed', 100, 1);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units, max_crossover) VALUES ('e', 'ev', NULL, 'id', 'fixed', 100000000, 1);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, denominator, quantile, quantile_over, covariate, cap_value, worse, limit_kind, limit_value)
 SELECT 'e', r.*, 'higher', 'difference', 1 FROM (VALUES
   ('x', 'primary', 'mean', 'x', NULL, NULL::float8, 'events', NULL, NULL::float8), ('per w', 'guardrail', 'ratio', 'x', 'w', NULL, 'events', NULL, NULL), ('adjusted', 'guardrail', 'mean', 'x', NULL, NULL, 'events', 'before', NULL),
@@ -165,7 +165,7 @@ SELECT * FROM differing;
 
 -- sums of decimals are not the same in another order: what is taken out is what was put in, whatever is merged meanwhile
 CREATE TABLE paid (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id int, variant text, amount numeric);
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units) VALUES ('paid', 'paid', NULL, 'id', 'fixed', 100);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units) VALUES ('paid', 'paid', NULL, 'id', 'fixed', 100000000);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, quantile, quantile_over, worse, limit_kind, limit_value) VALUES
   ('paid', 'revenue', 'primary', 'mean', 'amount', NULL, 'events', 'lower', 'difference', 1), ('paid', 'payers', 'guardrail', 'proportion', 'amount', NULL, 'events', 'lower', 'difference', 1), ('paid', 'median', 'guardrail', 'quantile', 'amount', 0.5, 'units', 'lower', 'difference', 1);
 SET client_min_messages = error;
@@ -196,7 +196,7 @@ SELECT guardrail_rebuild('paid', from_cursor => '1000') BETWEEN 1 AND 20 AS some
 SELECT * FROM guardrail_audit('paid') WHERE what LIKE 'running total%';
 
 -- a column that does not vary, and few units
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units) VALUES ('constant', 'ev', NULL, 'id', 'fixed', 100);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units) VALUES ('constant', 'ev', NULL, 'id', 'fixed', 100000000);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, unit_aggregate, worse, limit_kind, limit_value) VALUES ('constant', 'one', 'primary', 'mean', '0.1', 'max', 'higher', 'difference', 1), ('constant', 'whole', 'guardrail', 'mean', '3', 'max', 'higher', 'difference', 1);
 SET client_min_messages = error;
 SELECT guardrail_launch('constant');
@@ -210,7 +210,7 @@ SELECT error FROM guardrail_verdict WHERE experiment_id = 'constant';
 -- what is kept of events' histograms is what lies around the quantiles: these move away and come back, lie far apart and close together,
 -- and another is asked of the same values
 CREATE TABLE drift (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id int, variant text, x float8);
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units, max_crossover) VALUES ('drift', 'drift', NULL, 'id', 'fixed', 100, 1);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units, max_crossover) VALUES ('drift', 'drift', NULL, 'id', 'fixed', 100000000, 1);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, quantile, quantile_over, worse, limit_kind, limit_value) VALUES
   ('drift', 'median', 'primary', 'quantile', 'x', 0.5, 'events', 'higher', 'difference', 1), ('drift', 'p95', 'guardrail', 'quantile', 'x', 0.95, 'events', 'higher', 'difference', 1),
   ('drift', 'least', 'guardrail', 'quantile', 'x', 0.01, 'events', 'higher', 'difference', 1);
@@ -264,7 +264,7 @@ SELECT DISTINCT what FROM guardrail_watermark, unnest(ARRAY[120, 300, 500]) i, u
 
 -- with events that are too new to be stored, at every check, as in a table that is written all the time
 CREATE TABLE timed (user_id int, variant text, x float8, at timestamptz NOT NULL);
-INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units) VALUES ('timed', 'timed', NULL, 'at', 'fixed', 100);
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, cursor_column, monitoring, planned_units) VALUES ('timed', 'timed', NULL, 'at', 'fixed', 100000000);
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, quantile, quantile_over, worse, limit_kind, limit_value) VALUES ('timed', 'p95', 'primary', 'quantile', 'x', 0.95, 'events', 'higher', 'difference', 1);
 SET client_min_messages = error;
 SELECT guardrail_launch('timed');

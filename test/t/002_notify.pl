@@ -17,7 +17,7 @@ $node->safe_psql('postgres', q{
 CREATE EXTENSION guardrail;
 CREATE TABLE ev (experiment_id text, user_id bigint GENERATED ALWAYS AS IDENTITY, variant text, x float8);
 INSERT INTO ev (experiment_id, variant, x) SELECT e, v, 100 + i % 7 FROM unnest('{one,two}'::text[]) e, unnest('{control,a,b}'::text[]) v, generate_series(1, 300) i;
-INSERT INTO guardrail_experiment (experiment_id, events, planned_units, monitoring) VALUES ('one', 'ev', 900, 'fixed'), ('two', 'ev', 900, 'fixed');
+INSERT INTO guardrail_experiment (experiment_id, events, planned_units, monitoring) VALUES ('one', 'ev', 900, 'always_valid'), ('two', 'ev', 900, 'always_valid');
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value, display_unit)
 SELECT e, m, r, 'mean', 'x', 'higher', 'difference', 5, 'µs "quoted"' FROM unnest('{one,two}'::text[]) e, (VALUES ('load', 'guardrail'), ('goal', 'primary')) AS v(m, r);
 SELECT guardrail_launch('one'), guardrail_launch('two');
