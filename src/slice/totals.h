@@ -7,7 +7,7 @@
 
 #include "slice/slice.h"
 
-#include "stats/sums.h"
+#include "numeric/sums.h"
 #include "units/bins.h"
 
 typedef struct MetricTotal

@@ -5,7 +5,7 @@
  * The units that are left are summed again, in 113-bit arithmetic.
  */
 #include "fuzz.h"
-#include "sums.h"
+#include "numeric/sums.h"
 
 #define UNITS 16
 

@@ -6,7 +6,7 @@
  * 113-bit arithmetic.
  */
 #include "unit.h"
-#include "sums.h"
+#include "numeric/sums.h"
 
 #define UNITS 3000
 

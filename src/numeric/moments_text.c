@@ -2,7 +2,7 @@
  * moments_text.c
  *	  The text form of moments.
  */
-#include "stats.h"
+#include "numeric/numeric.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -6,7 +6,7 @@
  * so that the mean is known to far more digits than any observation and a
  * deviation from it is right to the last bit.
  */
-#include "stats.h"
+#include "numeric/numeric.h"
 
 #include <float.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #define GR_PRODUCTS_H
 
 #include "pair.h"
-#include "stats.h"
+#include "numeric/numeric.h"
 
 static inline Pair
 pair_of(double x)

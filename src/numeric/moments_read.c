@@ -2,7 +2,7 @@
  * moments_read.c
  *	  What moments say, and whether they can be right.
  */
-#include "stats.h"
+#include "numeric/numeric.h"
 
 #include <float.h>
 

@@ -2,7 +2,7 @@
  * counts.h
  *	  What units and events are counted into: moments, histograms, values that are alike.
  *
- * Part of stats.h, whose promises hold here too.
+ * Part of numeric.h, whose promises hold here too.
  */
 #ifndef GR_COUNTS_H
 #define GR_COUNTS_H

@@ -6,7 +6,7 @@
  * ms, prices, and whole numbers all have the same value there, or one of two: the ends
  * of a bin and how many events lie at each tell them.
  */
-#include "stats.h"
+#include "numeric/numeric.h"
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  *
  * What a bin is: bin.h.
  */
-#include "stats.h"
+#include "numeric/numeric.h"
 
 #include <float.h>
 #include <math.h>

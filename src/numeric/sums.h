@@ -5,7 +5,7 @@
 #ifndef GR_SUMS_H
 #define GR_SUMS_H
 
-#include "stats.h"
+#include "numeric/numeric.h"
 
 /* The units in which a variable is largest, the largest first. */
 #define GR_TOP 16

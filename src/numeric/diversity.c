@@ -2,7 +2,7 @@
  * diversity.c
  *	  How many different values there are, and how evenly they come.
  */
-#include "stats.h"
+#include "numeric/numeric.h"
 
 #include <math.h>
 

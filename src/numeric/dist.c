@@ -7,7 +7,7 @@
  * above 30 degrees of freedom and loses digits there, so the incomplete beta
  * function is evaluated here for the case b = 1/2 that Student's needs.
  */
-#include "stats.h"
+#include "numeric/numeric.h"
 
 #include <float.h>
 #include <math.h>
