@@ -157,7 +157,7 @@ $node->safe_psql('postgres', 'DROP FUNCTION disk_full() CASCADE;' . refuse_3rd('
 $said = check();
 like($said, $error, 'no room for the failure: said');
 like($said, qr/DETAIL:  The failure could not be recorded: could not extend file/, 'no room for the failure: and that it is not recorded');
-like($said, qr/ERROR:  1 of 4 checks could not be recorded\nHINT:  The warnings above say why\./, 'no room for the failure: the call fails');
+like($said, qr/ERROR:  1 of 4 checks could not be recorded\nHINT:  See the warnings above for the reasons\./, 'no room for the failure: the call fails');
 is(recorded(), '1st ok, 2nd ok, 4th ok', 'no room for the failure: the others are kept');
 whole('no room for the failure');
 like(check(q{SELECT 1; CALL guardrail_check('3rd');}), qr/ERROR:  1 of 1 checks could not be recorded/, 'no room for the failure: so it is with one that is named');
