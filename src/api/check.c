@@ -122,7 +122,7 @@ refuse_where_nothing_is_recorded(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("guardrail_check must run in a READ COMMITTED transaction"),
-				 errhint("A check must see what the last check has recorded.")));
+				 errhint("Start a READ COMMITTED transaction: a check must see what the last check recorded.")));
 }
 
 /* The experiments to check: the one named, or those that run. */
@@ -146,7 +146,7 @@ find_experiments(Run *run, MemoryContext context, int *n)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("experiment \"%s\" is a draft", ids[0]),
-					 errhint("Launch it with guardrail_launch(); guardrail_evaluate() shows drafts.")));
+					 errhint("Launch it with guardrail_launch(), or use guardrail_evaluate(), which also accepts drafts.")));
 	}
 	gr_owner_leave(&saved);
 	return ids;
@@ -188,7 +188,7 @@ guardrail_check(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%d of %d checks could not be recorded", unrecorded, n),
-				 errhint("The warnings above say why.")));
+				 errhint("See the warnings above for the reasons.")));
 	SPI_finish();
 	MemoryContextDelete(loop);
 	PG_RETURN_VOID();

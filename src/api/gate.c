@@ -32,9 +32,9 @@ refuse_unseen(const char *schema, const char *id, const char *variant)
 	seen = gr_spi_text(0, 1);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("the last check of experiment \"%s\" saw no variant \"%s\"", id, variant),
-			 errdetail("The treatment arms that it saw: %s.", seen ? seen : "none"),
-			 errhint("Are its events written under another name, or for another experiment?")));
+			 errmsg("the last check of experiment \"%s\" did not find variant \"%s\"", id, variant),
+			 errdetail("It found these treatment variants: %s.", seen ? seen : "none"),
+			 errhint("Check whether its events are written under another variant name or for another experiment.")));
 }
 
 /* guardrail_assert_shippable(experiment, variant, newer_than interval) */
@@ -104,8 +104,8 @@ gate_arguments(const TriggerData *data)
 		if (gr_word(t->tgargs[2], modes) < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("third argument of trigger \"%s\" is \"%s\"", t->tgname, t->tgargs[2]),
-					 errhint("It may be block (refuse while anything speaks against the variant) or ship (require a SHIP).")));
+					 errmsg("unrecognized third argument \"%s\" of trigger \"%s\"", t->tgargs[2], t->tgname),
+					 errhint("Use 'block' to reject variants that are BLOCK, INVALID, UNMEASURED or WATCH, or 'ship' to require the verdict SHIP.")));
 		gate.asks_for_ship = strcmp(t->tgargs[2], "ship") == 0;
 	}
 	if (t->tgnargs > 3)
@@ -123,7 +123,7 @@ column_text(const TriggerData *data, HeapTuple tuple, const char *column)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("table \"%s\" has no column \"%s\"", RelationGetRelationName(data->tg_relation), column),
-				 errhint("The arguments of trigger \"%s\" name the columns of the experiment and of the variant.",
+				 errhint("Name the columns of the experiment and of the variant in the arguments of trigger \"%s\".",
 						 data->tg_trigger->tgname)));
 	return SPI_getvalue(tuple, desc, n);
 }
@@ -155,7 +155,7 @@ hold_gate(const Gate *gate, const char *schema, const char *id, const char *vari
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("experiment \"%s\" does not exist", id),
-				 errhint("A release without an experiment leaves the column NULL.")));
+				 errhint("Correct its name, or leave the column NULL if the release has no experiment.")));
 	/* the way back is open */
 	if (!gate->asks_for_ship && gr_spi_bool(0, 1))
 		return;
@@ -181,7 +181,7 @@ hold_gate(const Gate *gate, const char *schema, const char *id, const char *vari
 		if (!against && status && (strncmp(status, "UNMEASURED", 10) == 0 || strncmp(status, "WATCH", 5) == 0))
 			refuse_release(id, arm ? arm : "", status, gr_spi_text(i, 3), NULL);
 		if (!against && gr_spi_bool(i, 7))
-			refuse_release(id, arm ? arm : "", "its last check failed", gr_spi_text(i, 3), "Mend what fails, and CALL guardrail_check('%s').");
+			refuse_release(id, arm ? arm : "", "its last check failed", gr_spi_text(i, 3), "Fix the failure, then record a new verdict with CALL guardrail_check('%s').");
 		if (against || (gate->asks_for_ship && strcmp(verdict, "SHIP") != 0))
 			refuse_release(id, arm ? arm : "", verdict, gr_spi_text(i, 3), NULL);
 		if (!gr_spi_bool(i, 4))
@@ -189,7 +189,7 @@ hold_gate(const Gate *gate, const char *schema, const char *id, const char *vari
 						   psprintf("It was recorded at %s.", gr_spi_text(i, 5)), "Record a new one with CALL guardrail_check('%s').");
 	}
 	if (SPI_processed == 0)
-		refuse_release(id, variant ? variant : "", "it has no recorded verdict", "No check has seen it.",
+		refuse_release(id, variant ? variant : "", "it has no recorded verdict", "No check has recorded a verdict for it.",
 					   "Record one with CALL guardrail_check('%s').");
 }
 

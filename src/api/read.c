@@ -85,8 +85,8 @@ guardrail_status(PG_FUNCTION_ARGS)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("experiment \"%s\" has no treatment arm \"%s\"", v->e->id, variant),
-			 errhint("Its treatment arms are: %s.", v->narms ? known.data : "none yet")));
+			 errmsg("experiment \"%s\" has no treatment variant \"%s\"", v->e->id, variant),
+			 errhint("Its treatment variants are: %s.", v->narms ? known.data : "none yet")));
 }
 
 typedef struct StatusWork

@@ -53,8 +53,8 @@ gr_arg_number_in(FunctionCallInfo fcinfo, int i, const char *name,
 					 errdetail("It is %g.", x)));
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" must lie between %g and %g%s", name,
-						lower, upper, open ? ", exclusively" : ""),
+				 errmsg("argument \"%s\" must be between %g and %g%s", name,
+						lower, upper, open ? " (exclusive)" : ""),
 				 errdetail("It is %g.", x)));
 	}
 	return x;
@@ -71,7 +71,7 @@ gr_arg_int(FunctionCallInfo fcinfo, int i, const char *name,
 	if (x < lower || x > upper)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" must lie between " INT64_FORMAT " and " INT64_FORMAT,
+				 errmsg("argument \"%s\" must be between " INT64_FORMAT " and " INT64_FORMAT,
 						name, lower, upper),
 				 errdetail("It is " INT64_FORMAT ".", x)));
 	return x;
@@ -110,8 +110,8 @@ gr_arg_choice(FunctionCallInfo fcinfo, int i, const char *name,
 			return k;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("argument \"%s\" holds \"%s\"", name, word),
-			 errhint("It may hold %s.", gr_quoted_list(words))));
+			 errmsg("unrecognized value \"%s\" for argument \"%s\"", word, name),
+			 errhint("Use %s.", gr_quoted_list(words))));
 }
 
 GrAlternative

@@ -22,13 +22,13 @@ _PG_init(void)
 
 	DefineCustomIntVariable("guardrail.unit_memory",
 							"Memory that one process may use for the units of one scan.",
-							"What needs more is spilled to temporary files.",
+							"Units that need more memory are spilled to temporary files.",
 							&guardrail_unit_memory,
 							256 * 1024, 64, 1024 * 1024,
 							PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 	DefineCustomBoolVariable("guardrail.use_slices",
-							 "Read what is stored of experiments with a cursor_column, and only the events after it.",
+							 "Read the stored slices of experiments with a cursor_column, and only the events after them.",
 							 "When off, every check and every live function reads all events, and nothing is stored.",
 							 &guardrail_use_slices,
 							 true,

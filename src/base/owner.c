@@ -49,7 +49,7 @@ gr_owner_enter(OwnerContext *saved, Oid role)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("owner of the experiment (role %u) does not exist", role),
-				 errhint("Set guardrail_experiment.owner.")));
+				 errhint("Set guardrail_experiment.owner to an existing role.")));
 	enter(saved, role);
 	gr_writing = GR_WRITING_NOTHING;
 	XactReadOnly = true;

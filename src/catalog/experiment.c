@@ -91,7 +91,7 @@ required_text(int row, int column)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a stored plan has no %s", SPI_fname(SPI_tuptable->tupdesc, column)),
-				 errhint("guardrail_verify() tells which versions are what was registered; restore the rows from a backup.")));
+				 errhint("Restore the rows of guardrail_plan from a backup; guardrail_verify() shows which versions are intact.")));
 	return text;
 }
 
@@ -106,7 +106,7 @@ required_word(int row, int column, const char *const *words)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a stored plan has \"%s\" for %s", word, SPI_fname(SPI_tuptable->tupdesc, column)),
-				 errhint("guardrail_verify() tells which versions are what was registered; restore the rows from a backup.")));
+				 errhint("Restore the rows of guardrail_plan from a backup; guardrail_verify() shows which versions are intact.")));
 	return n;
 }
 
@@ -321,9 +321,9 @@ require_version(void)
 	if (SPI_processed > 0 && strcmp(gr_spi_text(0, 1), GUARDRAIL_VERSION) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension guardrail is of version %s, its library of version %s",
+				 errmsg("extension guardrail has version %s, but its library has version %s",
 						gr_spi_text(0, 1), GUARDRAIL_VERSION),
-				 errhint("Run ALTER EXTENSION guardrail UPDATE in every database that has it.")));
+				 errhint("Run ALTER EXTENSION guardrail UPDATE in every database that uses it.")));
 }
 
 Experiment *
@@ -339,13 +339,13 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("experiment \"%s\" does not exist", id),
-				 errhint("Experiments are the rows of %s.guardrail_experiment.", schema)));
+				 errhint("Insert it into %s.guardrail_experiment first, or correct the name.", schema)));
 	e = take_experiment(context);
 	if (e->state == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("column \"state\" of experiment \"%s\" is NULL", id),
-				 errhint("It holds draft, running or stopped: restore the row from a backup.")));
+				 errhint("Restore the row from a backup.")));
 	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_rule WHERE experiment_id = $1%s",
 						  rule_columns, schema, rule_order), true, 1, args);
 	take_rules(e, context);
@@ -363,9 +363,9 @@ gr_experiment_load_plan(const char *schema, const char *id, int version, MemoryC
 	if (SPI_processed > 0 && !gr_spi_bool(0, 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("version %d of the plan of experiment \"%s\" is not the text that was registered", version, id),
-				 errdetail("Its SHA-256 is not its plan_hash."),
-				 errhint("Restore guardrail_plan from a backup; guardrail_verify() shows every version.")));
+				 errmsg("version %d of the plan of experiment \"%s\" differs from the text that was registered", version, id),
+				 errdetail("The SHA-256 of its text differs from plan_hash."),
+				 errhint("Restore the rows of guardrail_plan from a backup; guardrail_verify() shows which versions are intact.")));
 	/* the events and the owner may be gone, and neither is needed */
 	gr_spi_query(psprintf("SELECT %s FROM (SELECT (pg_catalog.jsonb_populate_record(NULL::%s.guardrail_experiment,"
 						  " (plan::jsonb -> 'experiment') - '{events,exposures,owner}'::text[])).* FROM %s.guardrail_plan"
@@ -374,8 +374,8 @@ gr_experiment_load_plan(const char *schema, const char *id, int version, MemoryC
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("version %d of the plan of experiment \"%s\" is not there", version, id),
-				 errhint("guardrail_verify() tells which versions there are; restore guardrail_plan from a backup.")));
+				 errmsg("version %d of the plan of experiment \"%s\" is missing", version, id),
+				 errhint("Restore the rows of guardrail_plan from a backup; guardrail_verify() shows which versions are intact.")));
 	e = take_experiment(context);
 	e->plan_version = version;
 	gr_spi_query(psprintf("SELECT %s FROM (SELECT (pg_catalog.jsonb_populate_record(NULL::%s.guardrail_rule,"
@@ -420,7 +420,7 @@ gr_require_ownership(const Experiment *e)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of experiment \"%s\"", e->id),
-				 errhint("It belongs to %s.", gr_owner_name(e))));
+				 errhint("Its owner is %s.", gr_owner_name(e))));
 }
 
 void
@@ -431,5 +431,5 @@ gr_require_member(Oid owner)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be member of role \"%s\" to make it the owner of an experiment",
 						GetUserNameFromId(owner, false)),
-				 errhint("The experiment's expressions run with its owner's rights.")));
+				 errhint("Choose a role of which you are a member: the experiment's expressions run with the owner's rights.")));
 }

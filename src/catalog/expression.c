@@ -25,7 +25,7 @@ not_one_expression(const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_SYNTAX_ERROR),
-			 errmsg("it is not one expression"),
+			 errmsg("it is not a single expression"),
 			 errdetail_internal("%s", detail)));
 }
 
@@ -71,7 +71,7 @@ gr_relation_name(Oid relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relation),
-				 errhint("Set events or exposures of guardrail_experiment.")));
+				 errhint("Set column events or exposures of guardrail_experiment to an existing table or view.")));
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 									  name);
 }
@@ -83,7 +83,7 @@ refuse(bool found, const char *what)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("it contains %s", what),
-				 errhint("An expression speaks of one event row; what folds a unit's events is unit_aggregate.")));
+				 errhint("Write an expression over a single event row; unit_aggregate combines the events of a unit.")));
 }
 
 /* The statement that has the expression as its only column. */
@@ -299,8 +299,8 @@ checked_type(Oid events, const char *text, const char *column, const char *kind,
 						column, kind, name, text, error->message),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
 				 errhint("%s", error->hint ? error->hint :
-						 "It may hold one SQL expression over the columns of the events; "
-						 "functions outside pg_catalog must be schema-qualified.")));
+						 "Set it to one SQL expression over the columns of the events; "
+						 "schema-qualify functions outside pg_catalog.")));
 	}
 	PG_END_TRY();
 	return type;
@@ -318,10 +318,10 @@ gr_expression_check(Oid events, const char *text, const char *column,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which is of type %s",
 					column, metric, text, format_type_be(type)),
-			 kind == EXPRESSION_CONDITION ? errhint("It may hold a boolean expression.") :
-			 kind == EXPRESSION_CATEGORY ? errhint("It may hold an expression of a type that can be hashed.") :
-			 errhint("It may hold a number or a boolean, which counts as 0 or 1; "
-					 "an interval becomes seconds by extract(epoch from ...).")));
+			 kind == EXPRESSION_CONDITION ? errhint("Set it to a boolean expression.") :
+			 kind == EXPRESSION_CATEGORY ? errhint("Set it to an expression of a type that can be hashed.") :
+			 errhint("Set it to a number or a boolean, which counts as 0 or 1; "
+					 "extract(epoch from ...) converts an interval to seconds.")));
 }
 
 Oid

@@ -32,11 +32,11 @@ refuse_frozen(const char *what, const char *state)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("%s is frozen: the experiment %s", what,
-					strcmp(state, "running") == 0 ? "is running" : "was launched and is over"),
+			 errmsg("%s is frozen because the experiment %s", what,
+					strcmp(state, "running") == 0 ? "is running" : "has been stopped"),
 			 strcmp(state, "running") == 0 ?
 			 errhint("Use guardrail_amend(), which records who changed the plan, when and why.") :
-			 errhint("What was decided stays with its plan; a new test is a new experiment.")));
+			 errhint("The plan of a stopped experiment cannot change. Create another experiment for another test.")));
 }
 
 /* Is this rule, as it stands, part of the registered plan, or is there none yet? */
@@ -212,5 +212,5 @@ guardrail_append_only(PG_FUNCTION_ARGS)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table \"%s\" is append-only", RelationGetRelationName(data->tg_relation)),
-			 errhint("What was recorded stays as it was.")));
+			 errhint("Rows can only be added. Use guardrail_amend() to change a plan, and guardrail_prune() to remove old checks.")));
 }

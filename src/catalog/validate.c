@@ -60,7 +60,7 @@ gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what)
 		TRIGGER_FIRED_BY_DELETE(data->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function must be called before insert or update, for each row")));
+				 errmsg("function must be called by a trigger before insert or update, for each row")));
 	/* anyone may attach it to a table whose columns are of other types */
 	if (RelationGetNamespace(data->tg_relation) != get_func_namespace(fcinfo->flinfo->fn_oid) ||
 		strcmp(RelationGetRelationName(data->tg_relation), psprintf("guardrail_%s", kind)) != 0)
@@ -145,9 +145,9 @@ gr_refuse_orphan(const char *experiment, const char *metric)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-			 errmsg("column \"experiment_id\" of rule \"%s\" holds \"%s\", which is no experiment",
-					metric, experiment),
-			 errhint("Write the row of guardrail_experiment first.")));
+			 errmsg("experiment \"%s\" of rule \"%s\" does not exist",
+					experiment, metric),
+			 errhint("Insert it into guardrail_experiment first.")));
 }
 
 void
@@ -171,7 +171,7 @@ gr_refuse_beside(const Row *row, const char *column, const char *other, const ch
 
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("column \"%s\" of %s \"%s\" holds \"%s\", which is not supported together with %s",
+			 errmsg("column \"%s\" of %s \"%s\" holds \"%s\", which cannot be combined with %s",
 					column, row->kind, gr_row_text(row, row->what), value ? value : "NULL", other),
 			 errhint("%s", hint)));
 }
@@ -184,7 +184,7 @@ gr_refuse_nulls(const Row *row)
 
 	for (int i = 0; i < desc->natts; i++)
 		if (TupleDescAttr(desc, i)->attnotnull && heap_attisnull(row->tuple, i + 1, desc))
-			gr_refuse(row, NameStr(TupleDescAttr(desc, i)->attname), "It may not be NULL.");
+			gr_refuse(row, NameStr(TupleDescAttr(desc, i)->attname), "Set it to a value: the column does not accept NULL.");
 }
 
 bool
@@ -199,7 +199,7 @@ void
 gr_require_word(const Row *row, const char *column, const char *const *words)
 {
 	if (gr_word(gr_row_text(row, column), words) < 0)
-		gr_refuse(row, column, psprintf("It may hold %s.", gr_quoted_list(words)));
+		gr_refuse(row, column, psprintf("Set it to %s.", gr_quoted_list(words)));
 }
 
 /* A finite number strictly between two others, NULL allowed. */
@@ -210,7 +210,7 @@ gr_require_between(const Row *row, const char *column, double lower, double uppe
 	double		x = DatumGetFloat8(gr_row_datum(row, column, &null));
 
 	if (!null && !(x > lower && x < upper))
-		gr_refuse(row, column, psprintf("It may hold a number between %g and %g, exclusively.",
+		gr_refuse(row, column, psprintf("Set it to a number between %g and %g (exclusive).",
 										lower, upper));
 }
 
@@ -227,13 +227,13 @@ check_monitoring(const Row *row)
 		gr_require_word(row, "monitoring", gr_words_monitoring);
 	gr_require_word(row, "spending", gr_words_spending);
 	if (!(phi > 0 && phi <= 10))
-		gr_refuse(row, "spending_phi", "It may hold a number above 0, up to 10.");
+		gr_refuse(row, "spending_phi", "Set it to a number above 0 and up to 10.");
 	if (phi != 1 && strcmp(gr_row_text(row, "spending"), "power") != 0)
-		gr_refuse(row, "spending_phi", "It belongs to spending \"power\".");
+		gr_refuse(row, "spending_phi", "Leave it at 1, or set spending to \"power\".");
 	if (monitoring && strcmp(monitoring, "group_sequential") == 0 &&
 		gr_row_text(row, "planned_units") == NULL)
-		gr_refuse(row, "planned_units", "Monitoring \"group_sequential\" spends its alpha over the "
-				  "planned units: give their number, or use \"always_valid\".");
+		gr_refuse(row, "planned_units", "Set it to the number of units you plan, or set monitoring to \"always_valid\": "
+				  "\"group_sequential\" spends alpha over the planned units.");
 }
 
 /* Rules that have a window need the time of the event. */
@@ -247,7 +247,7 @@ require_time_of_rules(const Row *row, const char *schema)
 	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_rule WHERE experiment_id = $1"
 						  " AND (window_length IS NOT NULL OR retention_day IS NOT NULL)", schema), true, 1, args);
 	if (SPI_processed > 0)
-		gr_refuse(row, "time_column", "Rules with window_length or retention_day need the time of the event.");
+		gr_refuse(row, "time_column", "Set it to the column with the time of the event: rules with window_length or retention_day need it.");
 }
 
 /* Numbers and times; the table's own constraints say the same without a hint. */
@@ -263,17 +263,17 @@ check_numbers(const Row *row)
 
 	gr_require_between(row, "srm_alpha", 0, 0.5);
 	if (!null && !(crossover >= 0 && crossover <= 1))
-		gr_refuse(row, "max_crossover", "It may hold a share between 0 and 1.");
+		gr_refuse(row, "max_crossover", "Set it to a share between 0 and 1.");
 	if (DatumGetInt64(gr_row_datum(row, "min_units", &null)) < 2 && !null)
-		gr_refuse(row, "min_units", "It may hold a number of units, at least 2.");
+		gr_refuse(row, "min_units", "Set it to a number of units of at least 2.");
 	if (DatumGetInt64(gr_row_datum(row, "planned_units", &null)) < 1 && !null)
-		gr_refuse(row, "planned_units", "It may hold a number of units, at least 1.");
+		gr_refuse(row, "planned_units", "Set it to a number of units of at least 1.");
 	starts_at = gr_row_datum(row, "starts_at", &no_start);
 	ends_at = gr_row_datum(row, "ends_at", &no_end);
 	if (!(no_start && no_end) && gr_row_text(row, "time_column") == NULL)
-		gr_refuse(row, "time_column", "starts_at and ends_at need the time of the event.");
+		gr_refuse(row, "time_column", "Set it to the column with the time of the event: starts_at and ends_at need it.");
 	if (!no_start && !no_end && DatumGetTimestampTz(ends_at) <= DatumGetTimestampTz(starts_at))
-		gr_refuse(row, "ends_at", "It may hold a time after starts_at.");
+		gr_refuse(row, "ends_at", "Set it to a time after starts_at.");
 }
 
 static void
@@ -295,7 +295,7 @@ check_owner(const Row *row)
 	}
 
 	if (null)
-		gr_refuse(row, "owner", "It may hold a role that you are a member of.");
+		gr_refuse(row, "owner", "Set it to a role of which you are a member.");
 	if (old && strcmp(old, gr_row_text(row, "owner")) == 0)
 		return;
 	gr_require_member(owner);
@@ -324,9 +324,9 @@ check_managed(const Row *row)
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of experiment \"%s\" is changed by functions only",
+				 errmsg("column \"%s\" of experiment \"%s\" can only be changed by functions",
 						managed[i], gr_row_text(row, "experiment_id")),
-				 errhint("Use guardrail_launch() and guardrail_stop().")));
+				 errhint("Use guardrail_launch() or guardrail_stop().")));
 	}
 }
 
@@ -366,10 +366,10 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 
 	check_managed(&row);
 	if (gr_row_text(&row, "experiment_id") == NULL || gr_row_text(&row, "experiment_id")[0] == '\0')
-		gr_refuse(&row, "experiment_id", "It may hold the experiment's name, as it stands in the events.");
+		gr_refuse(&row, "experiment_id", "Set it to the name of the experiment, as written in the events.");
 	events = DatumGetObjectId(gr_row_datum(&row, "events", &null));
 	if (null)
-		gr_refuse(&row, "events", "It may hold the table or view of the events.");
+		gr_refuse(&row, "events", "Set it to the table or view that contains the events.");
 	if (gr_writing == GR_WRITING_LIFECYCLE)
 		PG_RETURN_POINTER(row.tuple);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -379,7 +379,7 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	if (null)
 		exposures = InvalidOid;
 	if (null && gr_row_text(&row, "exposed_at_column") && !gr_row_is(&row, "exposed_at_column", "exposed_at"))
-		gr_refuse(&row, "exposed_at_column", "It belongs to experiments with exposures.");
+		gr_refuse(&row, "exposed_at_column", "Set exposures first, or leave this column at its default.");
 	if (check_function_bodies)
 		gr_check_columns(&row, events, exposures);
 	gr_check_relations(&row, events, exposures);

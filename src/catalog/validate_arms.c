@@ -31,7 +31,7 @@ check_object(const Row *row, const char *column, const char *what, const char *e
 
 	gr_spi_query("SELECT pg_catalog.jsonb_typeof($1::jsonb)", true, 1, args);
 	if (strcmp(gr_spi_text(0, 1), "object") != 0)
-		gr_refuse(row, column, psprintf("It may hold a JSON object of the arms and their %s, such as %s; it is of type %s.",
+		gr_refuse(row, column, psprintf("Set it to a JSON object of variants and their %s, such as %s; its JSON type is %s.",
 										what, example, gr_spi_text(0, 1)));
 }
 
@@ -92,21 +92,21 @@ gr_check_shares(const Row *row)
 	check_object(row, "shares", "planned shares", example);
 	n = count_arms(shares);
 	if (n < 2)
-		gr_refuse(row, "shares", psprintf("It names %s: give the planned shares of the control and of one more arm at least, such as %s.",
-										  n == 0 ? "no arm" : "one arm", example));
+		gr_refuse(row, "shares", psprintf("It names %s. Give the planned shares of the control and of at least one other variant, such as %s.",
+										  n == 0 ? "no variant" : "one variant", example));
 	if (n > MOST_ARMS)
-		gr_refuse(row, "shares", psprintf("It names " INT64_FORMAT " arms, and may name %d.", n, MOST_ARMS));
+		gr_refuse(row, "shares", psprintf("It names " INT64_FORMAT " variants. Name at most %d.", n, MOST_ARMS));
 	if (find_bad_number(shares, "x > 0", &arm, &value, &type))
 		gr_refuse(row, "shares", strcmp(type, "number") == 0 ?
-				  psprintf("The share of arm \"%s\" is %s: it may be a number above 0. Leave out an arm that gets no units.", arm, value) :
-				  psprintf("The share of arm \"%s\" is %s, of JSON type %s: write a number without quotes and without a per cent sign, "
+				  psprintf("The share of variant \"%s\" is %s. Use a number above 0, and leave out variants that get no units.", arm, value) :
+				  psprintf("The share of variant \"%s\" is %s, of JSON type %s. Write a number without quotes or a per cent sign, "
 						   "such as 50 or 0.5.", arm, value, type));
 	if (find_bad_number(shares, "x BETWEEN 1e-9 AND 1e9", &arm, &value, &type))
-		gr_refuse(row, "shares", psprintf("The share of arm \"%s\" is %s: it may be a number between 1e-9 and 1e9.", arm, value));
+		gr_refuse(row, "shares", psprintf("The share of variant \"%s\" is %s. Use a number between 1e-9 and 1e9.", arm, value));
 	gr_spi_query("SELECT pg_catalog.jsonb_exists($1::jsonb, $2), (SELECT pg_catalog.string_agg(pg_catalog.format('\"%s\"', k.key), ', ' ORDER BY k.key COLLATE \"C\")"
 				 " FROM pg_catalog.jsonb_object_keys($1::jsonb) AS k(key))", true, 2, args);
 	if (args[1] && !gr_spi_bool(0, 1))
-		gr_refuse(row, "shares", psprintf("The control is \"%s\" and has no share: add it, or set column \"control\" to one of %s.",
+		gr_refuse(row, "shares", psprintf("The control \"%s\" has no share. Add its share, or set column \"control\" to one of %s.",
 										  args[1], gr_spi_text(0, 2)));
 }
 
@@ -126,17 +126,17 @@ gr_check_parameter(const Row *row)
 	check_object(row, "parameter", "settings", example);
 	n = count_arms(parameter);
 	if (n == 0 || n > MOST_ARMS)
-		gr_refuse(row, "parameter", psprintf("It names " INT64_FORMAT " arms: it may name 1 to %d with their settings, such as %s.",
+		gr_refuse(row, "parameter", psprintf("It names " INT64_FORMAT " variants. Name 1 to %d variants with their settings, such as %s.",
 											 n, MOST_ARMS, example));
 	if (find_bad_number(parameter, "x = 0 OR pg_catalog.abs(x) BETWEEN 1e-100 AND 1e100", &arm, &value, &type))
 		gr_refuse(row, "parameter", strcmp(type, "number") == 0 ?
-				  psprintf("The setting of arm \"%s\" is a number beyond 1e100, or nearer to 0 than 1e-100.", arm) :
-				  psprintf("The setting of arm \"%s\" is %s, of JSON type %s: write a number without quotes, such as 0.5.",
+				  psprintf("The setting of variant \"%s\" is out of range. Use 0 or a number between 1e-100 and 1e100 in size.", arm) :
+				  psprintf("The setting of variant \"%s\" is %s, of JSON type %s. Write a number without quotes, such as 0.5.",
 						   arm, value, type));
 	/* a plan that names its arms has no others */
 	arm = shares ? arm_not_in(parameter, shares) : NULL;
 	if (arm)
-		gr_refuse(row, "parameter", psprintf("It may hold settings of the arms that shares names, and \"%s\" is none of them.", arm));
+		gr_refuse(row, "parameter", psprintf("Column \"shares\" does not name variant \"%s\". Add its share, or remove its setting.", arm));
 }
 
 /* ---- what a column can hold ------------------------------------------------ */
@@ -245,7 +245,7 @@ is_compared_by_value(Oid type)
 			 base == INT2OID || base == INT4OID || base == INT8OID || type_is_enum(base));
 }
 
-/* what: "arm", "experiment"; an error unless a column can hold its name. */
+/* what: "variant", "experiment"; an error unless a column can hold its name. */
 static void
 require_held(const Row *row, const char *of, const char *what, HeldWork *w)
 {
@@ -255,7 +255,7 @@ require_held(const Row *row, const char *of, const char *what, HeldWork *w)
 	if (gr_attempt(read_text, w) == NULL &&
 		(is_compared_by_value(w->type) ? w->whole : strcmp(w->held, w->text) == 0))
 		return;
-	gr_refuse(row, of, psprintf("No row can be of %s \"%s\": column \"%s\" of %s is of type %s and %s.",
+	gr_refuse(row, of, psprintf("No row can contain %s \"%s\": column \"%s\" of %s is of type %s, which %s. Use a name that the column can hold.",
 								what, w->text, w->column, gr_relation_name(w->relation),
 								format_type_with_typemod(w->type, w->typmod), describe(w)));
 }
@@ -287,7 +287,7 @@ check_arms(const Row *row, Oid relation)
 	if (!find_column(row, relation, "variant_column", &w))
 		return;
 	w.text = gr_row_text(row, "control");
-	require_held(row, "control", "arm", &w);
+	require_held(row, "control", "variant", &w);
 	for (int i = 0; objects[i]; i++)
 	{
 		const char *args[] = {gr_row_text(row, objects[i])};
@@ -304,7 +304,7 @@ check_arms(const Row *row, Oid relation)
 		for (int k = 0; k < n; k++)
 		{
 			w.text = arms[k];
-			require_held(row, objects[i], "arm", &w);
+			require_held(row, objects[i], "variant", &w);
 		}
 	}
 }
@@ -317,7 +317,7 @@ check_id(const Row *row, Oid relation)
 	if (!find_column(row, relation, "experiment_column", &w))
 		return;
 	if (!OidIsValid(lookup_type_cache(getBaseType(w.type), TYPECACHE_EQ_OPR)->eq_opr))
-		gr_refuse(row, "experiment_column", psprintf("It may hold a column that can be compared; %s cannot.",
+		gr_refuse(row, "experiment_column", psprintf("Set it to a column of a type that can be compared; %s cannot.",
 													 format_type_be(w.type)));
 	w.text = gr_row_text(row, "experiment_id");
 	require_held(row, "experiment_id", "experiment", &w);

@@ -15,7 +15,7 @@
 GR_NORETURN static void
 refuse_relation(const Row *row, const char *column)
 {
-	gr_refuse(row, column, "It may hold a table, partitioned table, view, "
+	gr_refuse(row, column, "Set it to a table, partitioned table, view, "
 			  "materialized view or foreign table.");
 }
 
@@ -45,7 +45,7 @@ check_relation(const Row *row, const char *column, Oid relation)
 		return;
 	/* a dump of it could not be restored: there is no such table in any other session */
 	if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
-		gr_refuse(row, column, psprintf("%s is temporary, and checks run in other sessions: it may hold a permanent table or view.",
+		gr_refuse(row, column, psprintf("%s is temporary, and checks run in other sessions. Set it to a permanent table or view.",
 										quote_identifier(get_rel_name(relation))));
 	if (!has_rows(relation) && !is_copied_by_restore(row))
 		refuse_relation(row, column);
@@ -79,12 +79,12 @@ check_column(const Row *row, Oid relation, const char *column, bool required)
 	if (name == NULL)
 	{
 		if (required)
-			gr_refuse(row, column, psprintf("It may hold a column of %s.", gr_relation_name(relation)));
+			gr_refuse(row, column, psprintf("Set it to a column of %s.", gr_relation_name(relation)));
 		return InvalidOid;
 	}
 	number = get_attnum(relation, name);
 	if (number <= 0)
-		gr_refuse(row, column, psprintf("It may hold a column of %s.", gr_relation_name(relation)));
+		gr_refuse(row, column, psprintf("Set it to a column of %s.", gr_relation_name(relation)));
 	return getBaseType(get_atttype(relation, number));
 }
 
@@ -92,7 +92,7 @@ static void
 check_unit(const Row *row, Oid unit)
 {
 	if (!gr_type_is_hashable(unit))
-		gr_refuse(row, "unit_column", psprintf("It may hold a column of a type that can be hashed; %s cannot.",
+		gr_refuse(row, "unit_column", psprintf("Set it to a column of a type that can be hashed; %s cannot.",
 											   format_type_be(unit)));
 }
 
@@ -103,7 +103,7 @@ check_variant(const Row *row, Oid variant)
 		  variant == NAMEOID || variant == BOOLOID || variant == INT2OID ||
 		  variant == INT4OID || variant == INT8OID || type_is_enum(variant)))
 		gr_refuse(row, "variant_column",
-				  psprintf("It may hold a column of type text, enum, integer or boolean, not %s.",
+				  psprintf("Set it to a column of type text, enum, integer or boolean, not %s.",
 						   format_type_be(variant)));
 }
 
@@ -112,7 +112,7 @@ check_time(const Row *row, const char *column, Oid time)
 {
 	if (OidIsValid(time) && time != TIMESTAMPTZOID && time != TIMESTAMPOID && time != DATEOID)
 		gr_refuse(row, column,
-				  psprintf("It may hold a column of type timestamptz, timestamp or date, not %s.",
+				  psprintf("Set it to a column of type timestamptz, timestamp or date, not %s.",
 						   format_type_be(time)));
 }
 
@@ -130,11 +130,11 @@ check_exposures(const Row *row, Oid exposures, Oid unit_of_events)
 	check_time(row, "exposed_at_column", check_column(row, exposures, "exposed_at_column", true));
 	if (!OidIsValid(compatible_oper_opid(list_make1(makeString("=")), unit_of_events, unit, true)))
 		gr_refuse(row, "unit_column",
-				  psprintf("It may hold a column that can be compared: it is of type %s in the events, %s in the exposures.",
+				  psprintf("Set it to a column whose types can be compared: it is of type %s in the events and %s in the exposures.",
 						   format_type_be(unit_of_events), format_type_be(unit)));
 	if (gr_row_text(row, "time_column") == NULL)
-		gr_refuse(row, "time_column", "With exposures only events at or after a unit's exposure count: "
-				  "give the column with the time of the event.");
+		gr_refuse(row, "time_column", "Set it to the column with the time of the event: "
+				  "with exposures, only events at or after a unit's exposure count.");
 }
 
 void
@@ -156,5 +156,5 @@ gr_check_columns(const Row *row, Oid events, Oid exposures)
 	check_variant(row, check_column(row, events, "variant_column", true));
 	check_column(row, events, "experiment_column", false);
 	if ((gr_row_text(row, "starts_at") || gr_row_text(row, "ends_at")) && !OidIsValid(time))
-		gr_refuse(row, "time_column", "starts_at and ends_at need the time of the event.");
+		gr_refuse(row, "time_column", "Set it to the column with the time of the event: starts_at and ends_at need it.");
 }

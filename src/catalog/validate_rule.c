@@ -87,7 +87,7 @@ note_divisions(const Row *row, Oid owner, Oid events)
 		ereport(NOTICE,
 				(errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which divides an integer by an integer",
 						found, gr_row_text(row, "metric"), gr_row_text(row, found)),
-				 errdetail("The quotient of integers has no fraction: 1 / 2 is 0."),
+				 errdetail("Integer division drops the fraction: 1 / 2 is 0."),
 				 errhint("Write ::float8 after the dividend to keep the fraction, as in clicks::float8 / views.")));
 }
 
@@ -99,7 +99,7 @@ only_for(const Row *row, const char *column, const char *unset, bool fits,
 	char	   *value = gr_row_text(row, column);
 
 	if (!fits && value && (unset == NULL || strcmp(value, unset) != 0))
-		gr_refuse(row, column, psprintf("It belongs to rules of kind \"%s\".", kind));
+		gr_refuse(row, column, psprintf("Leave it at its default: only rules of kind \"%s\" use it.", kind));
 }
 
 /* Some time, and not more than a century of it. */
@@ -114,7 +114,7 @@ check_window_length(const Row *row)
 		return;
 	if (i->month < 0 || i->month > 1200 || i->day < 0 || i->day > 36525 ||
 		i->time < 0 || i->time > 36525 * USECS_PER_DAY || (i->month == 0 && i->day == 0 && i->time == 0))
-		gr_refuse(row, "window_length", "It may hold a time after exposure, such as 7 days.");
+		gr_refuse(row, "window_length", "Set it to a positive time after exposure, such as 7 days.");
 }
 
 /* Windows, and what a unit must reach. */
@@ -128,9 +128,9 @@ check_window(const Row *row)
 	only_for(row, "retention_day", NULL, retention, "retention");
 	only_for(row, "retention_time_zone", NULL, retention, "retention");
 	if (retention && (null || day < 0 || day > 3650))
-		gr_refuse(row, "retention_day", "It may hold the number of days after exposure, from 0 to 3650.");
+		gr_refuse(row, "retention_day", "Set it to a number of days after exposure, from 0 to 3650.");
 	if (retention && gr_row_text(row, "window_length"))
-		gr_refuse(row, "window_length", "The window of retention is the day that retention_day names: leave it NULL.");
+		gr_refuse(row, "window_length", "Leave it NULL: the window of a retention rule is the day in retention_day.");
 	check_window_length(row);
 	only_for(row, "at_least", NULL, gr_row_is(row, "kind", "proportion"), "proportion");
 	gr_require_between(row, "at_least", 0, INFINITY);
@@ -145,7 +145,7 @@ check_kind(const Row *row)
 	bool		null;
 
 	if (gr_row_text(row, "value") == NULL && !gr_row_is(row, "kind", "retention"))
-		gr_refuse(row, "value", "It may hold an SQL expression over one event.");
+		gr_refuse(row, "value", "Set it to an SQL expression over one event.");
 	only_for(row, "denominator", NULL, gr_row_is(row, "kind", "ratio"), "ratio");
 	only_for(row, "quantile", NULL, quantile, "quantile");
 	only_for(row, "quantile_over", "events", quantile, "quantile");
@@ -158,12 +158,12 @@ check_kind(const Row *row)
 	only_for(row, "cap_value", NULL, gr_row_is(row, "kind", "mean"), "mean");
 	gr_require_between(row, "cap_quantile", 0, 1);
 	if (DatumGetFloat8(gr_row_datum(row, "cap_quantile", &null)) < 0.5 && !null && !gr_in_restore(row->relation))
-		gr_refuse(row, "cap_quantile", "It would cap more units than it leaves as they are: it may hold a quantile of at least 0.5; 0.99 caps the highest 1 %.");
+		gr_refuse(row, "cap_quantile", "Set it to a quantile of at least 0.5; a lower one caps most units. 0.99 caps the highest 1 %.");
 	gr_require_between(row, "cap_value", -INFINITY, INFINITY);
 	if (gr_row_text(row, "cap_quantile") && gr_row_text(row, "cap_value"))
-		gr_refuse(row, "cap_value", "Cap at a quantile or at a value, not both.");
+		gr_refuse(row, "cap_value", "Set cap_quantile or cap_value, and leave the other NULL.");
 	if (quantile && gr_row_text(row, "quantile") == NULL)
-		gr_refuse(row, "quantile", "It may hold a number between 0 and 1, such as 0.95 for p95.");
+		gr_refuse(row, "quantile", "Set it to a number between 0 and 1, such as 0.95 for p95.");
 	gr_require_between(row, "quantile", 0, 1);
 }
 
@@ -178,9 +178,9 @@ check_role(Row *row)
 	gr_require_word(row, "severity", gr_words_severity);
 	gr_require_word(row, "evidence", gr_words_evidence);
 	if (!guardrail && !gr_row_is(row, "severity", "block"))
-		gr_refuse(row, "severity", "It belongs to rules of role \"guardrail\".");
+		gr_refuse(row, "severity", "Leave it at its default: only rules of role \"guardrail\" use it.");
 	if (!guardrail && !gr_row_is(row, "evidence", "breach"))
-		gr_refuse(row, "evidence", "It belongs to rules of role \"guardrail\".");
+		gr_refuse(row, "evidence", "Leave it at its default: only rules of role \"guardrail\" use it.");
 	if (gr_row_text(row, "alpha") == NULL)
 		gr_row_set(row, "alpha", Float8GetDatum(guardrail ? 0.10 : 0.05));
 	gr_require_between(row, "alpha", 0, 0.5);
@@ -191,13 +191,13 @@ static void
 check_relative(const Row *row, double limit, bool guardrail)
 {
 	if (gr_row_is(row, "worse", guardrail ? "lower" : "higher"))
-		gr_refuse(row, "limit_value", "It may hold a fraction below 1: nothing falls by more than 100 %. 0.05 is 5 %.");
+		gr_refuse(row, "limit_value", "Set it to a fraction below 1: nothing falls by more than 100 %. 0.05 is 5 %.");
 	if (gr_in_restore(row->relation) || !gr_row_changed(row, limit_columns))
 		return;
 	ereport(NOTICE,
 			(errmsg("rule \"%s\" has a relative limit of %g, which is %g %%",
 					gr_row_text(row, "metric"), limit, 100 * limit),
-			 errhint("A limit_value of 0.05 is 5 %%.")));
+			 errhint("Write 0.05 for 5 %%.")));
 }
 
 /*
@@ -219,16 +219,16 @@ check_share_limit(const Row *row, Oid value)
 	if (null || !is_share(row, value) || !gr_row_changed(row, limit_columns))
 		return;
 	if (rule.limit_kind == GR_LIMIT_ABSOLUTE && (rule.limit_value < 0 || rule.limit_value > 1))
-		gr_refuse(row, "limit_value", "It may hold a share between 0 and 1: 0.05 is 5 %.");
+		gr_refuse(row, "limit_value", "Set it to a share between 0 and 1: 0.05 is 5 %.");
 	if (gr_limit_out_of_reach(&rule, NAN))
-		gr_refuse(row, "limit_value", "It may hold a difference of two shares, which is at most 1: "
+		gr_refuse(row, "limit_value", "Set it to a difference of two shares, which is at most 1: "
 				  "0.05 is 5 percentage points.");
 	edge = rule.limit_kind == GR_LIMIT_DIFFERENCE || (rule.worse_is_higher == guardrail) ? 1 : 0;
 	if (rule.limit_kind != GR_LIMIT_RELATIVE && rule.limit_kind != GR_LIMIT_SIGNIFICANCE && rule.limit_value == edge)
 		ereport(NOTICE,
-				(errmsg("no share can be beyond the %s limit of %g of rule \"%s\"",
+				(errmsg("no share can go beyond the %s limit of %g of rule \"%s\"",
 						gr_row_text(row, "limit_kind"), rule.limit_value, gr_row_text(row, "metric")),
-				 errhint("A limit_value of 0.05 is 5 %s.",
+				 errhint("Write 0.05 for 5 %s.",
 						 rule.limit_kind == GR_LIMIT_DIFFERENCE ? "percentage points" : "%")));
 }
 
@@ -242,7 +242,7 @@ check_limit(Row *row)
 	if (gr_row_text(row, "limit_kind") == NULL)
 	{
 		if (guardrail || gr_row_text(row, "limit_value"))
-			gr_refuse(row, "limit_kind", psprintf("It may hold %s.",
+			gr_refuse(row, "limit_kind", psprintf("Set it to %s.",
 												  gr_quoted_list(gr_words_limit_kind)));
 		gr_row_set(row, "limit_kind", CStringGetTextDatum("significance"));
 	}
@@ -251,7 +251,7 @@ check_limit(Row *row)
 	if (gr_row_is(row, "limit_kind", "significance"))
 	{
 		if (!null && limit != 0)
-			gr_refuse(row, "limit_value", "With limit_kind \"significance\" there is no margin: leave it NULL.");
+			gr_refuse(row, "limit_value", "Leave it NULL: limit_kind \"significance\" has no margin.");
 		return;
 	}
 	if (null && !guardrail && !gr_row_is(row, "limit_kind", "absolute"))
@@ -260,12 +260,12 @@ check_limit(Row *row)
 		return;
 	}
 	if (null)
-		gr_refuse(row, "limit_value", "It may hold a number in the metric's unit (relative: 0.05 is 5 %).");
+		gr_refuse(row, "limit_value", "Set it to a number in the metric's unit, or to a fraction of the control for limit_kind \"relative\": 0.05 is 5 %.");
 	if (!isfinite(limit))
-		gr_refuse(row, "limit_value", "It may hold a finite number.");
+		gr_refuse(row, "limit_value", "Set it to a finite number.");
 	if (limit < 0 && !gr_row_is(row, "limit_kind", "absolute"))
-		gr_refuse(row, "limit_value", "It may hold a size, not below 0: "
-				  "the direction of harm stands in \"worse\".");
+		gr_refuse(row, "limit_value", "Set it to a non-negative size: "
+				  "column \"worse\" says in which direction harm lies.");
 	if (gr_row_is(row, "limit_kind", "relative") && limit >= 1)
 		check_relative(row, limit, guardrail);
 }
@@ -294,7 +294,7 @@ check_reach(const Row *row, Experiment *e)
 	e->rules = &rule;
 	share = gr_glance_share(e, &rule);
 	if (gr_limit_out_of_reach(&rule.rule, share))
-		gr_refuse(row, "limit_value", psprintf("The control's share is at least %.2g in the events that are there, and no share is %g %% higher. "
+		gr_refuse(row, "limit_value", psprintf("The control's share is already at least %.2g, and a share cannot be %g %% higher than that. "
 											   "0.05 is 5 %%.", share, 100 * rule.rule.limit_value));
 }
 
@@ -310,8 +310,8 @@ check_beside(const Row *row, Experiment *e)
 	gr_require_ownership(e);
 	for (int i = 0; i < (int) lengthof(windows) && e->time_column == NULL; i++)
 		if (gr_row_text(row, windows[i]))
-			gr_refuse(row, windows[i], "A window needs the time of the event: "
-					  "set time_column of the experiment first.");
+			gr_refuse(row, windows[i], "Set time_column of the experiment first: "
+					  "a window needs the time of the event.");
 	/* off in a restore: the events may have changed since the rule was written */
 	if (check_function_bodies)
 	{
@@ -358,9 +358,9 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	id = gr_row_text(&row, "experiment_id");
 	metric = gr_row_text(&row, "metric");
 	if (id == NULL)
-		gr_refuse(&row, "experiment_id", "It may hold an experiment of guardrail_experiment.");
+		gr_refuse(&row, "experiment_id", "Set it to the experiment_id of an experiment in guardrail_experiment.");
 	if (metric == NULL || metric[0] == '\0' || strlen(metric) > 100)
-		gr_refuse(&row, "metric", "It may hold a name of 1 to 100 characters.");
+		gr_refuse(&row, "metric", "Set it to a name of 1 to 100 characters.");
 	gr_require_word(&row, "kind", gr_words_kind);
 	check_kind(&row);
 	check_window(&row);
@@ -368,7 +368,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 	check_limit(&row);
 	display_unit = gr_row_text(&row, "display_unit");
 	if (display_unit && pg_mbstrlen(display_unit) > 20)
-		gr_refuse(&row, "display_unit", "It may hold at most 20 characters, such as ms or EUR.");
+		gr_refuse(&row, "display_unit", "Set it to at most 20 characters, such as ms or EUR.");
 	gr_refuse_nulls(&row);
 
 	if (SPI_connect() != SPI_OK_CONNECT)

@@ -23,18 +23,18 @@ check_rule(const Row *row)
 	if (!gr_row_is(row, "segment_veto", "t"))
 		return;
 	if (!gr_row_is(row, "role", "guardrail") || !gr_row_is(row, "severity", "block"))
-		gr_refuse(row, "segment_veto", "It belongs to rules of role \"guardrail\" and severity \"block\".");
+		gr_refuse(row, "segment_veto", "Leave it NULL or false: only rules of role \"guardrail\" and severity \"block\" use it.");
 	if (gr_row_is(row, "evidence", "point"))
-		gr_refuse(row, "segment_veto", "A rule of evidence \"point\" has no error rate, which a veto in one "
-				  "segment of many needs: use \"breach\" or \"safe\".");
+		gr_refuse(row, "segment_veto", "Set evidence to \"breach\" or \"safe\": a veto in one segment of many needs an error rate, "
+				  "and \"point\" has none.");
 }
 
 /* The array's form; its elements. */
 static char **
 check_form(const Row *row, ArrayType *array, int *n)
 {
-	const char *hint = psprintf("It may hold 1 to %d different SQL expressions over the columns of the events, "
-								"such as ARRAY['device', 'country']; NULL: none.", GR_MAX_SEGMENTS);
+	const char *hint = psprintf("Set it to 1 to %d different SQL expressions over the columns of the events, "
+								"such as ARRAY['device', 'country'], or leave it NULL.", GR_MAX_SEGMENTS);
 	Datum	   *elements;
 	bool	   *nulls;
 	char	  **texts;
@@ -73,10 +73,10 @@ check_experiment(const Row *row)
 	texts = check_form(row, DatumGetArrayTypeP(segments), &n);
 	if (gr_row_text(row, "cursor_column"))
 		gr_refuse_beside(row, "cursor_column", "segments",
-						 "Segments are collected from the events themselves: leave one of them NULL.");
+						 "Leave one of them NULL: every check collects the segments from the events themselves.");
 	if (gr_row_text(row, "exposures"))
 		gr_refuse_beside(row, "exposures", "segments",
-						 "A unit without events is in no segment: leave one of them NULL.");
+						 "Leave one of them NULL: an exposed unit without events belongs to no segment.");
 	owner = DatumGetObjectId(gr_row_datum(row, "owner", &null));
 	events = DatumGetObjectId(gr_row_datum(row, "events", &null));
 	gr_owner_enter(&saved, owner);

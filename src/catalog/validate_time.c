@@ -134,7 +134,7 @@ gr_check_time_zone(const Row *row)
 	{
 		zones = zones_at(minutes);
 		if (minutes != 0 && zone[0] != '<')
-			appendStringInfo(&hint, "PostgreSQL counts the hours of \"%s\" the other way round, as POSIX does. ", zone);
+			appendStringInfo(&hint, "PostgreSQL reads \"%s\" with the opposite sign, as POSIX does. ", zone);
 	}
 	if (zones && minutes != 0)
 		appendStringInfo(&hint, "For %d:%02d hours %s of Greenwich write %s.", abs(minutes) / 60, abs(minutes) % 60,
@@ -142,14 +142,14 @@ gr_check_time_zone(const Row *row)
 	else if (zones)
 		appendStringInfo(&hint, "Write %s.", zones);
 	else
-		appendStringInfoString(&hint, "It may hold the name of a time zone, such as Europe/Berlin; "
-							   "NULL: days have 24 hours from the exposure on.");
+		appendStringInfoString(&hint, "Set it to the name of a time zone, such as Europe/Berlin, or leave it NULL "
+							   "to count days of 24 hours from the exposure.");
 	gr_refuse(row, "retention_time_zone", hint.data);
 }
 
 /* ---- events that have only a date ------------------------------------------ */
 
-#define ONLY_A_DATE "the events have only a date and the exposures a time, so that days are compared"
+#define ONLY_A_DATE "the events have only a date and the exposures a time, so guardrail compares days"
 
 void
 gr_check_days(const Row *row, Oid events, const char *time_column, Oid exposures,
@@ -162,9 +162,9 @@ gr_check_days(const Row *row, Oid events, const char *time_column, Oid exposures
 	if (!gr_row_changed(row, columns) || !gr_compares_days(events, time_column, exposures, exposed_at_column))
 		return;
 	if (!null && DatumGetIntervalP(window)->time % USECS_PER_DAY != 0)
-		gr_refuse(row, "window_length", "It may hold whole days, such as 2 days: " ONLY_A_DATE ".");
+		gr_refuse(row, "window_length", "Set it to whole days, such as 2 days: " ONLY_A_DATE ".");
 	if (gr_row_is(row, "kind", "retention") && gr_row_text(row, "retention_time_zone") == NULL)
-		gr_refuse(row, "retention_time_zone", "It may hold the time zone whose calendar the dates are of, such as UTC or Europe/Berlin: "
+		gr_refuse(row, "retention_time_zone", "Set it to the time zone of the dates, such as UTC or Europe/Berlin: "
 				  ONLY_A_DATE ".");
 }
 
@@ -184,6 +184,6 @@ gr_check_days_of_rules(const Row *row, const char *schema, Oid events, Oid expos
 						  " ORDER BY metric COLLATE \"C\" LIMIT 1", schema), true, 1, args);
 	if (SPI_processed > 0)
 		gr_refuse(row, "time_column",
-				  psprintf("Rule \"%s\" needs %s: " ONLY_A_DATE ".", gr_spi_text(0, 1),
+				  psprintf("Give rule \"%s\" %s first: " ONLY_A_DATE ".", gr_spi_text(0, 1),
 						   gr_spi_bool(0, 2) ? "a retention_time_zone" : "a window_length of whole days"));
 }

@@ -189,7 +189,7 @@ exchange(const Bounds *b, const JointEffect *e, const GrResult *const r[2], int 
 		out.radius = gr_ellipse_radius(alpha);
 	if (gr_fieller_ratio(e->effect[1 - won], e->effect[won], e->variance[1 - won], e->variance[won],
 						 e->covariance, crit, &out.lower, &out.upper) != GR_OK)
-		out.why_not = "what was won cannot be told from nothing at this level: the rate has no bounds";
+		out.why_not = "the gain does not differ significantly from zero at this level, so the rate has no bounds";
 	return out;
 }
 

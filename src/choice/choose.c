@@ -222,10 +222,10 @@ reason_of(const Choice *c, int a)
 	if (!c->valid)
 		return pstrdup(c->why);
 	if (a == CONTROL)
-		return pstrdup(c->chosen == CONTROL ? "chosen: no arm has won and is proven safe by every guardrail" :
-					   "an arm that won is proven safe by every guardrail");
+		return pstrdup(c->chosen == CONTROL ? "chosen: no variant has won and is proven safe by every guardrail" :
+					   "a variant that won is proven safe by every guardrail");
 	if (a == c->chosen)
-		appendStringInfo(&buf, "chosen: the largest gain of the arms that won and are proven safe, %.100s %s",
+		appendStringInfo(&buf, "chosen: the largest gain among the variants that won and are proven safe, %.100s %s",
 						 c->primary->metric, format_gain(c, gain_over_control(c, a)));
 	else if (unproven(c, a, &which) > 0)
 	{
@@ -239,9 +239,9 @@ reason_of(const Choice *c, int a)
 			}
 	}
 	else if (!has_won(c, a))
-		appendStringInfoString(&buf, "proven safe, but the primary has not won");
+		appendStringInfoString(&buf, "proven safe, but the primary metric has not won");
 	else
-		appendStringInfoString(&buf, "won and proven safe, but another arm gains more");
+		appendStringInfoString(&buf, "won and proven safe, but another variant gains more");
 	return buf.data;
 }
 
@@ -282,7 +282,7 @@ put_row(Writer *w, const Choice *c, int a, int k, int best_without)
 	if (a != CONTROL && a == best_without && gain(c, a, c->chosen).estimate > 0)
 	{
 		price = gain(c, a, c->chosen);
-		reason = psprintf("%s; without it this arm would be chosen, for %s more", reason,
+		reason = psprintf("%s; otherwise this variant would be chosen and gain %s more", reason,
 						  format_gain(c, price.estimate));
 	}
 	put_text(w, c->v->e->id);
@@ -309,8 +309,8 @@ make_choice(Evaluation *v, const char *schema)
 	if (c.primary_no < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("experiment \"%s\" has no primary", v->e->id),
-				 errhint("Give one of its rules the role primary.")));
+				 errmsg("experiment \"%s\" has no primary metric", v->e->id),
+				 errhint("Set role to 'primary' in one of its rules.")));
 	c.primary = &v->e->rules[c.primary_no].rule;
 	c.bounds = gr_bounds_make(v, schema, 1);
 	c.level = c.primary->alpha * 2 / Max(2, v->narms * (v->narms + 1));

@@ -165,7 +165,7 @@ gr_joint_effect(const Evaluation *v, const Joint *joint, int a, int i, int j)
 		out.effect[s] = gr_effect(kind, &r->treatment, &r->control);
 		out.variance[s] = g[s].t * g[s].t * r->treatment.variance + g[s].c * g[s].c * r->control.variance;
 		if (!isfinite(out.variance[s]) && out.why_not == NULL)
-			out.why_not = psprintf("%.100s has no variance in an arm", r->rule->metric);
+			out.why_not = psprintf("%.100s has no variance in one of the variants", r->rule->metric);
 	}
 	if (out.why_not)
 		return out;
@@ -180,7 +180,7 @@ gr_joint_effect(const Evaluation *v, const Joint *joint, int a, int i, int j)
 	if (!isfinite(out.covariance))
 	{
 		out.covariance = NAN;
-		out.why_not = "an arm has too few units";
+		out.why_not = "one of the variants has too few units";
 	}
 	return out;
 }

@@ -21,7 +21,7 @@ add_fold(CollectSpec *spec, FoldKind kind, int column)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the rules need more than %d numbers per unit", GR_MAX_FOLDS),
-				 errhint("Split the metrics over two experiments.")));
+				 errhint("Split the metrics between two experiments.")));
 	spec->folds[spec->nfolds].kind = kind;
 	spec->folds[spec->nfolds].column = column;
 	return spec->nfolds++;
@@ -42,7 +42,7 @@ add_metric(CollectSpec *spec, const Metric *m)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the rules have too many pairs for one scan"),
 				 errdetail("More than %d products per unit would be needed.", GR_MAX_METRICS),
-				 errhint("Split the metrics over two experiments.")));
+				 errhint("Split the metrics between two experiments.")));
 	spec->metrics[spec->nmetrics] = *m;
 	return spec->nmetrics++;
 }
@@ -86,7 +86,7 @@ sign_fold(ScanPlan *plan, int column, bool positive, const char *schema)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the rules need more than %d different expressions", GR_MAX_COLUMNS),
-				 errhint("Split the metrics over two experiments.")));
+				 errhint("Split the metrics between two experiments.")));
 	plan->column_value[k] = (char *) value;
 	plan->column_filter[k] = plan->column_filter[column];
 	plan->column_type[k] = INT4OID;
@@ -207,7 +207,7 @@ plan_pair(JointPlan *p, int i, int j)
 	}
 	if (!a->is_right && !b->is_right)
 	{
-		pair->why_not = "two averages per unit, capped values or shares that reach something have no joint covariance here";
+		pair->why_not = "metrics that are averages per unit, capped, or shares with at_least have no joint covariance with each other here";
 		return;
 	}
 	/* a proportion on the left needs no condition */

@@ -63,9 +63,9 @@ load_settings(const Evaluation *v, const char *schema)
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the arms of experiment \"%s\" are not settings of a number", v->e->id),
-				 errhint("Write them into column \"parameter\" of guardrail_experiment, such as "
-						 "{\"control\": 0, \"low\": 0.5, \"high\": 1}; three are needed.")));
+				 errmsg("the variants of experiment \"%s\" have no numeric settings", v->e->id),
+				 errhint("Set column \"parameter\" of guardrail_experiment to at least three settings, such as "
+						 "{\"control\": 0, \"low\": 0.5, \"high\": 1}.")));
 	for (int row = 0; row < (int) SPI_processed; row++)
 	{
 		char	   *name = gr_spi_text(row, 1);
@@ -81,7 +81,7 @@ load_settings(const Evaluation *v, const char *schema)
 				seen = v->arms[a].units > 0;
 			}
 		if (!seen)
-			appendStringInfo(s.unseen, "; no unit of arm \"%.*s\" has been seen", gr_fitting(name, 100), name);
+			appendStringInfo(s.unseen, "; the events contain no unit of variant \"%.*s\"", gr_fitting(name, 100), name);
 	}
 	return s;
 }
@@ -96,9 +96,9 @@ require_settings(const Search *s)
 	if (n < GR_MIN_SETTINGS && s->v->narms > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%d arms of experiment \"%s\" have a setting", n, s->v->e->id),
-				 errdetail("A response needs %d settings.", GR_MIN_SETTINGS),
-				 errhint("Column \"parameter\" of guardrail_experiment names the arms as they stand in the events.")));
+				 errmsg("only %d variants of experiment \"%s\" have a setting", n, s->v->e->id),
+				 errdetail("guardrail_optimize() needs at least %d settings.", GR_MIN_SETTINGS),
+				 errhint("Name the variants in column \"parameter\" of guardrail_experiment as they are written in the events.")));
 }
 
 /* One arm's value of a rule as a point of the response. */
@@ -230,29 +230,29 @@ describe(const Search *s, Answer *out)
 	{
 		case GR_SETTING_FOUND:
 			out->status = "OPTIMUM";
-			appendStringInfo(&buf, "%.100s is %s at %.4g of the settings proven to keep to every blocking guardrail",
+			appendStringInfo(&buf, "among the settings proven safe by every blocking guardrail, %.100s is %s at %.4g",
 							 metric, s->goal.sign > 0 ? "largest" : "smallest", best->setting);
 			if (guard)
-				appendStringInfo(&buf, ", %.100s being nearest to its limit", guard);
-			appendStringInfo(&buf, "; not proven worse: %.4g to %.4g", best->near_lower, best->near_upper);
+				appendStringInfo(&buf, "; %.100s is nearest to its limit there", guard);
+			appendStringInfo(&buf, "; settings from %.4g to %.4g are not proven worse", best->near_lower, best->near_upper);
 			break;
 		case GR_SETTING_NONE_SAFE:
 			out->status = "UNSAFE";
-			appendStringInfo(&buf, "no setting is proven to keep to every blocking guardrail; "
-							 "where %.100s is best it is %.100s that is furthest from proof", metric, guard);
+			appendStringInfo(&buf, "no setting is proven safe by every blocking guardrail; "
+							 "at the best setting for %.100s, guardrail %.100s is furthest from proof", metric, guard);
 			break;
 		case GR_SETTING_FLAT:
 			out->status = "FLAT";
-			appendStringInfo(&buf, "the data cannot tell the settings apart: %.100s is proven worse at none", metric);
+			appendStringInfo(&buf, "the data cannot tell the settings apart: %.100s is not proven worse at any of them", metric);
 			break;
 		case GR_SETTING_NO_FIT:
 			out->status = "MISFIT";
-			appendStringInfo(&buf, "the response of %.100s is no quadratic (p = %.2g)",
+			appendStringInfo(&buf, "the response of %.100s is not quadratic (p = %.2g)",
 							 metric_name(s, best->misfit < 0 ? s->primary : s->guard[best->misfit]), best->p_fit);
 			break;
 	}
 	if (isnan(best->p_fit))
-		appendStringInfoString(&buf, "; with three settings a quadratic fits always: that it is one cannot be tested");
+		appendStringInfoString(&buf, "; a quadratic always fits three settings, so its fit cannot be tested");
 	append_next(&buf, best);
 	appendStringInfoString(&buf, s->settings.unseen->data);
 	out->reason = buf.data;
@@ -269,15 +269,15 @@ answer(Search *s)
 	if (gr_test_invalid(&v->test, why, sizeof(why)))
 		return (Answer) {"INVALID", pstrdup(why)};
 	if (!v->test.over)
-		return (Answer) {"UNDECIDED", "the test is not over, and before its end a fixed test proves nothing"};
+		return (Answer) {"UNDECIDED", "the test is not over, and a fixed test proves nothing before its end"};
 	if (s->bounds.look < 0)
-		return (Answer) {"UNDECIDED", "between two looks nothing is proven; the next recorded check is one"};
+		return (Answer) {"UNDECIDED", "nothing can be proven between two looks; the next recorded check is a look"};
 	if (v->narms == 0)
-		return (Answer) {"NO DATA", "no unit of a treatment arm has been seen"};
+		return (Answer) {"NO DATA", "the events contain no unit of a treatment variant"};
 	unfit = fit_all(s);
 	if (unfit >= 0)
-		return (Answer) {"NO DATA", psprintf("%.100s is not known well enough in three settings, and in the control "
-											 "where it is compared with%s", metric_name(s, unfit), s->settings.unseen->data)};
+		return (Answer) {"NO DATA", psprintf("the value of %.100s is too uncertain: it needs enough data in at least three settings, and in the control "
+											 "if the rule compares with it%s", metric_name(s, unfit), s->settings.unseen->data)};
 	gr_optimize(&s->goal, s->constraints, s->nguards, &out.best);
 	out.searched = true;
 	describe(s, &out);
@@ -326,8 +326,8 @@ make_search(Evaluation *v, const char *schema)
 	if (s.primary < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("experiment \"%s\" has no primary", v->e->id),
-				 errhint("Give one of its rules the role primary.")));
+				 errmsg("experiment \"%s\" has no primary metric", v->e->id),
+				 errhint("Set role to 'primary' in one of its rules.")));
 	s.constraints = palloc0(sizeof(GrConstraint) * Max(s.nguards, 1));
 	s.bounds = gr_bounds_make(v, schema, 2 * (s.nguards + 1));
 	s.settings = load_settings(v, schema);

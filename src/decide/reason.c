@@ -22,7 +22,7 @@ append_limit(GrResult *r)
 	}
 	gr_format_limit(r->rule, limit, sizeof(limit));
 	gr_append(r->reason, GR_REASON_SIZE, r->rule->role == GR_GUARDRAIL ?
-		   ", limit %s" : ", asked for %s", limit);
+		   ", limit %s" : ", required %s", limit);
 }
 
 /* "(90 % bound +214 ms, limit +200 ms)" */
@@ -63,7 +63,7 @@ append_out_of_reach(GrResult *r)
 				control[NUMBER_SIZE];
 
 	gr_format_limit(r->rule, limit, sizeof(limit));
-	gr_append(r->reason, GR_REASON_SIZE, ": no share of units can be beyond the limit of %s", limit);
+	gr_append(r->reason, GR_REASON_SIZE, ": no share of units can go beyond the limit of %s", limit);
 	if (r->rule->limit_kind == GR_LIMIT_RELATIVE)
 	{
 		value.limit_kind = GR_LIMIT_ABSOLUTE;
@@ -72,7 +72,7 @@ append_out_of_reach(GrResult *r)
 	}
 	if (r->rule->limit_value >= 1)
 		gr_append(r->reason, GR_REASON_SIZE, r->rule->limit_kind == GR_LIMIT_DIFFERENCE ?
-			   "; limit_value 0.05 is 5 percentage points" : "; limit_value 0.05 is 5 %%");
+			   "; write 0.05 for 5 percentage points" : "; write 0.05 for 5 %%");
 }
 
 /* Why there is no valid test on these data, and what would help. */
@@ -94,23 +94,23 @@ append_unmeasured(GrResult *r)
 			append_out_of_reach(r);
 			break;
 		case GR_CONSTANT:
-			gr_append(r->reason, GR_REASON_SIZE, ": every unit of both arms has the same value, so nothing can be "
-				   "tested; is the expression what you meant?");
+			gr_append(r->reason, GR_REASON_SIZE, ": every unit of both variants has the same value, so there is nothing "
+				   "to test; check the expression");
 			break;
 		case GR_HEAVY_UNIT:
-			gr_append(r->reason, GR_REASON_SIZE, ": few units carry the metric, one alone has %.0f %% of the variance "
-				   "that the test rests on; cap_quantile limits what one unit can weigh", 100 * r->heaviest);
+			gr_append(r->reason, GR_REASON_SIZE, ": few units carry the metric, and one unit accounts for %.0f %% of the "
+				   "variance in the test; set cap_quantile to limit the weight of a unit", 100 * r->heaviest);
 			break;
 		case GR_SKEWED:
 			gr_append(r->reason, GR_REASON_SIZE, ": too few units carry the metric to prove that it is safe");
 			break;
 		case GR_FEW_EVENTS:
 			if (isnan(r->events_needed))
-				gr_append(r->reason, GR_REASON_SIZE, ": too few units for any number of events to prove harm");
+				gr_append(r->reason, GR_REASON_SIZE, ": too few units to prove harm, whatever the number of events");
 			else
 			{
 				gr_format_whole(r->events_needed, count, sizeof(count));
-				gr_append(r->reason, GR_REASON_SIZE, ": too few %s to prove harm however they are spread; %s could",
+				gr_append(r->reason, GR_REASON_SIZE, ": too few %s to prove harm, however they are split; at least %s are needed",
 					   r->needs_without ? "units without the event" : "events", count);
 			}
 			break;
@@ -133,21 +133,21 @@ append_undecided(GrResult *r, const GrArm *control, const GrTestState *test)
 
 	if (fewest < test->min_units)
 		gr_append(r->reason, GR_REASON_SIZE,
-			   ": %" PRId64 " units, nothing is decided below %" PRId64 " in each arm",
+			   ": %" PRId64 " units, at least %" PRId64 " are needed in each variant",
 			   fewest, test->min_units);
 	else if (test->monitor->kind == GR_GROUP_SEQUENTIAL && !test->monitor->is_look)
 		gr_append(r->reason, GR_REASON_SIZE, test->monitor->nlooks > 0 ?
-			   ": undecided at the last look" : ": the first look comes with more units");
+			   ": undecided at the last look" : ": the first look needs more units");
 	else if (!test->over && test->planned_units > 0)
 		gr_append(r->reason, GR_REASON_SIZE,
-			   ": decided at the end of the test, %" PRId64 " of %" PRId64 " units are in%s",
+			   ": will be decided at the end of the test, %" PRId64 " of %" PRId64 " units are in%s",
 			   test->mature_units, test->planned_units,
 			   test->mature_units < test->total_units ? " and mature" : "");
 	else if (!test->over)
-		gr_append(r->reason, GR_REASON_SIZE, ": decided at the end of the test");
+		gr_append(r->reason, GR_REASON_SIZE, ": will be decided at the end of the test");
 	else if (r->lower > r->upper)
 		gr_append(r->reason, GR_REASON_SIZE,
-			   ": earlier looks and this one exclude each other, the effect has changed");
+			   ": the bounds of earlier looks and of this one do not overlap, so the effect has changed");
 	else if (!isnan(r->units_needed))
 	{
 		char		count[NUMBER_SIZE];
@@ -202,21 +202,21 @@ append_notes(GrResult *r)
 		gr_append(r->reason, GR_REASON_SIZE, "; unit totals capped at %s", number);
 	}
 	if (r->status == GR_BREACHED && r->latched && !r->is_witness[GR_TEST_BREACH])
-		gr_append(r->reason, GR_REASON_SIZE, "; proven by an earlier check, which stands");
+		gr_append(r->reason, GR_REASON_SIZE, "; proven by an earlier check, and stands until the plan is amended");
 	if (r->failure && r->status != GR_UNMEASURED)
 		gr_append(r->reason, GR_REASON_SIZE, "; %s", r->failure);
 	if (r->left_out > 0)
-		gr_append(r->reason, GR_REASON_SIZE, "; %.0f values that are not finite left out",
+		gr_append(r->reason, GR_REASON_SIZE, "; %.0f non-finite values left out",
 			   r->left_out);
 	if (is_rounded(r->treatment.value) || is_rounded(r->control.value))
 		gr_append(r->reason, GR_REASON_SIZE, "; values beyond 2^53 are kept to 16 digits");
 	if (r->null_share_p < r->missing_share_alpha)
 		gr_append(r->reason, GR_REASON_SIZE,
-			   "; warning: the share of NULLs differs between the arms (p = %.2g)",
+			   "; warning: the share of NULLs differs between the variants (p = %.2g)",
 			   r->null_share_p);
 	if (r->nonfinite_share_p < r->missing_share_alpha)
 		gr_append(r->reason, GR_REASON_SIZE,
-			   "; warning: the share of NaN and infinite values differs between the arms (p = %.2g)",
+			   "; warning: the share of NaN and infinite values differs between the variants (p = %.2g)",
 			   r->nonfinite_share_p);
 }
 

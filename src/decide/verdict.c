@@ -42,8 +42,8 @@ gr_test_invalid(const GrTestState *test, char *why, size_t size)
 	}
 	if (test->surplus_arms)
 	{
-		snprintf(why, size, "too many arm names: the events have more than can be arms of one test, and the rows of "
-				 "the rarest are left out; name the planned arms in shares");
+		snprintf(why, size, "too many arm names: the events contain more variants than one test can compare, and the rows of "
+				 "the rarest are left out; list the planned variants in shares");
 		return true;
 	}
 	if (test->srm_p < test->srm_alpha)
@@ -54,8 +54,8 @@ gr_test_invalid(const GrTestState *test, char *why, size_t size)
 	}
 	if (all >= test->min_units && share > test->max_crossover)
 	{
-		snprintf(why, size, "crossover: %" PRId64 " units (%.3g %%) seen in more than one arm, "
-				 "%.3g %% allowed", test->crossover_units, 100 * share,
+		snprintf(why, size, "crossover: %" PRId64 " units (%.3g %%) appear in more than one variant, "
+				 "and at most %.3g %% may", test->crossover_units, 100 * share,
 				 100 * test->max_crossover);
 		return true;
 	}
@@ -152,7 +152,7 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 
 	if (arm->units < test->min_units || control->units < test->min_units)
 		add_clause(why, size, "; ", "too few units: %" PRId64 " in \"%.*s\", %" PRId64
-				   " in \"%.*s\", nothing is decided below %" PRId64,
+				   " in \"%.*s\", at least %" PRId64 " are needed in each",
 				   arm->units, gr_fitting(arm->name, 60), arm->name,
 				   control->units, gr_fitting(control->name, 60), control->name,
 				   test->min_units);
@@ -164,7 +164,7 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 		add_clause(why, size, "; ", "the test is not over");
 	list_immature(results, nrules, control, why, size);
 	if (primary == NULL)
-		add_clause(why, size, "; ", "no rule has the role primary");
+		add_clause(why, size, "; ", "the plan has no primary metric");
 	else if (primary->status != GR_WON)
 		add_clause(why, size, "; ", primary->status == GR_LOST ?
 				   "the primary lost: %s" : "the primary has not won: %s", primary->reason);
@@ -199,7 +199,7 @@ write_status(GrArmVerdict *out, const GrArm *arm, const GrArm *control,
 	else if (arm->units == 0 || control->units == 0)
 		snprintf(out->status, size, "NO DATA");
 	else if (arm->units < test->min_units || control->units < test->min_units)
-		snprintf(out->status, size, "NO DATA: fewer than %" PRId64 " units in an arm",
+		snprintf(out->status, size, "NO DATA: fewer than %" PRId64 " units in a variant",
 				 test->min_units);
 	else if (out->guardrails > 0 && out->no_data == out->guardrails)
 		snprintf(out->status, size, "NO DATA");

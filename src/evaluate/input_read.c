@@ -47,7 +47,7 @@ number_rules(Experiment *e, ArrayType *metrics, ArrayType *fingerprints, const C
 	if (!fit)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("stored inputs of experiment \"%s\" do not fit version %d of its plan",
+				 errmsg("stored inputs of experiment \"%s\" do not match version %d of its plan",
 						e->id, e->plan_version),
 				 errhint("Restore guardrail_check_input and guardrail_plan from a backup.")));
 }
@@ -57,7 +57,7 @@ refuse_input(int64 check_id)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("stored inputs of check " INT64_FORMAT " are not what the check stored", check_id),
+			 errmsg("stored inputs of check " INT64_FORMAT " have changed since the check stored them", check_id),
 			 errhint("Restore guardrail_check_input and guardrail_segment_input from a backup.")));
 }
 

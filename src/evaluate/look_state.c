@@ -145,8 +145,8 @@ load_row(GrMonitor *m, const Experiment *e, int row)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("stored bounds of experiment \"%s\" are not used: they are damaged", e->id),
-				 errhint("They are computed again from the recorded looks.")));
+				 errmsg("stored bounds of experiment \"%s\" are damaged and will not be used", e->id),
+				 errhint("No action is needed: guardrail computes them again from the recorded looks.")));
 		return;
 	}
 	if (look.n != m->nlooks || m->scratch->t != m->fraction[m->nlooks - 1])

@@ -61,7 +61,7 @@ fail_rule(const Experiment *e, Rule *rule, const char *expression, const char *f
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("rule \"%s\" of experiment \"%s\" is UNMEASURED: %s", rule->rule.metric, e->id, rule->failure),
-			 errhint("Mend the events, or amend the rule: NULLIF() or a filter can guard an expression. The other rules are judged.")));
+			 errhint("Fix the events, or guard the expression with NULLIF() or a filter through guardrail_amend(). The other rules are still evaluated.")));
 }
 
 /* ---- the plan ------------------------------------------------------------------------- */

@@ -324,7 +324,7 @@ gr_segments_unjudged(const Evaluation *v)
 		veto |= v->e->rules[k].segment_veto;
 	for (int i = 0; veto && v->segments && i < v->segments->n; i++)
 		if (v->segments->segment[i].data.why)
-			return psprintf("segment %s is not judged: %s", v->segments->segment[i].expression,
+			return psprintf("segment %s was not tested: %s", v->segments->segment[i].expression,
 							v->segments->segment[i].data.why);
 	return NULL;
 }
@@ -384,7 +384,7 @@ unjudged_row(const Evaluation *v, const Segment *segment, Datum *values, bool *n
 			strcmp(columns[i].name, "segment") == 0 ? segment->expression :
 			strcmp(columns[i].name, "status") == 0 ? gr_status_word(GR_NO_DATA) :
 			strcmp(columns[i].name, "reason") == 0 ?
-			psprintf("segment %s is not judged: %s", segment->expression, segment->data.why) : NULL;
+			psprintf("segment %s was not tested: %s", segment->expression, segment->data.why) : NULL;
 
 		if (text)
 			values[i] = CStringGetTextDatum(text);
@@ -435,10 +435,10 @@ gr_segments_notice(const Evaluation *v)
 	for (int i = 0; v->segments && i < v->segments->n; i++)
 		if (v->segments->segment[i].data.why)
 			ereport(NOTICE,
-					(errmsg("segment %s of experiment \"%s\" is not judged: %s",
+					(errmsg("segment %s of experiment \"%s\" was not tested: %s",
 							v->segments->segment[i].expression, v->e->id, v->segments->segment[i].data.why),
-					 v->e->segments_failure ? errhint("Amend the expression, or mend the events.") :
-					 errhint("Group its values in the expression, or raise guardrail.unit_memory.")));
+					 v->e->segments_failure ? errhint("Change the expression with guardrail_amend(), or fix the events.") :
+					 errhint("Group its values in the expression, or increase guardrail.unit_memory.")));
 }
 
 void
@@ -452,7 +452,7 @@ gr_segments_explain(StringInfo buf, const Evaluation *v)
 					 v->monitor.kind == GR_ALWAYS_VALID ? "e-BH" : "BH");
 	for (int i = 0; i < s->n; i++)
 		if (s->segment[i].data.why)
-			appendStringInfo(buf, "  segment %s is not judged: %s\n", s->segment[i].expression,
+			appendStringInfo(buf, "  segment %s was not tested: %s\n", s->segment[i].expression,
 							 s->segment[i].data.why);
 	for (int i = 0; i < s->n; i++)
 		for (int k = 0; s->segment[i].v && k < segment_cells(&s->segment[i]); k++)

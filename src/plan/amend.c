@@ -17,12 +17,12 @@
 PG_FUNCTION_INFO_V1(guardrail_amend);
 
 GR_NORETURN static void
-refuse_changes(const char *detail)
+refuse_changes(const char *message)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("argument \"changes\" is no list of changes: %s", detail),
-			 errhint("It looks like {\"experiment\": {\"planned_units\": 40000}, "
+			 errmsg("%s", message),
+			 errhint("Expected keys are \"experiment\" and \"rules\", for example {\"experiment\": {\"planned_units\": 40000}, "
 					 "\"rules\": {\"load\": {\"limit_value\": 30}, \"crash\": null}}.")));
 }
 
@@ -40,7 +40,8 @@ changed_columns(const char *schema, const char *table, const char *object, const
 				 " ('{experiment_id,metric,state,launched_at,stopped_at,plan_version,plan_hash}')",
 				 true, 3, args);
 	if (gr_spi_text(0, 1))
-		refuse_changes(psprintf("%s has no column %s that can be amended", table, gr_spi_text(0, 1)));
+		refuse_changes(psprintf("argument \"changes\" names columns that %s does not have or that cannot be amended: %s",
+								table, gr_spi_text(0, 1)));
 	return gr_spi_text(0, 2);
 }
 
@@ -48,7 +49,7 @@ static void
 require_object(const char *what, const char *type)
 {
 	if (type == NULL || strcmp(type, "object") != 0)
-		refuse_changes(psprintf("%s is of type %s", what, type ? type : "null"));
+		refuse_changes(psprintf("%s must be a JSON object, not of type %s", what, type ? type : "null"));
 }
 
 /* An owner is named before the rules are checked with its rights. */
@@ -91,13 +92,13 @@ amend_rule(const char *schema, const char *id, const char *metric, const char *o
 		gr_spi_query(psprintf("DELETE FROM %s.guardrail_rule WHERE experiment_id = $1 AND metric = $2",
 							  schema), false, 2, args);
 		if (SPI_processed == 0)
-			refuse_changes(psprintf("there is no rule \"%s\" to take out", metric));
+			refuse_changes(psprintf("argument \"changes\" removes rule \"%s\", which does not exist", metric));
 		return;
 	}
 	columns = changed_columns(schema, "guardrail_rule", object, "");
 	values = changed_columns(schema, "guardrail_rule", object, "r.");
 	if (columns == NULL)
-		refuse_changes(psprintf("rule \"%s\" has no column in it", metric));
+		refuse_changes(psprintf("argument \"changes\" names no column of rule \"%s\"", metric));
 	gr_spi_query(psprintf("UPDATE %s.guardrail_rule AS t SET (%s) = ROW(%s) FROM %s.guardrail_rule AS o,"
 						  " LATERAL pg_catalog.jsonb_populate_record(o, $3::jsonb) AS r"
 						  " WHERE t.experiment_id = $1 AND t.metric = $2 AND o.experiment_id = $1 AND o.metric = $2",
@@ -145,7 +146,7 @@ amend_rules(const char *schema, const char *id, const char *object)
 			bool		out = strcmp(types[i], "null") == 0;
 
 			if (!out)
-				require_object(psprintf("rule \"%s\"", keys[i]), types[i]);
+				require_object(psprintf("rule \"%s\" in argument \"changes\"", keys[i]), types[i]);
 			if (out == (pass == 0))
 				amend_rule(schema, id, keys[i], out ? NULL : values[i]);
 		}
@@ -164,8 +165,8 @@ apply(FunctionCallInfo fcinfo, const char *schema, const char *id, const char *c
 	for (int i = 0; i < n; i++)
 	{
 		if (strcmp(keys[i], "experiment") != 0 && strcmp(keys[i], "rules") != 0)
-			refuse_changes(psprintf("it has the key \"%s\"", keys[i]));
-		require_object(psprintf("\"%s\"", keys[i]), types[i]);
+			refuse_changes(psprintf("unrecognized key \"%s\" in argument \"changes\"", keys[i]));
+		require_object(psprintf("key \"%s\" in argument \"changes\"", keys[i]), types[i]);
 		if (strcmp(keys[i], "experiment") == 0)
 			require_member_of_new_owner(values[i]);
 	}
@@ -202,21 +203,21 @@ guardrail_amend(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"reason\" must not be empty"),
-				 errhint("It stands in guardrail_plan: say why the plan had to change.")));
+				 errhint("Say why the plan had to change; guardrail_plan records the reason.")));
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"changes\" must not be NULL"),
-				 errhint("'{}' registers the rows as they are.")));
+				 errhint("Use '{}' to register the rows as they are.")));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	args[0] = DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(2)));
 	gr_spi_query("SELECT pg_catalog.jsonb_typeof($1::jsonb)", true, 1, args);
-	require_object("it", gr_spi_text(0, 1));
+	require_object("argument \"changes\"", gr_spi_text(0, 1));
 	e = gr_plan_lock(fcinfo, schema);
 	gr_plan_require_state(e, "running", strcmp(e->state, "draft") == 0 ?
-						  "A draft's rows are changed by UPDATE." :
-						  "What was decided stays with its plan; a new test is a new experiment.");
+						  "Change the rows of a draft with UPDATE." :
+						  "The plan of a stopped experiment cannot change. Create another experiment for another test.");
 	version = e->plan_version + 1;
 	apply(fcinfo, schema, e->id, args[0]);
 	PushActiveSnapshot(GetLatestSnapshot());

@@ -49,7 +49,7 @@ guardrail_stop(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	e = gr_plan_lock(fcinfo, schema);
-	gr_plan_require_state(e, "running", "Only an experiment that runs can be stopped.");
+	gr_plan_require_state(e, "running", "Only a running experiment can be stopped.");
 	args[0] = e->id;
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_update_lifecycle(schema, "state = 'stopped', stopped_at = pg_catalog.now()", 1, args);

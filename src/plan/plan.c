@@ -45,7 +45,7 @@ gr_plan_lock(FunctionCallInfo fcinfo, const char *schema)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot change the plan of experiment \"%s\" within security-restricted operation", id),
-				 errhint("An expression, or a function in it, launches, amends and stops nothing.")));
+				 errhint("Call the function directly: expressions, and functions in them, cannot launch, amend or stop an experiment.")));
 	gr_require_writable(fcinfo, "Run it on the primary.");
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf("SELECT 1 FROM %s.guardrail_experiment WHERE experiment_id = $1 FOR UPDATE",
@@ -82,8 +82,9 @@ gr_plan_require_whole(Experiment *e, const char *schema)
 	if (primaries != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("experiment \"%s\" has %d rules of role primary", e->id, primaries),
-				 errhint("A plan has exactly one primary metric: the one the change is made for.")));
+				 primaries == 0 ? errmsg("experiment \"%s\" has no primary metric", e->id) :
+				 errmsg("experiment \"%s\" has %d primary metrics", e->id, primaries),
+				 errhint("Set role to 'primary' in exactly one rule: the metric that the change should improve.")));
 	for (int i = 0; i < e->nrules; i++)
 		if (e->rules[i].segment_veto && e->nsegments == 0)
 			ereport(ERROR,
@@ -242,7 +243,7 @@ guardrail_verify(PG_FUNCTION_ARGS)
 	/* with the caller's right to read the catalog */
 	e = gr_experiment_load(schema, args[0], CurrentMemoryContext);
 	if (strcmp(e->state, "draft") == 0)
-		gr_plan_require_state(e, "running", "A draft has no plan yet: guardrail_launch() registers it.");
+		gr_plan_require_state(e, "running", "A draft has no plan yet. Register it with guardrail_launch().");
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf(
 						  "SELECT n.version, p.plan_hash, p.made_at, p.made_by, p.reason, p.after_data,"

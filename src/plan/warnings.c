@@ -38,12 +38,12 @@ warn_of_number(const Experiment *e)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("experiment \"%s\" has %d guardrail%s", e->id, n, n == 1 ? "" : "s"),
-				 errhint("Two to five are usual: what else could the change break?")));
+				 errhint("Two to five guardrails are usual. Consider what else the change could break.")));
 	if (n > 5)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("experiment \"%s\" has %d guardrails", e->id, n),
-				 errhint("Two to five are usual: each one more takes power from all, or blocks by chance.")));
+				 errhint("Two to five guardrails are usual. Each additional one lowers the power of all, or adds a chance of a false block.")));
 }
 
 /* Does the value of a unit grow while it takes part? */
@@ -70,9 +70,9 @@ note_growing_means(const Experiment *e)
 			appendStringInfo(&names, "%s\"%s\"", names.len ? ", " : "", e->rules[i].rule.metric);
 	if (names.len > 0)
 		ereport(NOTICE,
-				(errmsg("under always_valid the mean of %s has no window", names.data),
-				 errdetail("A unit's total grows while it takes part: what is estimated drifts, and error rates "
-						   "hold for it as it is at each look only where old and new units are alike.")));
+				(errmsg("always_valid monitoring tests %s without a window_length", names.data),
+				 errdetail("The total of a unit grows while the unit takes part, so the estimated mean drifts. Error rates then "
+						   "hold at each look only if old and new units behave alike.")));
 }
 
 /* The same metric over the same events, as the last experiment saw it. */
@@ -188,14 +188,14 @@ warn_of_power(const Experiment *e, const Rule *rule, const Prior *prior, double 
 			(errcode(ERRCODE_WARNING),
 			 errmsg("guardrail \"%s\" has a power of %.2f at " INT64_FORMAT " planned units",
 					rule->rule.metric, power, e->planned_units),
-			 errdetail("That is the chance to find a harm of twice its limit, or to prove that there is none beyond it, "
+			 errdetail("This is the probability of detecting a harm of twice the limit, or of proving safety if there is no harm, "
 					   "with a control at %.6g and a standard deviation of %.6g per unit.",
 					   prior->value, sqrt(prior->variance)),
-			 margin <= 0 ? errhint("The control itself is beyond the limit.") :
+			 margin <= 0 ? errhint("Change the limit: the control itself is beyond it.") :
 			 wanted * se > MOST_TIMES_WIDER * margin ?
-			 errhint("No size of the test within reach has a power of %g; a limit %.3g times as wide has.",
+			 errhint("Widen the limit: no practical number of units gives a power of %g, but a limit %.3g times as wide does.",
 					 WANTED_POWER, wanted * se / margin) :
-			 errhint("A power of %g needs about %.0f units, or a limit %.3g times as wide.",
+			 errhint("For a power of %g, plan about %.0f units, or set a limit %.3g times as wide.",
 					 WANTED_POWER, planned * (wanted * se / margin) * (wanted * se / margin),
 					 wanted * se / margin)));
 }
@@ -227,9 +227,9 @@ refuse_negative_control(const GrResult *r)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("rule \"%s\" has a relative limit, and the control's value is negative: %g",
+			 errmsg("rule \"%s\" has a relative limit, but the control's value is negative: %g",
 					r->rule->metric, r->control.value),
-			 errhint("Use limit_kind 'difference': a per cent of a negative value has no meaning.")));
+			 errhint("Use limit_kind 'difference': a percentage of a negative value has no meaning.")));
 }
 
 /* A limit that no share of units can be beyond, such as 5 for 5 %. */
@@ -238,13 +238,13 @@ tell_out_of_reach(const GrResult *r, bool refuse)
 {
 	ereport(refuse ? ERROR : WARNING,
 			(errcode(refuse ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_WARNING),
-			 errmsg("rule \"%s\" has a %s limit of %g, which no share of units can be beyond",
+			 errmsg("rule \"%s\" has a %s limit of %g, but no share of units can go beyond it",
 					r->rule->metric, gr_words_limit_kind[r->rule->limit_kind], r->rule->limit_value),
 			 errdetail("The control's share is %.4g.", r->control.value),
-			 r->rule->limit_value >= 1 ? errhint("A limit_value of 0.05 is 5 %%.") :
+			 r->rule->limit_value >= 1 ? errhint("Write 0.05 for 5 %%.") :
 			 r->rule->limit_kind == GR_LIMIT_RELATIVE ?
-			 errhint("A share of %.4g can rise by %.4g %% at most.", r->control.value, 100 * (1 / r->control.value - 1)) :
-			 errhint("A share of %.4g can rise by %.4g and fall by %.4g at most: a limit_value of 0.05 is 5 percentage points.",
+			 errhint("Set a smaller limit: a share of %.4g can rise by at most %.4g %%.", r->control.value, 100 * (1 / r->control.value - 1)) :
+			 errhint("Set a smaller limit: a share of %.4g can rise by at most %.4g and fall by at most %.4g. Write 0.05 for 5 percentage points.",
 					 r->control.value, 1 - r->control.value, r->control.value)));
 }
 
@@ -317,9 +317,9 @@ warn_of_powers(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
 	}
 	if (unknown.len > 0)
 		ereport(NOTICE,
-				(errmsg("the power of %s at " INT64_FORMAT " planned units is not known", unknown.data, e->planned_units),
-				 errdetail("Neither these events nor an earlier experiment over them show a variance yet."),
-				 errhint("guardrail_sample_size() computes what a standard deviation that you know calls for.")));
+				(errmsg("could not estimate the power of %s at " INT64_FORMAT " planned units", unknown.data, e->planned_units),
+				 errdetail("There are no events yet, and no earlier experiment on this table used these metrics, to estimate a variance from."),
+				 errhint("If you know the standard deviation, guardrail_sample_size() tells how many units you need.")));
 }
 
 typedef struct TryWork
@@ -353,9 +353,9 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 	if (failure)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
-				 errmsg("experiment \"%s\" cannot be evaluated with the events that are there: %s",
+				 errmsg("experiment \"%s\" cannot be evaluated with its current events: %s",
 						e->id, failure->message),
-				 errhint("Its checks will fail until this is mended.")));
+				 errhint("Fix the events or the rules; until then, its checks will fail.")));
 	check_limits(fcinfo, schema, e, work.v);
 	if (e->planned_units > 0)
 		warn_of_powers(fcinfo, schema, e, work.v);

@@ -77,13 +77,13 @@ plan_column(ScanPlan *plan, const Experiment *e, const Rule *rule, const char *v
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("expression \"%s\" of experiment \"%s\" is of type %s, which %s",
-						value, e->id, format_type_be(type), category ? "cannot be hashed" : "is no number"),
-				 errhint("Amend the rule, or mend the events.")));
+						value, e->id, format_type_be(type), category ? "cannot be hashed" : "is not a number"),
+				 errhint("Change the rule with guardrail_amend(), or fix the events.")));
 	if (filter && getBaseType(gr_expression_type(e->events, filter)) != BOOLOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("filter \"%s\" of experiment \"%s\" is not boolean", filter, e->id),
-				 errhint("Amend the rule, or mend the events.")));
+				 errhint("Change the rule with guardrail_amend(), or fix the events.")));
 	if (guard)
 		f = f ? psprintf("(CASE WHEN %s THEN %s END)", guard, f) : psprintf("(%s)", guard);
 	return add_column(plan, e, parenthesise(value), f, type, category);
@@ -205,7 +205,7 @@ gr_plan_make(Experiment *e)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("experiment \"%s\" has no rules", e->id),
-				 errhint("Write what is measured, and what must not break, into guardrail_rule.")));
+				 errhint("Insert its metrics and guardrails into guardrail_rule.")));
 	if (e->nrules > GR_MAX_METRICS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

@@ -161,9 +161,9 @@ gr_require_own_functions(const char *schema)
 	if (SPI_processed > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("function %s does not belong to guardrail and would be called in place of its own",
+				 errmsg("function %s does not belong to guardrail but would be called instead of its function of the same name",
 						gr_spi_text(0, 1)),
-				 errhint("Drop it, and let nobody create objects in schema %s.", schema)));
+				 errhint("Drop it, and revoke the right to create objects in schema %s.", schema)));
 }
 
 Collection *

@@ -48,8 +48,8 @@ require_time(const Experiment *e)
 	if (e->time_column == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("experiment \"%s\" needs the time of its events and has no time_column", e->id),
-				 errdetail("starts_at, ends_at, exposures, window_length and retention_day speak of it."),
+				 errmsg("experiment \"%s\" needs a time_column", e->id),
+				 errdetail("starts_at, ends_at, exposures, window_length and retention_day compare with the time of the event."),
 				 errhint("Set guardrail_experiment.time_column.")));
 }
 

@@ -203,7 +203,7 @@ gr_collect_segments(const Experiment *e, const ScanPlan *plan, const char *schem
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("experiment \"%s\" has more than %d segments", e->id, GR_MAX_SEGMENTS),
-				 errhint("Amend it to fewer; one expression may combine several columns.")));
+				 errhint("Remove segments with guardrail_amend(); one expression can combine several columns.")));
 	if (!gr_fast_shape_fits(plan))
 	{
 		collect_whole(&w, "the rules have too many expressions for one scan with segments");
@@ -223,7 +223,7 @@ gr_collect_segments(const Experiment *e, const ScanPlan *plan, const char *schem
 		ReThrowError(error);
 	gr_owner_leave(&saved);
 	if (error)
-		collect_whole(&w, "its units need more than guardrail.unit_memory, which they share with the whole");
+		collect_whole(&w, "its units, together with those of the whole population, need more than guardrail.unit_memory");
 	for (int k = 0; k < e->nsegments; k++)
 		if (w.over[k])
 			give_up(&w, k, psprintf("it has more than %d values", GR_MAX_SEGMENT_VALUES));

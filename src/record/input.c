@@ -19,7 +19,7 @@ refuse_bytes(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("stored past of a check is damaged"),
+			 errmsg("stored history of a check is damaged"),
 			 errhint("Restore guardrail_check_input from a backup.")));
 }
 
@@ -270,7 +270,7 @@ gr_failures_decode(Experiment *e, const InputRow *row)
 	if (n != e->nrules)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("stored inputs of experiment \"%s\" do not fit version %d of its plan",
+				 errmsg("stored inputs of experiment \"%s\" do not match version %d of its plan",
 						e->id, e->plan_version),
 				 errhint("Restore guardrail_check_input from a backup.")));
 	for (int i = 0; i < n; i++)

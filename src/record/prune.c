@@ -57,7 +57,7 @@ guardrail_prune(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"keep\" must not be NULL"),
-				 errhint("Say how long every check is kept, such as '90 days'.")));
+				 errhint("Say how long to keep every check, such as '90 days'.")));
 	gr_require_writable(fcinfo, "Run it on the primary.");
 	args[0] = DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(0)));
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -67,7 +67,7 @@ guardrail_prune(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"keep\" must not be negative, not \"%s\"", args[0]),
-				 errhint("Say how long every check is kept, such as '90 days'.")));
+				 errhint("Say how long to keep every check, such as '90 days'.")));
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_writing = GR_WRITING_PRUNING;
 	PG_TRY();

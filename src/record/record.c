@@ -242,7 +242,7 @@ record_evaluation(const Check *check, const Evaluation *v)
 	bool		nulls[GR_MAX_ROW];
 
 	if (v->narms == 0)
-		record_nothing_new(check, "NO DATA", "no unit of a treatment arm has been seen");
+		record_nothing_new(check, "NO DATA", "the events contain no unit of a treatment variant");
 	for (int a = 0; a < v->narms; a++)
 	{
 		gr_verdict_row(v, a, values, nulls);
@@ -270,8 +270,8 @@ next_check_id(const char *schema)
 	if (gr_spi_bool(0, 2))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("sequence %s.guardrail_check_id is behind guardrail_check_log: set it to max(check_id)", schema),
-				 errhint("SELECT setval('%s.guardrail_check_id', max(check_id)) FROM %s.guardrail_check_log;",
+				 errmsg("sequence %s.guardrail_check_id is behind guardrail_check_log", schema),
+				 errhint("Run SELECT setval('%s.guardrail_check_id', max(check_id)) FROM %s.guardrail_check_log;",
 						 schema, schema)));
 	return gr_spi_int8(0, 1, 0);
 }
@@ -324,7 +324,7 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		gr_segments_notice(v);
 	if (check.look_no > 0 && v->e->monitoring != GR_FIXED && v->test.mature_units > v->e->planned_units)
 		ereport(NOTICE,
-				(errmsg("experiment \"%s\" has more units than planned: " INT64_FORMAT " of " INT64_FORMAT,
+				(errmsg("experiment \"%s\" has " INT64_FORMAT " units, which is more than the " INT64_FORMAT " planned",
 						id, v->test.mature_units, v->e->planned_units),
-				 errdetail("This look spends what was left of alpha; there will be no other.")));
+				 errdetail("This look spends the rest of alpha, so it is the last one.")));
 }

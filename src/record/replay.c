@@ -27,15 +27,15 @@ refuse_missing(const char *schema, const char *check_id)
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("there is no check %s", check_id),
-				 errhint("Checks are numbered in guardrail_check_log; guardrail_prune() removes old ones.")));
+				 errmsg("check %s does not exist", check_id),
+				 errhint("Use a check_id of guardrail_check_log; guardrail_prune() removes old checks.")));
 	error = gr_spi_text(0, 1);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("check %s has no stored inputs to decide from again", check_id),
+			 errmsg("check %s cannot be replayed because it stored no inputs", check_id),
 			 errdetail_internal("%s", error),
-			 errhint("A check that failed, or found the plan changed, decided nothing; "
-					 "checks of version 0.1.0 stored nothing.")));
+			 errhint("Replay another check: checks that failed or found the plan changed, "
+					 "and all checks of version 0.1.0, stored no inputs.")));
 }
 
 /* Read the inputs and decide. */

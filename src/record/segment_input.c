@@ -127,7 +127,7 @@ gr_segments_restore(Evaluation *v, const char *schema, int64 check_id)
 		if (k < 0 || k >= v->e->nsegments || (collection == NULL) != (segment->data.why != NULL) || past == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("stored segments of experiment \"%s\" do not fit version %d of its plan",
+					 errmsg("stored segments of experiment \"%s\" do not match version %d of its plan",
 							v->e->id, v->e->plan_version),
 					 errhint("Restore guardrail_segment_input from a backup.")));
 		segment->data.expression = k;

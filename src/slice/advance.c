@@ -83,10 +83,10 @@ store_halves(Stored *s, const char *to, bool fold, Collection **c, MemoryContext
 	if (half == NULL)
 	{
 		ereport(NOTICE,
-				(errmsg("events of experiment \"%s\" with the same cursor need more than guardrail.unit_memory (%d kB)",
+				(errmsg("events of experiment \"%s\" with the same cursor value need more than guardrail.unit_memory (%d kB)",
 						s->e->id, guardrail_unit_memory),
-				 errdetail("From there on they are not stored: each check reads all events."),
-				 errhint("Raise guardrail.unit_memory.")));
+				 errdetail("Events from this value on are not stored, and each check reads all events."),
+				 errhint("Increase guardrail.unit_memory.")));
 		return GR_NO_ROOM;
 	}
 	/* not all units once more for each piece: afterwards */
@@ -145,7 +145,7 @@ start_again(Stored *s, const char *why)
 {
 	if (s->nruns > 0)
 		ereport(NOTICE,
-				(errmsg("stored slices of experiment \"%s\" are computed again: %s", s->e->id, why)));
+				(errmsg("stored slices of experiment \"%s\" are computed again because %s", s->e->id, why)));
 	gr_stored_drop(s);
 }
 
@@ -155,10 +155,10 @@ warn(const Stored *s, bool recorded)
 {
 	ereport(WARNING,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("what is stored of experiment \"%s\" is not used: it is incomplete or damaged", s->e->id),
+			 errmsg("stored slices of experiment \"%s\" are incomplete or damaged and will not be used", s->e->id),
 			 errdetail_internal("%s", s->misfit),
-			 recorded ? errhint("All its events are read and stored again.") :
-			 errhint("All its events are read. The next guardrail_check() stores them again.")));
+			 recorded ? errhint("No action is needed: this check reads all events of the experiment and stores them again.") :
+			 errhint("Store the events again with CALL guardrail_check(); until then, every call reads all of them.")));
 }
 
 /* Store what is new; the collection, when it came on the way. */
@@ -173,10 +173,10 @@ catch_up(Stored *s, MemoryContext context)
 	if (s->misfit)
 		gr_stored_drop(s);
 	else if (!s->known || s->stored_fingerprint != s->fingerprint)
-		start_again(s, "its plan, or what it is measured on, has changed");
+		start_again(s, "its plan, its events or the types of their columns have changed");
 	upper = gr_cursor_upper(s, &reset);
 	if (reset)
-		start_again(s, "events that were read are there no longer");
+		start_again(s, "events that were already read have been removed");
 	PushCopiedSnapshot(GetLatestSnapshot());
 	if (upper)
 	{
@@ -252,7 +252,7 @@ gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool 
 
 	if (e->cursor_column && recorded && !gr_fast_shape_fits(plan))
 		ereport(NOTICE,
-				(errmsg("experiment \"%s\" has more expressions than can be stored: its checks read all events", e->id)));
+				(errmsg("experiment \"%s\" has too many expressions to store slices, so its checks read all events", e->id)));
 	if (e->cursor_column == NULL || !guardrail_use_slices || !can_be_stored(e, plan))
 		return gr_collect(e, plan, schema, context);
 	gr_require_own_functions(schema);

@@ -242,8 +242,8 @@ compare_totals(Audit *a, Stored *s)
 	if (totals == NULL)
 	{
 		ereport(NOTICE,
-				(errmsg("running totals of experiment \"%s\" are not certain: its checks look at all units", s->e->id),
-				 errhint("They are computed again after some time, or by guardrail_rebuild().")));
+				(errmsg("running totals of experiment \"%s\" are not certain, so its checks read all stored units", s->e->id),
+				 errhint("A later check computes them again; guardrail_rebuild() does so at once.")));
 		return;
 	}
 	gr_head_totals_counts(gr_totals_heads(s->totals), totals);
@@ -336,16 +336,16 @@ guardrail_audit(PG_FUNCTION_ARGS)
 	a.s = s;
 	if (!s->known || s->stored_fingerprint != s->fingerprint)
 		ereport(NOTICE,
-				(errmsg("experiment \"%s\" has no slices of its present plan", id),
-				 errhint("The next guardrail_check() computes them.")));
+				(errmsg("experiment \"%s\" has no stored slices for its current plan", id),
+				 errhint("Compute them with CALL guardrail_check().")));
 	else
 	{
 		if (s->misfit)
 			ereport(WARNING,
 					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("what is stored of experiment \"%s\" is incomplete or damaged", id),
+					 errmsg("stored slices of experiment \"%s\" are incomplete or damaged", id),
 					 errdetail_internal("%s", s->misfit),
-					 errhint("The next guardrail_check() stores all its events again; so does guardrail_rebuild().")));
+					 errhint("Store all its events again with CALL guardrail_check() or with guardrail_rebuild().")));
 		audit(&a, s);
 	}
 	SPI_finish();

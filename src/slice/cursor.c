@@ -57,12 +57,12 @@ check_relations(Oid events, const char *id, const char *column)
 		char		kind = get_rel_relkind(relation);
 
 		if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
-			refuse(id, column, psprintf("%s is no table", gr_relation_name(relation)),
-				   "A cursor can be followed in tables and partitioned tables, whose writers are known; "
-				   "leave it NULL for views, materialized and foreign tables.");
+			refuse(id, column, psprintf("%s is not a table", gr_relation_name(relation)),
+				   "Leave cursor_column NULL for views, materialized views and foreign tables; "
+				   "guardrail follows cursors in tables and partitioned tables only.");
 		if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
 			refuse(id, column, psprintf("%s is a temporary table", get_rel_name(relation)),
-				   "Other sessions cannot read it; leave cursor_column NULL.");
+				   "Leave cursor_column NULL: other sessions cannot read the table.");
 	}
 }
 
@@ -75,16 +75,16 @@ check_type(Oid events, const char *id, const char *column)
 
 	if (!HeapTupleIsValid(tuple))
 		refuse(id, column, psprintf("%s has no such column", gr_relation_name(events)),
-			   "It may hold a column of the events.");
+			   "Set it to a column of the events.");
 	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
 	type = getBaseType(attribute->atttypid);
 	if (type != INT2OID && type != INT4OID && type != INT8OID &&
 		type != TIMESTAMPTZOID && type != TIMESTAMPOID)
 		refuse(id, column, psprintf("it is of type %s", format_type_be(attribute->atttypid)),
-			   "It may hold a column of type bigint, integer, smallint, timestamptz or timestamp.");
+			   "Set it to a column of type bigint, integer, smallint, timestamptz or timestamp.");
 	if (!attribute->attnotnull)
-		refuse(id, column, "it may be NULL", "Events without a cursor would never be read: "
-			   "ALTER TABLE ... ALTER COLUMN ... SET NOT NULL.");
+		refuse(id, column, "the column accepts NULL", "Run ALTER TABLE ... ALTER COLUMN ... SET NOT NULL: "
+			   "events without a cursor value would never be read.");
 	ReleaseSysCache(tuple);
 	return type;
 }
@@ -120,19 +120,19 @@ check_sequences(Oid events, const char *id, const char *column)
 
 		if (gr_spi_int8(i, 2, 1) > 1)
 			refuse(id, column, psprintf("its sequence %s has CACHE " INT64_FORMAT, name, gr_spi_int8(i, 2, 1)),
-				   "Values handed out in advance come later than greater ones: ALTER SEQUENCE ... CACHE 1.");
+				   "Run ALTER SEQUENCE ... CACHE 1: sessions use cached values after other sessions have used greater ones.");
 		if (gr_spi_bool(i, 3))
 			refuse(id, column, psprintf("its sequence %s has CYCLE", name),
-				   "A cursor only grows: ALTER SEQUENCE ... NO CYCLE.");
+				   "Run ALTER SEQUENCE ... NO CYCLE: a cursor must only grow.");
 		if (gr_spi_int8(i, 4, 1) < 0)
 			refuse(id, column, psprintf("its sequence %s has a negative increment", name),
-				   "A cursor only grows: ALTER SEQUENCE ... INCREMENT BY 1.");
+				   "Run ALTER SEQUENCE ... INCREMENT BY 1: a cursor must only grow.");
 	}
 	if (SPI_processed > 1)
 		refuse(id, column, psprintf("its values come from more than one sequence: %s and %s",
 									gr_spi_text(0, 1), gr_spi_text(1, 1)),
-			   "All partitions must draw from one sequence, or one's values come later than "
-			   "greater ones of the other.");
+			   "Use one sequence for all partitions: with several, a row can arrive after "
+			   "rows with greater values.");
 }
 
 /* Does an index begin with the column, or with experiment_column and it? */

@@ -275,9 +275,9 @@ remove_crossed(FoldState *f, Head *head, const char *tail_range)
 		if (!gr_slice_scan(s, range.data, CurrentMemoryContext, &units))
 			ereport(ERROR,
 					(errcode(GR_ERRCODE_UNITS_MEMORY),
-					 errmsg("events of units that were seen in a second arm need more than guardrail.unit_memory (%d kB)",
+					 errmsg("events of units in more than one variant need more than guardrail.unit_memory (%d kB)",
 							guardrail_unit_memory),
-					 errhint("Raise guardrail.unit_memory.")));
+					 errhint("Increase guardrail.unit_memory.")));
 		if (units == NULL)
 			return false;
 		for (uint32 i = 0; i < units->flat->n; i++)

@@ -61,9 +61,9 @@ require_columns(const PartReader *r)
 	if (!right)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table guardrail_slice has other columns, or another primary key, than guardrail made"),
-				 errhint("Its columns are experiment_id text, slice bigint, part integer, from_cursor text, "
-						 "to_cursor text, units bigint, state bytea; the first three are its primary key.")));
+				 errmsg("the columns or the primary key of table guardrail_slice have changed"),
+				 errhint("Restore the columns experiment_id text, slice bigint, part integer, from_cursor text, "
+						 "to_cursor text, units bigint, state bytea, and the primary key over the first three.")));
 }
 
 PartReader *

@@ -145,7 +145,7 @@ guardrail_rebuild(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("guardrail_rebuild must run in a READ COMMITTED transaction"),
-				 errhint("It must see what the last check has stored.")));
+				 errhint("Start a READ COMMITTED transaction: guardrail_rebuild must see what the last check stored.")));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	gr_require_ownership(gr_experiment_load(schema, id, CurrentMemoryContext));

@@ -24,7 +24,7 @@ gr_slice_corrupt(const char *why)
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("stored slice is damaged"),
 			 errdetail_internal("%s", why),
-			 errhint("guardrail_rebuild() without limits computes all slices again.")));
+			 errhint("Run guardrail_rebuild() without limits to compute all slices again.")));
 }
 
 static inline void

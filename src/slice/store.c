@@ -30,7 +30,7 @@ unit_type(const Experiment *e)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of the events of experiment \"%s\" does not exist", e->unit_column, e->id),
-				 errhint("Mend the events, or amend unit_column.")));
+				 errhint("Restore the column, or change unit_column with guardrail_amend().")));
 	get_atttypetypmodcoll(e->events, number, &type, &typmod, &collation);
 	type = getBaseType(type);
 	switch (type)
@@ -222,7 +222,7 @@ gr_stored_open(Experiment *e, Oid function)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("experiment \"%s\" has no cursor_column", e->id),
-				 errhint("Every check of it reads all events: nothing is stored.")));
+				 errhint("Set cursor_column to store slices; without it, every check reads all events.")));
 	gr_owner_enter(&saved, e->owner);
 	plan = gr_plan_make(e);
 	gr_owner_leave(&saved);

@@ -32,8 +32,8 @@ check_clock(Oid owner, Oid events, const char *metric, const char *column, const
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which depends on the time of the check",
 						column, metric, text),
-				 errhint("What was computed from an event is stored when cursor_column is set: "
-						 "compare with columns of the event, or leave cursor_column NULL.")));
+				 errhint("Compare with columns of the event, or leave cursor_column NULL: "
+						 "with cursor_column, guardrail computes each event once and stores the result.")));
 }
 
 /* Columns of a rule that can ask for it. */
@@ -44,9 +44,9 @@ static const char *
 unfollowed(const char *kind, bool has_window)
 {
 	if (has_window)
-		return "When a unit was exposed is found by reading all its events";
+		return "guardrail must read all events of a unit to find when it was exposed";
 	if (gr_kind_is_diversity(kind))
-		return "The different values of a unit are found by reading all its events";
+		return "guardrail must read all events of a unit to find its different values";
 	return NULL;
 }
 
@@ -71,7 +71,7 @@ check_rule(const Row *row, const char *schema)
 
 		if (why)
 			gr_refuse_beside(row, unbounded[k], "the experiment's cursor_column",
-							 psprintf("%s: leave cursor_column NULL, and every check reads them.", why));
+							 psprintf("Leave cursor_column NULL: %s.", why));
 	}
 	owner = (Oid) gr_spi_int8(0, 1, 0);
 	events = (Oid) gr_spi_int8(0, 2, 0);
@@ -96,7 +96,7 @@ check_rules(const Row *row, const char *schema, Oid owner, Oid events)
 
 		if (why)
 			gr_refuse_beside(row, "cursor_column", psprintf("rule \"%s\"", gr_spi_text(i, 1)),
-							 psprintf("%s: leave cursor_column NULL, and every check reads them.", why));
+							 psprintf("Leave cursor_column NULL: %s.", why));
 	}
 	gr_spi_query(psprintf("SELECT metric, value, denominator, filter, covariate FROM %s.guardrail_rule"
 						  " WHERE experiment_id = $1", schema), true, 1, args);
@@ -124,13 +124,13 @@ check_experiment(const Row *row, const char *schema)
 		return;
 	if (gr_row_text(row, "exposures"))
 		gr_refuse_beside(row, "cursor_column", "exposures",
-						 "An assignment table is read anew by every check: leave one of them NULL.");
+						 "Leave one of them NULL: every check reads the whole table of exposures.");
 	c = gr_cursor_open(events, gr_row_text(row, "experiment_column"), column, id);
 	if (!c->leads_index && !c->follows_index)
 		ereport(NOTICE,
-				(errmsg("no index of %s begins with \"%s\": every check scans all events of experiment \"%s\"",
+				(errmsg("no index on %s begins with \"%s\", so every check scans all events of experiment \"%s\"",
 						gr_relation_name(events), column, id),
-				 errhint("CREATE INDEX ON %s (%s)", gr_relation_name(events), c->column)));
+				 errhint("Run CREATE INDEX ON %s (%s).", gr_relation_name(events), c->column)));
 	check_rules(row, schema, owner, events);
 }
 

@@ -85,7 +85,7 @@ check_form(const Histogram *h)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("invalid guardrail_histogram"),
-				 errdetail("Its version is not known to this guardrail.")));
+				 errdetail("This version of guardrail does not support its version.")));
 	working = (h->flags & GR_HISTOGRAM_WORKING) != 0;
 	if (h->capacity < 0 || h->nbins < 0 || h->nbins > h->capacity ||
 		h->npending < 0 || h->npending > (working ? h->capacity : 0) ||
@@ -93,7 +93,7 @@ check_form(const Histogram *h)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("invalid guardrail_histogram"),
-				 errdetail("Its length does not fit its number of bins.")));
+				 errdetail("Its length does not match its number of bins.")));
 }
 
 static int
@@ -306,7 +306,7 @@ guardrail_histogram_in(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s: \"%.100s\"",
 						"guardrail_histogram", text),
-				 errhint("A histogram is made by guardrail_histogram() and looks like "
+				 errhint("Use the output of guardrail_histogram(), for example "
 						 "\"v1 skipped=0 bins=-5:1,0:2,7:1\".")));
 	PG_RETURN_POINTER(h);
 }
@@ -379,7 +379,7 @@ guardrail_histogram_recv(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid guardrail_histogram"),
-				 errdetail("Its bins must ascend and its counts be positive.")));
+				 errdetail("Its bins must be in ascending order and its counts must be positive.")));
 	PG_RETURN_POINTER(h);
 }
 

@@ -134,11 +134,11 @@ guardrail_spending_bounds(PG_FUNCTION_ARGS)
 						  k + 1 < n ? &states[(k + 1) % 2] : NULL) != GR_OK)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("no bound found for element %d of argument \"fractions\"",
+					 errmsg("could not find a bound for element %d of argument \"fractions\"",
 							k + 1),
-					 errdetail("Its fraction is %.17g, the level spent by then %g.",
+					 errdetail("Its fraction is %.17g, and the level spent up to it is %g.",
 							   fractions[k], spent),
-					 errhint("Looks must lie further apart, or \"alpha\" be smaller.")));
+					 errhint("Use looks that are further apart, or a smaller \"alpha\".")));
 		bounds[k] = Float8GetDatum(bound);
 	}
 	PG_RETURN_ARRAYTYPE_P(construct_array(bounds, n, FLOAT8OID, 8,
@@ -178,7 +178,7 @@ guardrail_sample_size(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"effect\" must differ from \"margin\""),
 				 errdetail("Both are %g.", effect),
-				 errhint("An effect that lies at the margin cannot be told from it by any number of units.")));
+				 errhint("Use an effect other than the margin: no number of units can distinguish the two.")));
 	if (gr_sample_size(sd, effect, margin, alpha, power, sides, ratio, &n) != GR_OK)
 		float_overflow_error();
 	PG_RETURN_FLOAT8(n);

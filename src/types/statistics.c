@@ -85,8 +85,8 @@ guardrail_relative(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"mean_c\" must be greater than 0"),
 				 errdetail("It is %g.", a.mean_c),
-				 errhint("A relative lift has no meaning against a control that is not positive; "
-						 "compare the difference with guardrail_welch().")));
+				 errhint("Compare the difference with guardrail_welch(): "
+						 "a relative lift has no meaning unless the control is positive.")));
 	(void) gr_relative(a.mean_t, a.var_t, a.n_t, a.mean_c, a.var_c, a.n_c,
 					   a.margin, a.alternative, a.level, method, &test);
 	return test_record(fcinfo, &test);
@@ -186,7 +186,7 @@ guardrail_compare(PG_FUNCTION_ARGS)
 	if (kind == GR_RELATIVE && e[1].value <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"control\" must have a positive estimate to compare with it relatively"),
+				 errmsg("argument \"control\" must have a positive estimate for a relative comparison"),
 				 errdetail("It is %g.", e[1].value)));
 	(void) gr_contrast_test(kind, &e[0], &e[1], margin, alternative, level, &test);
 	return test_record(fcinfo, &test);

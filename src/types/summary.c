@@ -112,9 +112,9 @@ gr_summary_read(const Summary *s, GrMoments *m, int64 *skipped)
 
 	if (size < offsetof(Summary, data) || s->version < 1 || s->version > GR_SUMMARY_VERSION ||
 		s->flags != 0)
-		corrupt("Its version is not known to this guardrail.");
+		corrupt("This version of guardrail does not support its version.");
 	if (s->dim < 1 || s->dim > GR_MAX_DIM || size != summary_size(s->dim, s->version))
-		corrupt("Its length does not fit its number of variables.");
+		corrupt("Its length does not match its number of variables.");
 	init_numbers(m, s->dim, s->version);
 	m->n = s->n;
 	n = list_numbers(m, s->version, list);
@@ -176,7 +176,7 @@ guardrail_summary_in(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s: \"%s\"",
 						"guardrail_summary", text),
-				 errhint("A summary is made by guardrail_summarize() and looks like "
+				 errhint("Use the output of guardrail_summarize(), for example "
 						 "\"v1 n=3 sum=6 low=0 products=2\".")));
 	PG_RETURN_POINTER(gr_summary_make(&m, skipped));
 }

@@ -114,7 +114,7 @@ make_input(FunctionCallInfo fcinfo, const CollectSpec *spec)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("variants of type %s are not supported",
 						format_type_be(input->arm_type)),
-				 errhint("The variant may be text, an enum, an integer or boolean.")));
+				 errhint("Use a variant of type text, enum, integer or boolean.")));
 	getTypeOutputInfo(input->arm_type, &output, &varlena);
 	fmgr_info_cxt(output, &input->arm_output, CurrentMemoryContext);
 	gr_unit_hash_init(&input->unit, argument_type(fcinfo, 5), PG_GET_COLLATION());

@@ -328,7 +328,7 @@ receive_units(StringInfo buf, Units *u, dsa_area *area, bool stays)
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("units of parallel workers are only merged directly above their Gather"),
+				 errmsg("units of parallel workers can only be merged directly above their Gather node"),
 				 errhint("Set enable_partitionwise_aggregate to off.")));
 	if (!stays)
 		at = memcpy(palloc_extended(size + 1, MCXT_ALLOC_HUGE), at, size);

@@ -51,8 +51,8 @@ bad_spec(const char *text)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid specification of a collection: \"%.200s\"", text),
-			 errhint("guardrail_collect() is called by guardrail_evaluate(); "
-					 "to summarise a table of your own use guardrail_summarize().")));
+			 errhint("Use guardrail_summarize() to summarise your own table; "
+					 "only guardrail_evaluate() calls guardrail_collect().")));
 }
 
 /* Skip a word, or fail. */

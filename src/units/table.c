@@ -36,7 +36,7 @@ gr_units_too_many(const Units *u)
 			(errcode(u->is_sent || u->flat ? GR_ERRCODE_SENT_MEMORY : GR_ERRCODE_UNITS_MEMORY),
 			 errmsg("units of the scan need more than guardrail.unit_memory (%zu kB)",
 					u->limit / 1024),
-			 errhint("Raise guardrail.unit_memory.")));
+			 errhint("Increase guardrail.unit_memory.")));
 }
 
 /* Have the system give the memory at once instead of page by page, where it can. */
@@ -154,8 +154,8 @@ gr_refuse_arms(void)
 {
 	ereport(ERROR,
 			(errcode(GR_ERRCODE_ARMS),
-			 errmsg("experiment has more than %d arms", GR_MAX_ARMS),
-			 errhint("Is variant_column the right column? The planned arms can be named in shares.")));
+			 errmsg("experiment has more than %d variants", GR_MAX_ARMS),
+			 errhint("Check that variant_column is the right column, or list the planned variants in shares.")));
 }
 
 void

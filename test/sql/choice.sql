@@ -102,7 +102,7 @@ UPDATE guardrail_experiment SET parameter = '{"a": 1e400}' WHERE experiment_id =
 UPDATE guardrail_experiment SET parameter = '{}' WHERE experiment_id = 'once';
 UPDATE guardrail_experiment SET shares = '{"control": 1, "a": 1}', parameter = '{"a": 1, "b": 2}' WHERE experiment_id = 'once';
 UPDATE guardrail_experiment SET parameter = '{"control": 0, "a": 0.25, "b": 0.5, "nobody": 3}' WHERE experiment_id = 'once';
-SELECT status, reason ~ 'no unit of arm "nobody" has been seen' AS says_so FROM guardrail_optimize('once');
+SELECT status, reason ~ 'no unit of variant "nobody"' AS says_so FROM guardrail_optimize('once');
 UPDATE guardrail_experiment SET parameter = '{"a": 1, "b": 2, "nobody": 3}' WHERE experiment_id = 'once';
 SELECT * FROM guardrail_optimize('once');
 UPDATE guardrail_experiment SET parameter = NULL WHERE experiment_id = 'once';
@@ -118,7 +118,7 @@ UPDATE guardrail_experiment SET parameter = '{"control": 0, "b": 0.5, "d": 1}' W
 SELECT status, fit_p, reason ~ 'cannot be tested' AS says_so FROM guardrail_optimize('once');
 -- the settings in another order: no quadratic
 UPDATE guardrail_experiment SET parameter = '{"control": 0.5, "a": 0.25, "b": 0, "c": 1, "d": 0.75}' WHERE experiment_id = 'once';
-SELECT status, setting, cardinality(next_settings) AS next, reason ~ 'is no quadratic' AS says_so FROM guardrail_optimize('once');
+SELECT status, setting, cardinality(next_settings) AS next, reason ~ 'is not quadratic' AS says_so FROM guardrail_optimize('once');
 UPDATE guardrail_experiment SET parameter = '{"control": 0, "a": 0.25, "b": 0.5, "c": 0.75, "d": 1}' WHERE experiment_id = 'once';
 -- a limit that nothing keeps to, and a primary that does not move
 UPDATE guardrail_rule SET limit_kind = 'absolute', limit_value = 0.05 WHERE experiment_id = 'once' AND metric = 'returned';

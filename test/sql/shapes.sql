@@ -77,7 +77,7 @@ SET max_parallel_workers_per_gather = 0;
 SELECT x.experiment_id, d.crossover_units = s.crossover AND abs(d.crossover_share - s.crossover::float8 / (s.crossover + s.units_control + s.units_treatment)) < 1e-12 AS crossover, d.units_control = s.units_control AND d.units_treatment = s.units_treatment AS units,
        d.events_control = s.events_control AND d.events_treatment = s.events_treatment AS events, d.null_unit_rows = s.null_units AND d.unknown_arm_rows = s.unknown_arms AS left_out
   FROM guardrail_experiment x, guardrail_decide(x.experiment_id) d, by_sql s WHERE x.experiment_id NOT IN ('ev_view', 'ev_20') ORDER BY x.experiment_id COLLATE "C";
-SELECT metric, substring(reason from '; (\d+) values')::int = (SELECT count(*) FROM ev WHERE u_bigint IS NOT NULL AND v_text IN ('control', 'treatment') AND CASE e.metric WHEN 'average' THEN n > 1 ELSE true END AND ms IN ('NaN', 'Infinity', '-Infinity')) AS not_finite
+SELECT metric, substring(reason from '; (\d+) non-finite values')::int = (SELECT count(*) FROM ev WHERE u_bigint IS NOT NULL AND v_text IN ('control', 'treatment') AND CASE e.metric WHEN 'average' THEN n > 1 ELSE true END AND ms IN ('NaN', 'Infinity', '-Infinity')) AS not_finite
   FROM guardrail_evaluate('table') e WHERE metric IN ('least', 'average', 'ms', 'p95') ORDER BY metric COLLATE "C";
 
 -- ---- six ways to the same results
@@ -108,7 +108,7 @@ CREATE FUNCTION near(a float8, b float8) RETURNS boolean LANGUAGE sql IMMUTABLE 
 SELECT r.way, count(*) AS results, count(*) FILTER (WHERE (r.units_control, r.units_treatment, r.events_control, r.events_treatment, r.status) IS NOT DISTINCT FROM (o.units_control, o.units_treatment, o.events_control, o.events_treatment, o.status)) AS counts,
        count(*) FILTER (WHERE near(r.control_value, o.control_value) AND near(r.treatment_value, o.treatment_value) AND near(r.effect, o.effect)) AS values, count(*) FILTER (WHERE abs(r.effect_lower - o.effect_lower) + abs(r.effect_upper - o.effect_upper) <= 1e-12 * (abs(o.control_value) + abs(o.treatment_value))) AS bounds,
        count(*) FILTER (WHERE (r.metric IN ('points', 'most', 'flag') OR r.kind = 'quantile') AND (r.control_value, r.treatment_value) = (o.control_value, o.treatment_value)) AS exact, count(*) FILTER (WHERE r.kind = 'quantile' AND (r.effect_lower, r.effect_upper) = (o.effect_lower, o.effect_upper)) AS exact_bounds,
-       count(*) FILTER (WHERE substring(r.reason from '; (\d+) values') IS NOT DISTINCT FROM substring(o.reason from '; (\d+) values')) AS not_finite
+       count(*) FILTER (WHERE substring(r.reason from '; (\d+) non-finite values') IS NOT DISTINCT FROM substring(o.reason from '; (\d+) non-finite values')) AS not_finite
   FROM results r JOIN results o USING (experiment_id, metric) WHERE o.way = 'serial' GROUP BY r.way ORDER BY r.way COLLATE "C";
 SELECT c.way, count(*) AS experiments, bool_and((c.crossover_units, c.units_control, c.units_treatment, c.events_control, c.events_treatment, c.null_unit_rows, c.unknown_arm_rows, c.verdict, c.status, c.srm_p) IS NOT DISTINCT FROM
        (o.crossover_units, o.units_control, o.units_treatment, o.events_control, o.events_treatment, o.null_unit_rows, o.unknown_arm_rows, o.verdict, o.status, o.srm_p)) AS same FROM counts c JOIN (SELECT * FROM counts WHERE way = 'serial') o USING (experiment_id) GROUP BY c.way ORDER BY c.way COLLATE "C";

@@ -74,7 +74,7 @@ CREATE TABLE said AS SELECT r.* FROM generate_series(1, 100) AS e, guardrail_eva
 -- level 0.10: at most 10 + 3 sqrt(100 * 0.1 * 0.9) = 19 of 100
 SELECT metric, count(*) AS tests, count(*) FILTER (WHERE status = 'BREACHED') <= 19 AS nominal FROM said GROUP BY 1 ORDER BY 1;
 -- wherever there is a bot nothing is SAFE, and nearly always the reason says why
-SELECT count(*) FILTER (WHERE status = 'SAFE') AS safe, count(*) FILTER (WHERE status = 'UNMEASURED' AND reason ~ 'few units carry the metric, one alone has [0-9]+ % .*cap_quantile') > 0.9 * count(*) AS told
+SELECT count(*) FILTER (WHERE status = 'SAFE') AS safe, count(*) FILTER (WHERE status = 'UNMEASURED' AND reason ~ 'few units carry the metric, and one unit accounts for [0-9]+ % .*cap_quantile') > 0.9 * count(*) AS told
   FROM said JOIN (SELECT experiment_id FROM visit GROUP BY 1 HAVING count(*) FILTER (WHERE views = 20000) = 1) AS b USING (experiment_id) WHERE metric LIKE 'ctr%';
 DROP SCHEMA ties_test CASCADE;
 DROP EXTENSION guardrail;

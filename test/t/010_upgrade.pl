@@ -57,13 +57,13 @@ like($before, qr/\(draft,.*draft,/, 'one is a draft');
 
 # ---- the library is newer than the objects
 
-my $refused = qr/ERROR:  extension guardrail is of version 0\.1\.0, its library of version \Q$newest\E\nHINT:  Run ALTER EXTENSION guardrail UPDATE/;
+my $refused = qr/ERROR:  extension guardrail has version 0\.1\.0, but its library has version \Q$newest\E\nHINT:  Run ALTER EXTENSION guardrail UPDATE/;
 $node->safe_psql('postgres', 'CREATE DATABASE waits TEMPLATE old');
 like(errors('waits', $_), $refused, "$_: refused before the update") for (
 	q{SELECT guard.guardrail_evaluate('ships')}, q{SELECT guard.guardrail_decide('ships')}, q{SELECT guard.guardrail_status('ships')}, q{SELECT guard.guardrail_explain('ships')},
 	q{CALL guard.guardrail_check('ships')}, q{SELECT guard.guardrail_launch('draft')}, q{SELECT guard.guardrail_stop('ships')});
-like($node->safe_psql('waits', 'SELECT guard.guardrail_status()'), qr/^ships: NO DATA: extension guardrail is of version 0\.1\.0/m, 'the status of all says why there is none');
-like(errors('waits', 'CALL guard.guardrail_check()'), qr/check of experiment "blocks" failed: extension guardrail is of version 0\.1\.0/, 'a check of all records why it fails');
+like($node->safe_psql('waits', 'SELECT guard.guardrail_status()'), qr/^ships: NO DATA: extension guardrail has version 0\.1\.0/m, 'the status of all says why there is none');
+like(errors('waits', 'CALL guard.guardrail_check()'), qr/check of experiment "blocks" failed: extension guardrail has version 0\.1\.0/, 'a check of all records why it fails');
 is($node->safe_psql('waits', q{SELECT verdict, status FROM guard.guardrail_verdict WHERE experiment_id = 'blocks'}), $node->safe_psql('old', q{SELECT verdict, status FROM guard.guardrail_verdict WHERE experiment_id = 'blocks'}), 'and a BLOCK stands');
 is($node->safe_psql('waits', 'SELECT guard.guardrail_units(s) FROM shop.kept ORDER BY id'), $node->safe_psql('always', 'SELECT guard.guardrail_units(s) FROM shop.kept ORDER BY id'), 'what needs no catalog works');
 $node->safe_psql('waits', 'ALTER EXTENSION guardrail UPDATE; CALL guard.guardrail_check();');

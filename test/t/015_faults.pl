@@ -157,7 +157,7 @@ $node->safe_psql('postgres', 'DROP FUNCTION disk_full() CASCADE;' . refuse_3rd('
 $said = check();
 like($said, $error, 'no room for the failure: said');
 like($said, qr/DETAIL:  The failure could not be recorded: could not extend file/, 'no room for the failure: and that it is not recorded');
-like($said, qr/ERROR:  1 of 4 checks could not be recorded\nHINT:  The warnings above say why\./, 'no room for the failure: the call fails');
+like($said, qr/ERROR:  1 of 4 checks could not be recorded\nHINT:  See the warnings above for the reasons\./, 'no room for the failure: the call fails');
 is(recorded(), '1st ok, 2nd ok, 4th ok', 'no room for the failure: the others are kept');
 whole('no room for the failure');
 like(check(q{SELECT 1; CALL guardrail_check('3rd');}), qr/ERROR:  1 of 1 checks could not be recorded/, 'no room for the failure: so it is with one that is named');
@@ -173,11 +173,11 @@ whole('with room again');
 
 # ---- events that are gone
 
-$node->safe_psql('postgres', 'ALTER TABLE ev_2nd RENAME x TO y');
-like(check(), qr/WARNING:  check of experiment "2nd" failed: column "x" does not exist/, 'a column that is gone: said');
-is(recorded(), '1st ok, 2nd column "x" does not exist, 3rd ok, 4th ok', 'a column that is gone: recorded');
+$node->safe_psql('postgres', 'ALTER TABLE ev_2nd RENAME user_id TO y');
+like(check(), qr/WARNING:  check of experiment "2nd" failed: column "user_id" does not exist/, 'a column that is gone: said');
+is(recorded(), '1st ok, 2nd column "user_id" does not exist, 3rd ok, 4th ok', 'a column that is gone: recorded');
 whole('a column that is gone');
-$node->safe_psql('postgres', 'ALTER TABLE ev_2nd RENAME y TO x');
+$node->safe_psql('postgres', 'ALTER TABLE ev_2nd RENAME y TO user_id');
 is(check(), '', 'a column that is back');
 is(recorded(), '1st ok, 2nd ok, 3rd ok, 4th ok', 'a column that is back: recorded');
 whole('a column that is back');

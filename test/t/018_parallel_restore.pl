@@ -142,7 +142,7 @@ for my $how ([ 'custom', 2 ], [ 'directory', 3 ], [ 'plain', 4 ], [ 'custom', 4,
 
 my $lost = 'restored_10';
 my (undef, undef, $warned) = $node->psql($lost, q{DELETE FROM guard.guardrail_slice WHERE experiment_id IN ('u4000', 'u20000'); DELETE FROM guard.guardrail_watermark WHERE experiment_id = 'u50000'; SELECT guard.guardrail_status();});
-is(() = $warned =~ /WARNING:  what is stored of experiment "u(?:4000|20000)" is not used/g, 2, 'slices that are not there are noticed');
+is(() = $warned =~ /WARNING:  stored slices of experiment "u(?:4000|20000)" are incomplete or damaged and will not be used/g, 2, 'slices that are not there are noticed');
 is(() = $warned =~ /DETAIL:  There are 0 slices, and the watermark states \d+\./g, 2, 'and counted');
 (undef, undef, $warned) = $node->psql($lost, 'CALL guard.guardrail_check()');
 is(() = $warned =~ /WARNING/g, 2, 'so does a check');
