@@ -192,23 +192,6 @@ breathe(void)
 }
 
 void
-gr_monitor_make_room(GrMonitor *m, int rows)
-{
-	int			room = m->nrows + rows;
-
-	if (room <= m->rows_room)
-		return;
-	m->rows = m->rows ? repalloc(m->rows, sizeof(GrBoundRow) * room) : palloc(sizeof(GrBoundRow) * room);
-	for (int i = m->rows_room; i < room; i++)
-	{
-		MemSet(&m->rows[i], 0, sizeof(GrBoundRow));
-		m->rows[i].bound = palloc(sizeof(double) * (m->nlooks + 1));
-		m->rows[i].state = palloc(sizeof(GrLookState));
-	}
-	m->rows_room = room;
-}
-
-void
 gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
 				 const GrTestState *test, bool enough, bool incomplete, int narms)
 {

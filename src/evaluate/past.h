@@ -40,6 +40,9 @@ extern const PastResult *gr_past_result(const Past *past, const char *variant,
 
 /* ---- stored looks (look_state.c) ------------------------------------------ */
 
+/* Room for so many rows beside those that there are. */
+extern void gr_monitor_make_room(GrMonitor *m, int rows);
+
 /* Put what is stored of the recorded looks into the monitor's rows. */
 extern void gr_look_state_load(GrMonitor *m, const char *schema, const Experiment *e);
 
@@ -53,8 +56,5 @@ extern void gr_look_state_store(const GrMonitor *m, const char *schema, const Ex
  */
 extern void gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Past *past,
 							 const GrTestState *test, bool enough, bool incomplete, int narms);
-
-/* Room for so many rows beside those that there are. */
-extern void gr_monitor_make_room(GrMonitor *m, int rows);
 
 #endif							/* GR_PAST_H */
