@@ -24,7 +24,7 @@ GRANT EXECUTE ON PROCEDURE guardrail_check TO checker;
 GRANT USAGE ON SCHEMA cron TO checker;
 CREATE TABLE ev (experiment_id text, user_id bigint GENERATED ALWAYS AS IDENTITY, variant text, x float8);
 INSERT INTO ev (experiment_id, variant, x) SELECT e, v, 100 + i % 7 + CASE WHEN e = 'harms' AND v = 'treatment' THEN 50 ELSE 0 END FROM unnest('{harms,holds,fails}'::text[]) e, unnest('{control,treatment}'::text[]) v, generate_series(1, 300) i;
-CREATE VIEW failing AS SELECT experiment_id, user_id, variant, x / (x - x) AS x FROM ev;
+CREATE VIEW failing AS SELECT experiment_id, 1 / (user_id - user_id) AS user_id, variant, x FROM ev;
 INSERT INTO guardrail_experiment (experiment_id, events) VALUES ('harms', 'ev'), ('holds', 'ev'), ('fails', 'failing');
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) SELECT e, m, r, 'mean', 'x', 'higher', 'difference', 5 FROM unnest('{harms,holds,fails}'::text[]) e, (VALUES ('load', 'guardrail'), ('goal', 'primary')) v(m, r);
 SELECT guardrail_launch(e) FROM unnest('{harms,holds,fails}'::text[]) e;
