@@ -232,3 +232,9 @@ gr_float8_record(FunctionCallInfo fcinfo, const double *values, int n)
 	}
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), datums, nulls));
 }
+
+bool
+gr_same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}

@@ -49,6 +49,9 @@ extern int64 *gr_arg_int8_array(FunctionCallInfo fcinfo, int i,
 extern int64 *gr_arg_split(FunctionCallInfo fcinfo, int i_counts, int i_shares,
 						   int *n, double **shares);
 
+/* Are two texts the same, or both NULL? */
+extern bool gr_same_text(const char *a, const char *b);
+
 /* "a", "b" or "c" */
 extern char *gr_quoted_list(const char *const *words);
 

@@ -34,12 +34,6 @@ gr_fixed_decides(const Evaluation *v)
 }
 
 static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool
 same_texts(char *const *a, int na, char *const *b, int nb)
 {
 	for (int i = 0; na == nb && i < na; i++)
@@ -68,8 +62,8 @@ is_same_test(const Experiment *e, const InputRow *row, const char *schema)
 			return false;
 	return same_texts(was->arms, was->narms, e->arms, e->narms) &&
 		same_texts(was->segments, was->nsegments, e->segments, e->nsegments) &&
-		same_text(was->starts_at, e->starts_at) && same_text(was->ends_at, e->ends_at) &&
-		same_text(was->experiment_column, e->experiment_column) && same_text(was->time_column, e->time_column) &&
+		gr_same_text(was->starts_at, e->starts_at) && gr_same_text(was->ends_at, e->ends_at) &&
+		gr_same_text(was->experiment_column, e->experiment_column) && gr_same_text(was->time_column, e->time_column) &&
 		was->correction == e->correction && was->srm_alpha == e->srm_alpha &&
 		was->max_crossover == e->max_crossover && was->min_units == e->min_units;
 }

@@ -16,14 +16,6 @@
 /* Arguments of guardrail_collect before its columns. */
 #define COLLECT_ARGS 5
 
-static bool
-same_text(const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(a, b) == 0;
-}
-
 /* In parentheses; a comment at its end must not hide the closing one. */
 static char *
 parenthesise(const char *expression)
@@ -41,7 +33,7 @@ add_column(ScanPlan *plan, const Experiment *e, char *v, char *f, Oid type, bool
 	int			k = spec->ncolumns;
 
 	for (int i = 0; i < spec->ncolumns; i++)
-		if (same_text(plan->column_value[i], v) && same_text(plan->column_filter[i], f) &&
+		if (gr_same_text(plan->column_value[i], v) && gr_same_text(plan->column_filter[i], f) &&
 			plan->column_category[i] == category)
 			return i;
 	if (spec->ncolumns >= GR_MAX_COLUMNS)
