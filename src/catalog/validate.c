@@ -202,6 +202,16 @@ gr_require_word(const Row *row, const char *column, const char *const *words)
 		gr_refuse(row, column, psprintf("Set it to %s.", gr_quoted_list(words)));
 }
 
+const GrKind *
+gr_row_kind(const Row *row)
+{
+	const char *names[GR_KINDS + 1];
+
+	gr_kind_names(names);
+	gr_require_word(row, "kind", names);
+	return gr_kind_named(gr_row_text(row, "kind"));
+}
+
 /* A finite number strictly between two others, NULL allowed. */
 void
 gr_require_between(const Row *row, const char *column, double lower, double upper)
@@ -349,7 +359,7 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 		for (int k = 0; k < 6; k++)
 			cell[i][k] = gr_spi_text(i, k + 1);
 	for (int i = 0; i < n; i++)
-		gr_check_expressions(owner, events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4],
+		gr_check_expressions(owner, events, cell[i][0], gr_kind_named(cell[i][1]), cell[i][2], cell[i][3], cell[i][4],
 							 cell[i][5]);
 }
 

@@ -40,6 +40,9 @@ GR_NORETURN extern void gr_refuse(const Row *row, const char *column, const char
 GR_NORETURN extern void gr_refuse_beside(const Row *row, const char *column, const char *other,
 										 const char *hint);
 extern void gr_refuse_nulls(const Row *row);
+/* The kind of a rule; a row that has another word is refused. */
+extern const GrKind *gr_row_kind(const Row *row);
+
 extern bool gr_row_is(const Row *row, const char *column, const char *word);
 extern void gr_require_word(const Row *row, const char *column,
 							const char *const *words);
@@ -75,9 +78,9 @@ extern void gr_check_days_of_rules(const Row *row, const char *schema, Oid event
  * owner, whom the writer is a member of: planning runs functions that claim to be
  * immutable.  The type of the value; InvalidOid without one.
  */
-extern Oid	gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
-								const char *value, const char *denominator, const char *filter,
-								const char *covariate);
+extern Oid	gr_check_expressions(Oid owner, Oid events, const char *metric, const GrKind *kind,
+								 const char *value, const char *denominator, const char *filter,
+								 const char *covariate);
 
 /* The row a trigger was fired for. */
 extern Row	gr_trigger_row(FunctionCallInfo fcinfo, const char *kind, const char *what);
