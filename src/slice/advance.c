@@ -206,7 +206,7 @@ static bool
 can_be_stored(const Experiment *e, const ScanPlan *plan)
 {
 	for (int m = 0; m < plan->spec->nmetrics; m++)
-		if (gr_metric_has_values(&plan->spec->metrics[m]))
+		if (plan->spec->metrics[m].shape->observe_values)
 			return false;
 	return gr_rows_are_events(e) && gr_fast_shape_fits(plan);
 }

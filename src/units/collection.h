@@ -8,7 +8,7 @@
 #ifndef GR_COLLECTION_H
 #define GR_COLLECTION_H
 
-#include "units/spec.h"
+#include "spec/spec.h"
 #include "units/ties.h"
 
 /* Units are dealt into batches by the top bits of their hash. */

@@ -9,8 +9,6 @@
  */
 #include "units/walk.h"
 
-#include <math.h>
-
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "utils/dsa.h"
@@ -30,15 +28,9 @@ gr_entry_add(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from, int 
 	for (int f = 0; f < spec->nfolds; f++)
 	{
 		const Fold *fold = &spec->folds[f];
-		double	   *x = &to->slots[fold->slot];
-		double		y = from->slots[fold->slot];
 
-		if (fold->kind == FOLD_SUM || fold->kind == FOLD_COUNT)
-			*x += y;
-		else if (fold->kind == FOLD_MAX)
-			*x = (isnan(*x) || y > *x) ? y : *x;
-		else if (fold->kind == FOLD_MIN)
-			*x = (isnan(*x) || y < *x) ? y : *x;
+		if (!fold->kind->is_list)
+			to->slots[fold->slot] = fold->kind->merge(to->slots[fold->slot], from->slots[fold->slot]);
 	}
 }
 

@@ -124,7 +124,7 @@ make_blank(const CollectSpec *spec, Size size)
 	UnitEntry  *e = palloc0(size);
 
 	for (int f = 0; f < spec->nfolds; f++)
-		if (spec->folds[f].kind == FOLD_MAX || spec->folds[f].kind == FOLD_MIN)
+		if (spec->folds[f].kind->starts_unknown)
 			e->slots[spec->folds[f].slot] = NAN;
 	return e;
 }
