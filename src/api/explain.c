@@ -2,7 +2,7 @@
  * explain.c
  *	  guardrail_explain: how a verdict came about, for whoever doubts it.
  */
-#include "evaluate/segment.h"
+#include "api/api.h"
 
 #include <math.h>
 

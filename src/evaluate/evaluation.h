@@ -129,9 +129,6 @@ extern void gr_result_row(const Evaluation *v, int arm, int rule,
 extern void gr_verdict_row(const Evaluation *v, int arm,
 						   Datum *values, bool *nulls);
 
-/* The text of guardrail_explain. */
-extern char *gr_explain(const Evaluation *v, const char *schema);
-
 /* The status of the worst arm. */
 extern const char *gr_worst_status(const Evaluation *v);
 
