@@ -62,13 +62,7 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 		return v;
 	}
 	gr_rescue_plan(v);
-	if (shared && strcmp(shared->sql, gr_sql_fast(e, v->plan, schema)) == 0)
-	{
-		v->c = shared->c;
-		v->snapshot = shared->snapshot;
-	}
-	else
-		gr_rescue_collect(v, schema, purpose == GR_FOR_LOG, context);
+	gr_rescue_collect(v, schema, shared, purpose == GR_FOR_LOG, context);
 	v->scanned = v->plan;
 	if (purpose != GR_FOR_PLAN)
 		gr_fixed_recall(v, schema);
