@@ -71,7 +71,7 @@ function listed(kind, of, word, from, words, indent,    w, i, text, piece, width
       piece = kind == "fields" ? of "." name[word[w], i] : name[word[w], i] " " type[word[w], i]
       if (kind == "add") piece = "ADD COLUMN " piece
       width += length(piece) + 2
-      if (text != "") text = text (kind == "columns" || width > 100 ? ",\n" indent : ", ")
+      if (text != "") text = text (kind == "columns" ? ",\n" indent : width > 100 ? ",\n  " indent : ", ")
       if (width > 100) width = length(piece) + 2
       text = text piece
     }
