@@ -143,9 +143,11 @@ catch_up(Stored *s, MemoryContext context)
 }
 
 /* What validate.c refuses is read anew, should it be there all the same. */
-static bool
-can_be_stored(const Experiment *e, const ScanPlan *plan)
+bool
+gr_slices_serve(const Experiment *e, const ScanPlan *plan)
 {
+	if (e->cursor_column == NULL || !guardrail_use_slices)
+		return false;
 	for (int m = 0; m < plan->spec->nmetrics; m++)
 		if (gr_metric_has_values(&plan->spec->metrics[m]))
 			return false;
@@ -191,11 +193,6 @@ gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool 
 	MemoryContext work,
 				old;
 
-	if (e->cursor_column && recorded && !gr_fast_shape_fits(plan))
-		ereport(NOTICE,
-				(errmsg("experiment \"%s\" has too many expressions to store slices, so its checks read all events", e->id)));
-	if (e->cursor_column == NULL || !guardrail_use_slices || !can_be_stored(e, plan))
-		return gr_collect(e, plan, schema, context);
 	gr_require_own_functions(schema);
 	work = AllocSetContextCreate(context, "guardrail slices", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);

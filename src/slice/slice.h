@@ -7,8 +7,11 @@
 
 #include "query/query.h"
 
+/* Can the experiment be collected from stored slices?  It has a cursor, and they hold what its rules need. */
+extern bool gr_slices_serve(const Experiment *e, const ScanPlan *plan);
+
 /*
- * Collect, reading what is stored if the experiment has a cursor.  recorded: for
+ * Collect such an experiment, reading what is stored.  recorded: for
  * a check, which holds the lock on the experiment's row and stores what is new.
  * SPI must be connected; the result lives in "context".
  */
