@@ -1,15 +1,16 @@
 /*
  * read.c
- *	  The live readers: guardrail_evaluate, guardrail_decide, guardrail_status,
- *	  guardrail_explain.  They write nothing.
+ *	  The live readers: guardrail_evaluate, guardrail_segment_evaluate, guardrail_decide,
+ *	  guardrail_status, guardrail_explain.  They write nothing.
  */
-#include "evaluate/evaluation.h"
+#include "api/api.h"
 
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(guardrail_evaluate);
+PG_FUNCTION_INFO_V1(guardrail_segment_evaluate);
 PG_FUNCTION_INFO_V1(guardrail_decide);
 PG_FUNCTION_INFO_V1(guardrail_status_all);
 PG_FUNCTION_INFO_V1(guardrail_status);
@@ -44,6 +45,23 @@ guardrail_evaluate(PG_FUNCTION_ARGS)
 			gr_result_row(v, a, k, &w);
 			gr_put_row(fcinfo, &w);
 		}
+	return (Datum) 0;
+}
+
+Datum
+guardrail_segment_evaluate(PG_FUNCTION_ARGS)
+{
+	Evaluation *v = evaluate_argument(fcinfo);
+	int64		fingerprint;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < gr_segment_nrows(v); i++)
+	{
+		Writer		w = {0};
+
+		(void) gr_segment_row(v, i, &w, &fingerprint);
+		gr_put_row(fcinfo, &w);
+	}
 	return (Datum) 0;
 }
 

@@ -18,7 +18,7 @@ gr_result_row(const Evaluation *v, int arm, int rule, Writer *w)
 	put_text(w, "metric", row->rule.metric);
 	put_text(w, "role", gr_words_role[row->rule.role]);
 	put_text(w, "severity", guardrail ? gr_words_severity[row->rule.severity] : NULL);
-	put_text(w, "kind", row->kind);
+	put_text(w, "kind", row->rule.kind->name);
 	put_bool(w, "north_star", row->north_star);
 	put_number(w, "control_value", r->control.value);
 	put_number(w, "treatment_value", r->treatment.value);

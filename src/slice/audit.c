@@ -7,7 +7,7 @@
  * the running totals, which are held against the slices.
  */
 #include "base/put.h"
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include <math.h>
 
