@@ -149,7 +149,7 @@ gr_slices_serve(const Experiment *e, const ScanPlan *plan)
 	if (e->cursor_column == NULL || !guardrail_use_slices)
 		return false;
 	for (int m = 0; m < plan->spec->nmetrics; m++)
-		if (gr_metric_has_values(&plan->spec->metrics[m]))
+		if (plan->spec->metrics[m].shape->observe_values)
 			return false;
 	return gr_rows_are_events(e) && gr_fast_shape_fits(plan);
 }
