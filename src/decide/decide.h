@@ -8,6 +8,7 @@
 #ifndef GR_DECIDE_H
 #define GR_DECIDE_H
 
+#include "decide/design.h"
 #include "decide/test.h"
 
 /* The arguments of a function that formats: gcc knows the archetype that PostgreSQL uses. */

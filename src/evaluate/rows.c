@@ -124,7 +124,7 @@ gr_verdict_row(const Evaluation *v, int arm, Datum *values, bool *nulls)
 	put_count(&w, v->arms[arm].events);
 	put_count(&w, v->c->null_unit_rows);
 	put_count(&w, v->c->unknown_arm_rows);
-	put_text(&w, gr_words_monitoring[v->e->monitoring]);
+	put_text(&w, gr_design_of(v->e->monitoring)->name);
 	put_number(&w, v->e->planned_units > 0 ?
 			   (double) v->test.mature_units / (double) v->e->planned_units : NAN);
 	put(&w, Int32GetDatum(d->unmeasured), false);

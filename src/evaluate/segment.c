@@ -128,7 +128,7 @@ gr_segments_collect(Evaluation *v, const char *schema, MemoryContext context)
 		s->segment[i].expression = v->e->segments[scan->segment[i].expression];
 		s->segment[i].past = palloc0(sizeof(Past));
 	}
-	if (v->e->plan_version > 0 && v->e->monitoring != GR_FIXED)
+	if (v->e->plan_version > 0 && !gr_design_of(v->e->monitoring)->once)
 		load_alarms(v, schema);
 	qsort(s->segment, s->n, sizeof(Segment), compare_segments);
 }
@@ -186,8 +186,7 @@ evaluate_segment(const Evaluation *whole, Experiment *e, const GrMonitor *m, Seg
 	gr_evaluation_results(v);
 	segment->log_e = palloc(sizeof(double) * Max(v->narms * e->nrules, 1));
 	for (int i = 0; i < v->narms * e->nrules; i++)
-		segment->log_e[i] = m->kind == GR_ALWAYS_VALID ?
-			gr_segment_log_e(&v->results[i], &v->monitor) : NAN;
+		segment->log_e[i] = gr_segment_log_e(&v->results[i], &v->monitor);
 	return v;
 }
 
@@ -449,7 +448,7 @@ gr_segments_explain(StringInfo buf, const Evaluation *v)
 	if (s == NULL)
 		return;
 	appendStringInfo(buf, "\nSegments: %d tests by %s\n", s->ntests,
-					 v->monitor.kind == GR_ALWAYS_VALID ? "e-BH" : "BH");
+					 gr_design_of(v->monitor.kind)->segments_by);
 	for (int i = 0; i < s->n; i++)
 		if (s->segment[i].data.why)
 			appendStringInfo(buf, "  segment %s was not tested: %s\n", s->segment[i].expression,
