@@ -2,7 +2,8 @@
  * explain.c
  *	  guardrail_explain: how a verdict came about, for whoever doubts it.
  */
-#include "evaluate/segment.h"
+#include "api/api.h"
+#include "evaluate/source.h"
 
 #include <math.h>
 
@@ -192,7 +193,7 @@ explain_result(StringInfo buf, const Evaluation *v, int a, int k)
 	const Rule *rule = &v->e->rules[k];
 
 	appendStringInfo(buf, "  %s (%s, %s): %s\n    %s\n", rule->rule.metric,
-					 gr_words_role[rule->rule.role], rule->kind,
+					 gr_words_role[rule->rule.role], rule->rule.kind->name,
 					 gr_status_word(r->status), r->reason);
 	explain_arm(buf, v, v->control.name, rule, &r->control);
 	explain_arm(buf, v, r->arm->name, rule, &r->treatment);
@@ -220,12 +221,9 @@ gr_explain(const Evaluation *v, const char *schema)
 					 gr_words_correction[v->e->correction]);
 	appendStringInfo(&buf, "\nThe statement, run as %s\n%s\n",
 					 gr_owner_name(v->e),
-					 gr_fast_shape_fits(v->scanned) && v->e->nsegments > 0 ? gr_sql_segments(v->e, v->scanned, schema) :
-					 gr_fast_shape_fits(v->scanned) ? gr_sql_fast(v->e, v->scanned, schema) :
-					 gr_sql_two_level(v->e, v->scanned, schema));
-	if (v->e->cursor_column && guardrail_use_slices && gr_fast_shape_fits(v->scanned))
-		appendStringInfo(&buf, "\nOf events that are stored in slices it is not run again: it reads those with a greater %s\n",
-						 quote_identifier(v->e->cursor_column));
+					 v->source->statement(v->e, v->scanned, schema));
+	if (v->source->remark)
+		appendStringInfo(&buf, "\n%s\n", v->source->remark(v));
 	explain_counts(&buf, v);
 	for (int a = 0; a < v->narms; a++)
 	{

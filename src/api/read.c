@@ -1,15 +1,16 @@
 /*
  * read.c
- *	  The live readers: guardrail_evaluate, guardrail_decide, guardrail_status,
- *	  guardrail_explain.  They write nothing.
+ *	  The live readers: guardrail_evaluate, guardrail_segment_evaluate, guardrail_decide,
+ *	  guardrail_status, guardrail_explain.  They write nothing.
  */
-#include "evaluate/evaluation.h"
+#include "api/api.h"
 
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(guardrail_evaluate);
+PG_FUNCTION_INFO_V1(guardrail_segment_evaluate);
 PG_FUNCTION_INFO_V1(guardrail_decide);
 PG_FUNCTION_INFO_V1(guardrail_status_all);
 PG_FUNCTION_INFO_V1(guardrail_status);
@@ -45,6 +46,24 @@ guardrail_evaluate(PG_FUNCTION_ARGS)
 			gr_result_row(v, a, k, values, nulls);
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}
+	return (Datum) 0;
+}
+
+Datum
+guardrail_segment_evaluate(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Evaluation *v = evaluate_argument(fcinfo);
+	Datum		values[GR_MAX_ROW];
+	bool		nulls[GR_MAX_ROW];
+	int64		fingerprint;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < gr_segment_nrows(v); i++)
+	{
+		(void) gr_segment_row(v, i, values, nulls, &fingerprint);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
 	return (Datum) 0;
 }
 

@@ -9,6 +9,7 @@
 #define GR_DECIDE_H
 
 #include "decide/design.h"
+#include "decide/kind.h"
 #include "decide/test.h"
 
 /* The arguments of a function that formats: gcc knows the archetype that PostgreSQL uses. */
@@ -84,6 +85,7 @@ typedef enum GrVerdict
 typedef struct GrRule
 {
 	const char *metric;
+	const GrKind *kind;
 	const char *display_unit;	/* NULL: none */
 	GrRole		role;
 	GrSeverity	severity;
@@ -94,7 +96,6 @@ typedef struct GrRule
 	bool		worse_is_higher;
 	bool		is_proportion;	/* shown in per cent and percentage points */
 	double		quantile;		/* 0: none */
-	bool		is_share;		/* its value is a share of units, from 0 to 1 */
 } GrRule;
 
 /* What the test as a whole asks and knows. */

@@ -23,6 +23,7 @@ typedef struct Evaluation
 	ScanPlan   *plan;			/* of the collection */
 	ScanPlan   *scanned;		/* of the scan, where the collection is another's */
 	Collection *c;
+	const struct Source *source;	/* where the collection came from (source.h) */
 	const char *snapshot;		/* it was read in, where that is not the present one */
 	GrTestState test;
 	GrMonitor	monitor;
@@ -67,10 +68,12 @@ extern void gr_scratch_make(GrScratch *s, int n);
 /*
  * The plan and the collection, whatever becomes of some rules' expressions or of
  * names of arms beyond number (rescue.c): what keeps a rule from being evaluated goes
- * into Rule.failure.  recorded: what is new may be stored as slices.
+ * into Rule.failure.  shared: what a scan for several experiments collected, or NULL.
+ * recorded: what is new may be stored as slices.
  */
 extern void gr_rescue_plan(Evaluation *v);
-extern void gr_rescue_collect(Evaluation *v, const char *schema, bool recorded, MemoryContext context);
+extern void gr_rescue_collect(Evaluation *v, const char *schema, const Shared *shared, bool recorded,
+							  MemoryContext context);
 
 /*
  * A fixed test that a recorded check has decided: put what that check saw in the place of
@@ -128,9 +131,6 @@ extern void gr_result_row(const Evaluation *v, int arm, int rule,
 						  Datum *values, bool *nulls);
 extern void gr_verdict_row(const Evaluation *v, int arm,
 						   Datum *values, bool *nulls);
-
-/* The text of guardrail_explain. */
-extern char *gr_explain(const Evaluation *v, const char *schema);
 
 /* The status of the worst arm. */
 extern const char *gr_worst_status(const Evaluation *v);

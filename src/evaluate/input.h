@@ -40,10 +40,6 @@ extern void gr_input_restore(Evaluation *v, const char *schema, int64 check_id, 
 /* Add a row to a checksum that has its check_id and what was stored of its segments. */
 extern void gr_input_checksum(GrChecksum *c, const InputRow *row);
 
-/* Store the inputs of an evaluation, with its segments.  As the extension's owner. */
-extern void gr_input_store(const Evaluation *v, const char *schema, int64 check_id,
-						   TimestampTz checked_at, const char *snapshot);
-
 /*
  * The collection with the batches of its histograms reduced to what the rules'
  * quantiles ask of them: less than a tenth, and the same decision.
@@ -54,7 +50,8 @@ extern bytea *gr_input_collection(const Evaluation *v);
 extern bytea *gr_past_encode(const Past *past);
 extern Past *gr_past_decode(const bytea *bytes);
 
-/* What a row says of rules that could not be evaluated, into the rules. */
+/* For each rule why it could not be evaluated, or NULL: all could.  And back into the rules. */
+extern ArrayType *gr_failures_encode(const Experiment *e);
 extern void gr_failures_decode(Experiment *e, const InputRow *row);
 
 /* ---- samples as bytes (sample_bytes.c) ----------------------------------------- */

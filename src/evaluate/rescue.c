@@ -11,11 +11,10 @@
  * events: the control, the arms that earlier checks saw and those with most rows are
  * collected, the rows of all others are those of unknown arms, and the test is INVALID.
  */
-#include "evaluate/segment.h"
+#include "evaluate/source.h"
 
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
-#include "slice/slice.h"
 #include "units/units.h"
 
 /* What a reason shows of an expression, in bytes. */
@@ -28,7 +27,7 @@ typedef struct Work
 	ScanPlan   *plan;
 	const char *schema;
 	const char *sql;
-	bool		recorded;
+	SourceRequest request;
 	MemoryContext context;
 } Work;
 
@@ -167,12 +166,8 @@ static void
 collect(void *arg)
 {
 	Work	   *w = arg;
-	Evaluation *v = w->v;
 
-	if (v->e->nsegments > 0)
-		gr_segments_collect(v, w->schema, w->context);
-	else
-		v->c = gr_collect_stored(v->e, v->plan, v->e->function, w->recorded, w->context);
+	gr_source_collect(w->v, &w->request);
 }
 
 static void
@@ -386,14 +381,14 @@ collect_surely(Work *w)
 
 	recall_failures(w);
 	for (int k = 0; k < v->e->nrules; k++)
-		w->recorded = w->recorded && v->e->rules[k].failure == NULL;
+		w->request.recorded = w->request.recorded && v->e->rules[k].failure == NULL;
 	/* once for arms, once for expressions, once for segments */
 	for (int i = 0; i < 4; i++)
 	{
 		error = gr_attempt(collect, w);
 		if (error == NULL)
 			break;
-		w->recorded = false;
+		w->request.recorded = false;
 		if (error->sqlerrcode == GR_ERRCODE_ARMS && v->e->narms == 0)
 			choose_arms(w);
 		else if (!may_be_expression(error))
@@ -410,10 +405,10 @@ collect_surely(Work *w)
 }
 
 void
-gr_rescue_collect(Evaluation *v, const char *schema, bool recorded, MemoryContext context)
+gr_rescue_collect(Evaluation *v, const char *schema, const Shared *shared, bool recorded, MemoryContext context)
 {
 	static bool at_work = false;
-	Work		w = {.v = v,.schema = schema,.recorded = recorded,.context = context};
+	Work		w = {.v = v,.schema = schema,.request = {schema, shared, recorded, context},.context = context};
 
 	/* an expression that evaluates an experiment is not tried again and again at every depth */
 	if (at_work)

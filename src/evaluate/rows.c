@@ -61,7 +61,7 @@ gr_result_row(const Evaluation *v, int arm, int rule, Datum *values, bool *nulls
 	put_text(&w, row->rule.metric);
 	put_text(&w, gr_words_role[row->rule.role]);
 	put_text(&w, guardrail ? gr_words_severity[row->rule.severity] : NULL);
-	put_text(&w, row->kind);
+	put_text(&w, row->rule.kind->name);
 	put(&w, BoolGetDatum(row->north_star), false);
 	put_number(&w, r->control.value);
 	put_number(&w, r->treatment.value);

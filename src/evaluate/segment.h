@@ -24,13 +24,16 @@ typedef struct Segments
 	int			ntests;
 } Segments;
 
-/* Scan, for the whole and its segments, and find what earlier checks left. */
+/* Scan, for the whole and its segments, and find what earlier checks left (segment_alarms.c). */
 extern void gr_segments_collect(Evaluation *v, const char *schema, MemoryContext context);
 
 /* From v's segments to their results, and what of them the arms' results must say. */
 extern void gr_segments_decide(Evaluation *v);
 
-/* ---- rows: the columns of guardrail_segment_evaluate ------------------------- */
+/* Why some segments were not judged that a rule's veto reaches into, or NULL. */
+extern const char *gr_segments_unjudged(const Evaluation *v);
+
+/* ---- rows: the columns of guardrail_segment_evaluate (segment_rows.c) -------- */
 
 extern const RowColumn *gr_segment_columns(int *n);
 extern int	gr_segment_nrows(const Evaluation *v);
@@ -47,16 +50,14 @@ extern void gr_segments_explain(StringInfo buf, const Evaluation *v);
 
 /* ---- stored with a check (segment_input.c) ----------------------------------- */
 
-/* What an alarm or a veto was decided from, added to a checksum.  As the extension's owner. */
-extern void gr_segments_store(const Evaluation *v, const char *schema, int64 check_id, GrChecksum *c);
+/* Add one segment, as it is stored, to the checksum of its check. */
+extern void gr_segment_checksum(GrChecksum *c, int64 expression, const char *value, const char *why,
+								const bytea *collection, const bytea *past);
 
 /* Add to a checksum what is stored of a check's segments. */
 extern void gr_segments_checksum(const char *schema, int64 check_id, GrChecksum *c);
 
 /* What is stored, back into v; without an alarm or a veto there is nothing. */
 extern void gr_segments_restore(Evaluation *v, const char *schema, int64 check_id);
-
-/* Why some segments were not judged that a rule's veto reaches into, or NULL. */
-extern const char *gr_segments_unjudged(const Evaluation *v);
 
 #endif							/* GR_SEGMENT_H */

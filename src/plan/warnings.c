@@ -52,8 +52,7 @@ grows(const Rule *rule)
 {
 	if (rule->window_length)
 		return false;
-	return strcmp(rule->kind, "distinct") == 0 ||
-		(strcmp(rule->kind, "mean") == 0 && strcmp(rule->unit_aggregate, "avg") != 0);
+	return rule->rule.kind->grows && strcmp(rule->unit_aggregate, "avg") != 0;
 }
 
 /* A total that keeps growing has no one value for an always-valid test to speak of. */
@@ -272,7 +271,7 @@ check_limits(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, c
 			continue;
 		if (draft && r->rule->limit_kind == GR_LIMIT_RELATIVE && r->control.value < 0)
 			refuse_negative_control(r);
-		if (!r->rule->is_share || i >= e->nrules)
+		if (!r->rule->kind->is_share || i >= e->nrules)
 			continue;
 		if (r->enough_units && gr_limit_out_of_reach(r->rule, r->control.value))
 			tell_out_of_reach(r, is_new(fcinfo, schema, e, r->rule->metric));

@@ -15,4 +15,8 @@
 extern void gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 					  const Evaluation *v, const char *error);
 
+/* Store the inputs of an evaluation, with its segments.  As the extension's owner. */
+extern void gr_input_store(const Evaluation *v, const char *schema, int64 check_id,
+						   TimestampTz checked_at, const char *snapshot);
+
 #endif							/* GR_RECORD_H */

@@ -7,71 +7,12 @@
  * that of a scan of all events in its snapshot.
  */
 #include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-
-static void *
-read_units(const bytea *bytes, const ScanPlan *plan)
-{
-	return bytes ? gr_units_deserialize(CurrentMemoryContext, bytes, NULL, false) : NULL;
-}
-
-/* Number the arms as the stored ones are. */
-static void
-renumber_arms(Stored *s, Units *u)
-{
-	int			map[GR_MAX_ARMS];
-	RowCounts  *counts = palloc0(sizeof(RowCounts) * GR_MAX_ARMS);
-
-	for (int a = 0; a < u->narms; a++)
-	{
-		map[a] = gr_stored_arm(s, u->arm_name[a]);
-		counts[map[a]] = u->counts[a];
-	}
-	for (int a = 0; a < s->narms; a++)
-	{
-		if (counts[a].nulls == NULL)
-			gr_counts_init(&counts[a], s->spec->ncolumns);
-		u->counts[a] = counts[a];
-		u->arm_name[a] = s->arm[a];
-		u->arm_length[a] = (int) strlen(s->arm[a]);
-	}
-	u->narms = s->narms;
-	for (uint32 i = 0; i < u->flat->n; i++)
-	{
-		UnitEntry  *e = gr_entry(u->flat->entries, u->entry_size, i);
-
-		if (e->arm >= 0)
-			e->arm = map[e->arm];
-	}
-	pfree(counts);
-}
-
-bool
-gr_slice_scan(Stored *s, const char *range, MemoryContext context, Units **units)
-{
-	Experiment	e = *s->e;
-	OwnerContext saved;
-	void	   *result = NULL;
-	bool		fits;
-
-	e.range = range;
-	gr_owner_enter(&saved, e.owner);
-	fits = gr_run_fitting(gr_sql_units(&e, s->plan, s->schema), s->plan, read_units, context, &result);
-	gr_owner_leave(&saved);
-	*units = result;
-	if (fits && result)
-	{
-		MemoryContext old = MemoryContextSwitchTo(context);
-
-		renumber_arms(s, result);
-		MemoryContextSwitchTo(old);
-	}
-	return fits;
-}
 
 /* The range in two halves. */
 static StoreResult
@@ -202,9 +143,11 @@ catch_up(Stored *s, MemoryContext context)
 }
 
 /* What validate.c refuses is read anew, should it be there all the same. */
-static bool
-can_be_stored(const Experiment *e, const ScanPlan *plan)
+bool
+gr_slices_serve(const Experiment *e, const ScanPlan *plan)
 {
+	if (e->cursor_column == NULL || !guardrail_use_slices)
+		return false;
 	for (int m = 0; m < plan->spec->nmetrics; m++)
 		if (gr_metric_has_values(&plan->spec->metrics[m]))
 			return false;
@@ -250,11 +193,6 @@ gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool 
 	MemoryContext work,
 				old;
 
-	if (e->cursor_column && recorded && !gr_fast_shape_fits(plan))
-		ereport(NOTICE,
-				(errmsg("experiment \"%s\" has too many expressions to store slices, so its checks read all events", e->id)));
-	if (e->cursor_column == NULL || !guardrail_use_slices || !can_be_stored(e, plan))
-		return gr_collect(e, plan, schema, context);
 	gr_require_own_functions(schema);
 	work = AllocSetContextCreate(context, "guardrail slices", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);

@@ -6,7 +6,7 @@
  * the caller's snapshot.  Histograms of events are of all slices together; so are
  * the running totals, which are held against the slices.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include <math.h>
 

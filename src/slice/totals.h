@@ -5,7 +5,7 @@
 #ifndef GR_TOTALS_H
 #define GR_TOTALS_H
 
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "numeric/sums.h"
 #include "units/bins.h"

@@ -1,33 +1,18 @@
 /*
  * segment_input.c
- *	  What the segments of a check were decided from, stored with it.
+ *	  The stored segments of a check, back into an evaluation.
  *
- * Segments enter a verdict by an alarm, or could by a veto: only then must they be
- * there when the check is decided again.  Histograms of many segments are large.
+ * Only checks in which segments count stored any (record/input.c).
  */
 #include "evaluate/input.h"
 #include "evaluate/segment.h"
 
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
-static bool
-matters(const Evaluation *v)
-{
-	for (int i = 0; i < v->e->nrules; i++)
-	{
-		if (v->e->rules[i].segment_veto)
-			return true;
-		for (int a = 0; a < v->narms; a++)
-			if (v->results[a * v->e->nrules + i].segments)
-				return true;
-	}
-	return false;
-}
-
-static void
-add_segment(GrChecksum *c, int64 expression, const char *value, const char *why, const bytea *collection,
+void
+gr_segment_checksum(GrChecksum *c, int64 expression, const char *value, const char *why, const bytea *collection,
 			const bytea *past)
 {
 	gr_checksum_int(c, expression);
@@ -35,40 +20,6 @@ add_segment(GrChecksum *c, int64 expression, const char *value, const char *why,
 	gr_checksum_text(c, why);
 	gr_checksum_bytea(c, collection);
 	gr_checksum_bytea(c, past);
-}
-
-void
-gr_segments_store(const Evaluation *v, const char *schema, int64 check_id, GrChecksum *c)
-{
-	const Oid	types[] = {INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID};
-	char	   *sql = psprintf("INSERT INTO %s.guardrail_segment_input (check_id, segment_no, expression, value,"
-							   " why, collection, past) VALUES ($1, $2, $3, $4, $5, $6, $7)", schema);
-
-	if (v->segments == NULL || !matters(v))
-		return;
-	for (int i = 0; i < v->segments->n; i++)
-	{
-		const Segment *s = &v->segments->segment[i];
-		bytea	   *collection = s->data.why ? NULL : gr_input_collection(s->v);
-		bytea	   *past = gr_past_encode(s->past);
-		Datum		values[lengthof(types)] = {Int64GetDatum(check_id), Int32GetDatum(i),
-		Int32GetDatum(s->data.expression)};
-		char		nulls[lengthof(types) + 1] = "       ";
-
-		CHECK_FOR_INTERRUPTS();
-		if (s->data.value)
-			values[3] = CStringGetTextDatum(s->data.value);
-		if (s->data.why)
-			values[4] = CStringGetTextDatum(s->data.why);
-		values[5] = PointerGetDatum(collection);
-		values[6] = PointerGetDatum(past);
-		add_segment(c, s->data.expression, s->data.value, s->data.why, collection, past);
-		nulls[3] = s->data.value ? ' ' : 'n';
-		nulls[4] = s->data.why ? ' ' : 'n';
-		nulls[5] = s->data.why ? 'n' : ' ';
-		if (SPI_execute_with_args(sql, lengthof(types), (Oid *) types, values, nulls, false, 0) != SPI_OK_INSERT)
-			elog(ERROR, "could not insert into guardrail_segment_input");
-	}
 }
 
 static bytea *
@@ -98,7 +49,7 @@ gr_segments_checksum(const char *schema, int64 check_id, GrChecksum *c)
 	for (int i = 0; i < (int) SPI_processed; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		add_segment(c, gr_spi_int8(i, 1, -1), gr_spi_text(i, 2), gr_spi_text(i, 3), bytes(i, 4), bytes(i, 5));
+		gr_segment_checksum(c, gr_spi_int8(i, 1, -1), gr_spi_text(i, 2), gr_spi_text(i, 3), bytes(i, 4), bytes(i, 5));
 	}
 }
 
