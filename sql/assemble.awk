@@ -10,6 +10,7 @@
 #   @fields ALIAS LIST ...@    the names, as columns of ALIAS, for a view
 #   @add LIST ...@             ADD COLUMN with name and type, for a table
 #   @comments TABLE LIST ...@  a COMMENT ON COLUMN for each column
+#   @last TABLE@               FROM the rows of TABLE, a log, that the last check of each experiment wrote
 #
 # and in NAME.sql.in also
 #
@@ -79,11 +80,21 @@ function listed(kind, of, word, from, words, indent,    w, i, text, piece, width
   return text
 }
 
+# the check is found first, by an index, and then its rows
+function last(table, indent) {
+  return "FROM guardrail_experiment e\n" indent "CROSS JOIN LATERAL (\n" \
+    indent "  SELECT m.check_id FROM guardrail_check_log m\n" \
+    indent "  WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at\n" \
+    indent "  ORDER BY m.check_id DESC LIMIT 1) last\n" \
+    indent "JOIN " table " l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id"
+}
+
 function meaning(directive, indent,    word, words, text) {
   words = split(directive, word, " ")
   if (word[1] == "columns" || word[1] == "add") return listed(word[1], "", word, 2, words, indent)
   if (word[1] == "fields" || word[1] == "comments" && words > 1) return listed(word[1], word[2], word, 3, words, indent)
   if (upgrade && word[1] == "comments") return all_comments()
+  if (word[1] == "last" && words == 2) return last(word[2], indent)
   text = directive
   sub(/^[a-z]+ +/, "", text)
   if (upgrade && word[1] == "copy") return copied(text)

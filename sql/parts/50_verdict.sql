@@ -80,24 +80,14 @@ CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guar
 CREATE VIEW guardrail_verdict AS
   SELECT @fields l verdict@,
     @fields l error check cannibalization verdict_0.3.0@
-  FROM guardrail_experiment e
-  CROSS JOIN LATERAL (
-    SELECT m.check_id FROM guardrail_check_log m
-    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
-    ORDER BY m.check_id DESC LIMIT 1) last
-  JOIN guardrail_check_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+  @last guardrail_check_log@;
 COMMENT ON VIEW guardrail_verdict IS 'the last recorded check: one row per experiment and treatment variant';
 @comments guardrail_verdict check error verdict cannibalization verdict_0.3.0@
 
 CREATE VIEW guardrail_result AS
   SELECT @fields l result_key result@,
     @fields l check result_0.3.0@
-  FROM guardrail_experiment e
-  CROSS JOIN LATERAL (
-    SELECT m.check_id FROM guardrail_check_log m
-    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
-    ORDER BY m.check_id DESC LIMIT 1) last
-  JOIN guardrail_result_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+  @last guardrail_result_log@;
 COMMENT ON VIEW guardrail_result IS 'the last recorded check: one row per experiment, treatment variant and metric';
 @comments guardrail_result check result_key result result_0.3.0@
 

@@ -73,12 +73,7 @@ CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guar
 CREATE VIEW guardrail_segment_result AS
   SELECT @fields l result_key segment result@,
     @fields l check result_0.3.0@
-  FROM guardrail_experiment e
-  CROSS JOIN LATERAL (
-    SELECT m.check_id FROM guardrail_check_log m
-    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
-    ORDER BY m.check_id DESC LIMIT 1) last
-  JOIN guardrail_segment_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+  @last guardrail_segment_log@;
 COMMENT ON VIEW guardrail_segment_result IS
   'the last recorded check: one row per experiment, segment, value, treatment variant and guardrail';
 @comments guardrail_segment_result check result_key segment result result_0.3.0@
