@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "units/bins.h"
 
 bool
