@@ -212,7 +212,7 @@ explain_result(StringInfo buf, const Evaluation *v, int a, int k)
 	const Rule *rule = &v->e->rules[k];
 
 	appendStringInfo(buf, "  %s (%s, %s): %s\n    %s\n", rule->rule.metric,
-					 gr_words_role[rule->rule.role], rule->kind,
+					 gr_words_role[rule->rule.role], rule->rule.kind->name,
 					 gr_status_word(r->status), r->reason);
 	explain_arm(buf, v, v->control.name, rule, &r->control);
 	explain_arm(buf, v, r->arm->name, rule, &r->treatment);

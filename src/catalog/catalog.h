@@ -15,7 +15,6 @@ typedef struct Rule
 {
 	GrRule		rule;			/* what decide/ needs */
 	bool		north_star;
-	char	   *kind;
 	char	   *value;			/* of retention: "true" when it is NULL */
 	char	   *denominator;	/* NULL: none */
 	char	   *filter;			/* NULL: none */
@@ -119,14 +118,7 @@ extern const char *const gr_words_limit_kind[];
 extern const char *const gr_words_correction[];
 extern const char *const gr_words_monitoring[];
 extern const char *const gr_words_spending[];
-extern const char *const gr_words_kind[];
 extern const char *const gr_words_unit_aggregate[];
-
-/* Is the metric a share of units: a proportion or retention? */
-extern bool gr_rule_is_share(const Rule *rule);
-
-/* Is it distinct or entropy, whose value is a category? */
-extern bool gr_kind_is_diversity(const char *kind);
 
 /* The position of a word in its list, or -1. */
 extern int	gr_word(const char *word, const char *const *words);

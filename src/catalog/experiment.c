@@ -28,8 +28,6 @@ const char *const gr_words_correction[] = {"none", "bonferroni", "holm",
 const char *const gr_words_monitoring[] = {"always_valid", "group_sequential",
 "fixed", NULL};
 const char *const gr_words_spending[] = {"obrien_fleming", "pocock", "power", NULL};
-const char *const gr_words_kind[] = {"mean", "proportion", "ratio", "quantile",
-"retention", "distinct", "entropy", NULL};
 const char *const gr_words_unit_aggregate[] = {"sum", "count", "max", "min",
 "avg", NULL};
 
@@ -181,28 +179,17 @@ interval_text(int row, int column)
 	return pnstrdup(buf.data, Max(buf.len - 1, 0));
 }
 
-bool
-gr_rule_is_share(const Rule *rule)
-{
-	return strcmp(rule->kind, "proportion") == 0 || strcmp(rule->kind, "retention") == 0;
-}
-
-bool
-gr_kind_is_diversity(const char *kind)
-{
-	return strcmp(kind, "distinct") == 0 || strcmp(kind, "entropy") == 0;
-}
-
 static void
 read_rule(Rule *r, int row)
 {
+	const char *kinds[GR_KINDS + 1];
 
+	gr_kind_names(kinds);
 	r->rule.metric = required_text(row, 1);
 	r->rule.role = (GrRole) required_word(row, 2, gr_words_role);
 	r->north_star = gr_spi_bool(row, 3);
 	r->rule.severity = (GrSeverity) required_word(row, 4, gr_words_severity);
-	r->kind = required_text(row, 5);
-	(void) required_word(row, 5, gr_words_kind);
+	r->rule.kind = &gr_kinds[required_word(row, 5, kinds)];
 	r->value = gr_spi_text(row, 6);
 	/* any event at all is activity */
 	if (r->value == NULL)
@@ -227,8 +214,7 @@ read_rule(Rule *r, int row)
 	r->retention_time_zone = gr_spi_text(row, 23);
 	r->window_length = interval_text(row, 24);
 	r->segment_veto = gr_spi_bool(row, 25);
-	r->rule.is_share = gr_rule_is_share(r);
-	r->rule.is_proportion = r->rule.is_share ||
+	r->rule.is_proportion = r->rule.kind->is_share ||
 		(r->rule.display_unit && strcmp(r->rule.display_unit, "%") == 0);
 }
 
@@ -241,7 +227,7 @@ fingerprint(const Experiment *e, const Rule *r)
 {
 	char	   *text = psprintf("%s|%s|%s|%s|%s|%s|%.17g|%d|%s|%.17g|%.17g|%d|%d|%.17g|%d|%d|%.17g|%d|%d|%.17g|"
 								INT64_FORMAT "|%s|%s|%s",
-								r->kind, r->value, r->denominator ? r->denominator : "",
+								r->rule.kind->name, r->value, r->denominator ? r->denominator : "",
 								r->filter ? r->filter : "", r->unit_aggregate,
 								r->covariate ? r->covariate : "", r->rule.quantile, r->over_units,
 								e->control, r->cap_quantile, r->cap_value, r->rule.role,

@@ -198,6 +198,16 @@ gr_require_word(const Row *row, const char *column, const char *const *words)
 		gr_refuse(row, column, psprintf("Set it to %s.", gr_quoted_list(words)));
 }
 
+const GrKind *
+gr_row_kind(const Row *row)
+{
+	const char *names[GR_KINDS + 1];
+
+	gr_kind_names(names);
+	gr_require_word(row, "kind", names);
+	return gr_kind_named(gr_row_text(row, "kind"));
+}
+
 /* A finite number strictly between two others, NULL allowed. */
 void
 gr_require_between(const Row *row, const char *column, double lower, double upper)

@@ -161,7 +161,7 @@ recheck_rules(const Row *row, Oid events, const char *schema)
 		for (int k = 0; k < 6; k++)
 			cell[i][k] = gr_spi_text(i, k + 1);
 	for (int i = 0; i < n; i++)
-		gr_check_expressions(owner, events, cell[i][0], cell[i][1], cell[i][2], cell[i][3], cell[i][4],
+		gr_check_expressions(owner, events, cell[i][0], gr_kind_named(cell[i][1]), cell[i][2], cell[i][3], cell[i][4],
 							 cell[i][5]);
 }
 

@@ -37,8 +37,8 @@ extern void gr_check_days_of_rules(const Row *row, const char *schema, Oid event
  * owner, whom the writer is a member of: planning runs functions that claim to be
  * immutable.  The type of the value; InvalidOid without one.
  */
-extern Oid	gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
-								const char *value, const char *denominator, const char *filter,
-								const char *covariate);
+extern Oid	gr_check_expressions(Oid owner, Oid events, const char *metric, const GrKind *kind,
+								 const char *value, const char *denominator, const char *filter,
+								 const char *covariate);
 
 #endif							/* GR_VALIDATE_H */

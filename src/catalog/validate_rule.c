@@ -24,7 +24,7 @@ static const char *const limit_columns[] = {"role", "kind", "value", "denominato
 "unit_aggregate", "worse", "limit_kind", "limit_value", NULL};
 
 Oid
-gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind,
+gr_check_expressions(Oid owner, Oid events, const char *metric, const GrKind *kind,
 					 const char *value, const char *denominator, const char *filter,
 					 const char *covariate)
 {
@@ -34,7 +34,7 @@ gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind
 	gr_owner_enter(&saved, owner);
 	if (value)
 		type = gr_expression_check(events, value, "value", metric,
-								   gr_kind_is_diversity(kind) ? EXPRESSION_CATEGORY : EXPRESSION_NUMBER);
+								   kind && kind->takes_category ? EXPRESSION_CATEGORY : EXPRESSION_NUMBER);
 	if (denominator)
 		gr_expression_check(events, denominator, "denominator", metric, EXPRESSION_NUMBER);
 	if (covariate)
@@ -45,22 +45,29 @@ gr_check_expressions(Oid owner, Oid events, const char *metric, const char *kind
 	return type;
 }
 
+/* Are the metric's observations events, not totals of units? */
+static bool
+is_over_events(const Row *row, const GrKind *kind)
+{
+	return kind->of_events && !gr_row_is(row, "quantile_over", "units");
+}
+
 /* Is the metric a share of units, or of events that are boolean, whatever they hold? */
 static bool
 is_share(const Row *row, Oid value)
 {
+	const GrKind *kind = gr_row_kind(row);
 	char	   *folded = gr_row_text(row, "unit_aggregate");
 
-	if (gr_row_is(row, "kind", "proportion") || gr_row_is(row, "kind", "retention"))
+	if (kind->is_share)
 		return true;
-	if (!OidIsValid(value) || getBaseType(value) != BOOLOID)
+	if (!kind->keeps_scale || !OidIsValid(value) || getBaseType(value) != BOOLOID)
 		return false;
-	if (gr_row_is(row, "kind", "ratio"))
+	if (gr_kind_allows(kind, GR_COLUMN_DENOMINATOR))
 		return gr_row_text(row, "denominator") == NULL;
-	if (gr_row_is(row, "kind", "quantile") && !gr_row_is(row, "quantile_over", "units"))
+	if (is_over_events(row, kind))
 		return true;
-	return (gr_row_is(row, "kind", "mean") || gr_row_is(row, "kind", "quantile")) &&
-		strcmp(folded, "sum") != 0 && strcmp(folded, "count") != 0;
+	return strcmp(folded, "sum") != 0 && strcmp(folded, "count") != 0;
 }
 
 /* An integer divided by an integer loses its fraction: clicks / views is 0 or 1. */
@@ -72,7 +79,7 @@ note_divisions(const Row *row, Oid owner, Oid events)
 	const char *found = NULL;
 
 	/* a category may well be a whole number of hundreds */
-	if (gr_kind_is_diversity(gr_row_text(row, "kind")) || !gr_row_changed(row, columns))
+	if (gr_row_kind(row)->takes_category || !gr_row_changed(row, columns))
 		return;
 	gr_owner_enter(&saved, owner);
 	for (int i = 0; columns[i] && found == NULL; i++)
@@ -91,15 +98,28 @@ note_divisions(const Row *row, Oid owner, Oid events)
 				 errhint("Write ::float8 after the dividend to keep the fraction, as in clicks::float8 / views.")));
 }
 
-/* A column that only some kinds have must be NULL, or its default, elsewhere. */
+/* A column that only some kinds may set must be NULL, or its default, elsewhere. */
 static void
-only_for(const Row *row, const char *column, const char *unset, bool fits,
-		 const char *kind)
+refuse_if_unused(const Row *row, const GrKind *kind, GrRuleColumn number)
 {
-	char	   *value = gr_row_text(row, column);
+	const GrRuleColumnRow *column = &gr_rule_columns[number];
+	char	   *value = gr_row_text(row, column->name);
+	bool		used = gr_kind_allows(kind, number) &&
+		!(number == GR_COLUMN_UNIT_AGGREGATE && is_over_events(row, kind));
+	const char *users[GR_KINDS + 1];
 
-	if (!fits && value && (unset == NULL || strcmp(value, unset) != 0))
-		gr_refuse(row, column, psprintf("Leave it at its default: only rules of kind \"%s\" use it.", kind));
+	if (used || value == NULL || (column->unset && strcmp(value, column->unset) == 0))
+		return;
+	gr_kinds_allowing(number, users);
+	gr_refuse(row, column->name, psprintf("Leave it at its default: only rules of kind %s use it.",
+										  column->users ? column->users : gr_quoted_list(users)));
+}
+
+/* Must the row set a column that it leaves NULL? */
+static bool
+lacks(const Row *row, const GrKind *kind, GrRuleColumn number)
+{
+	return gr_kind_requires(kind, number) && gr_row_text(row, gr_rule_columns[number].name) == NULL;
 }
 
 /* Some time, and not more than a century of it. */
@@ -119,50 +139,46 @@ check_window_length(const Row *row)
 
 /* Windows, and what a unit must reach. */
 static void
-check_window(const Row *row)
+check_window(const Row *row, const GrKind *kind)
 {
-	bool		retention = gr_row_is(row, "kind", "retention");
 	bool		null;
 	int			day = DatumGetInt32(gr_row_datum(row, "retention_day", &null));
 
-	only_for(row, "retention_day", NULL, retention, "retention");
-	only_for(row, "retention_time_zone", NULL, retention, "retention");
-	if (retention && (null || day < 0 || day > 3650))
+	refuse_if_unused(row, kind, GR_COLUMN_RETENTION_DAY);
+	refuse_if_unused(row, kind, GR_COLUMN_RETENTION_TIME_ZONE);
+	if (lacks(row, kind, GR_COLUMN_RETENTION_DAY) || (!null && (day < 0 || day > 3650)))
 		gr_refuse(row, "retention_day", "Set it to a number of days after exposure, from 0 to 3650.");
-	if (retention && gr_row_text(row, "window_length"))
+	if (!gr_kind_allows(kind, GR_COLUMN_WINDOW_LENGTH) && gr_row_text(row, "window_length"))
 		gr_refuse(row, "window_length", "Leave it NULL: the window of a retention rule is the day in retention_day.");
 	check_window_length(row);
-	only_for(row, "at_least", NULL, gr_row_is(row, "kind", "proportion"), "proportion");
+	refuse_if_unused(row, kind, GR_COLUMN_AT_LEAST);
 	gr_require_between(row, "at_least", 0, INFINITY);
 }
 
 static void
-check_kind(const Row *row)
+check_kind(const Row *row, const GrKind *kind)
 {
 	static const char *const over[] = {"events", "units", NULL};
-	bool		quantile = gr_row_is(row, "kind", "quantile");
-	bool		over_units = gr_row_is(row, "quantile_over", "units");
 	bool		null;
 
-	if (gr_row_text(row, "value") == NULL && !gr_row_is(row, "kind", "retention"))
+	if (lacks(row, kind, GR_COLUMN_VALUE))
 		gr_refuse(row, "value", "Set it to an SQL expression over one event.");
-	only_for(row, "denominator", NULL, gr_row_is(row, "kind", "ratio"), "ratio");
-	only_for(row, "quantile", NULL, quantile, "quantile");
-	only_for(row, "quantile_over", "events", quantile, "quantile");
+	refuse_if_unused(row, kind, GR_COLUMN_DENOMINATOR);
+	refuse_if_unused(row, kind, GR_COLUMN_QUANTILE);
+	refuse_if_unused(row, kind, GR_COLUMN_QUANTILE_OVER);
 	gr_require_word(row, "quantile_over", over);
 	gr_require_word(row, "unit_aggregate", gr_words_unit_aggregate);
-	only_for(row, "unit_aggregate", "sum", gr_row_is(row, "kind", "mean") || (quantile && over_units),
-			 "mean (or quantile over units)");
-	only_for(row, "covariate", NULL, !quantile, "mean\", \"proportion\", \"ratio\" or \"retention");
-	only_for(row, "cap_quantile", NULL, gr_row_is(row, "kind", "mean") || gr_row_is(row, "kind", "ratio"), "mean\" or \"ratio");
-	only_for(row, "cap_value", NULL, gr_row_is(row, "kind", "mean"), "mean");
+	refuse_if_unused(row, kind, GR_COLUMN_UNIT_AGGREGATE);
+	refuse_if_unused(row, kind, GR_COLUMN_COVARIATE);
+	refuse_if_unused(row, kind, GR_COLUMN_CAP_QUANTILE);
+	refuse_if_unused(row, kind, GR_COLUMN_CAP_VALUE);
 	gr_require_between(row, "cap_quantile", 0, 1);
 	if (DatumGetFloat8(gr_row_datum(row, "cap_quantile", &null)) < 0.5 && !null && !gr_in_restore(row->relation))
 		gr_refuse(row, "cap_quantile", "Set it to a quantile of at least 0.5; a lower one caps most units. 0.99 caps the highest 1 %.");
 	gr_require_between(row, "cap_value", -INFINITY, INFINITY);
 	if (gr_row_text(row, "cap_quantile") && gr_row_text(row, "cap_value"))
 		gr_refuse(row, "cap_value", "Set cap_quantile or cap_value, and leave the other NULL.");
-	if (quantile && gr_row_text(row, "quantile") == NULL)
+	if (lacks(row, kind, GR_COLUMN_QUANTILE))
 		gr_refuse(row, "quantile", "Set it to a number between 0 and 1, such as 0.95 for p95.");
 	gr_require_between(row, "quantile", 0, 1);
 }
@@ -288,7 +304,7 @@ check_reach(const Row *row, Experiment *e)
 		.worse_is_higher = gr_row_is(row, "worse", "higher"),.limit_kind = GR_LIMIT_RELATIVE,
 	.limit_value = DatumGetFloat8(gr_row_datum(row, "limit_value", &null))};
 	if (null || !(rule.rule.limit_value >= 1) || !gr_row_is(row, "limit_kind", "relative") ||
-		!gr_row_is(row, "kind", "proportion") || !gr_row_changed(row, limit_columns))
+		!gr_row_kind(row)->shows_early || !gr_row_changed(row, limit_columns))
 		return;
 	e->nrules = 1;
 	e->rules = &rule;
@@ -316,7 +332,7 @@ check_beside(const Row *row, Experiment *e)
 	if (check_function_bodies)
 	{
 		gr_check_days(row, e->events, e->time_column, e->exposures, e->exposed_at_column);
-		value = gr_check_expressions(e->owner, e->events, metric, gr_row_text(row, "kind"), gr_row_text(row, "value"),
+		value = gr_check_expressions(e->owner, e->events, metric, gr_row_kind(row), gr_row_text(row, "value"),
 									 gr_row_text(row, "denominator"), gr_row_text(row, "filter"),
 									 gr_row_text(row, "covariate"));
 		note_divisions(row, e->owner, e->events);
@@ -353,6 +369,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 			   *metric,
 			   *display_unit;
 	const char *args[1];
+	const GrKind *kind;
 	Experiment	owned;
 
 	id = gr_row_text(&row, "experiment_id");
@@ -361,9 +378,9 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		gr_refuse(&row, "experiment_id", "Set it to the experiment_id of an experiment in guardrail_experiment.");
 	if (metric == NULL || metric[0] == '\0' || strlen(metric) > 100)
 		gr_refuse(&row, "metric", "Set it to a name of 1 to 100 characters.");
-	gr_require_word(&row, "kind", gr_words_kind);
-	check_kind(&row);
-	check_window(&row);
+	kind = gr_row_kind(&row);
+	check_kind(&row, kind);
+	check_window(&row, kind);
 	check_role(&row);
 	check_limit(&row);
 	display_unit = gr_row_text(&row, "display_unit");

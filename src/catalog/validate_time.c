@@ -163,7 +163,7 @@ gr_check_days(const Row *row, Oid events, const char *time_column, Oid exposures
 		return;
 	if (!null && DatumGetIntervalP(window)->time % USECS_PER_DAY != 0)
 		gr_refuse(row, "window_length", "Set it to whole days, such as 2 days: " ONLY_A_DATE ".");
-	if (gr_row_is(row, "kind", "retention") && gr_row_text(row, "retention_time_zone") == NULL)
+	if (gr_row_text(row, "retention_day") && gr_row_text(row, "retention_time_zone") == NULL)
 		gr_refuse(row, "retention_time_zone", "Set it to the time zone of the dates, such as UTC or Europe/Berlin: "
 				  ONLY_A_DATE ".");
 }
@@ -177,8 +177,8 @@ gr_check_days_of_rules(const Row *row, const char *schema, Oid events, Oid expos
 	if (!row->update || !gr_row_changed(row, columns) ||
 		!gr_compares_days(events, gr_row_text(row, "time_column"), exposures, gr_row_text(row, "exposed_at_column")))
 		return;
-	gr_spi_query(psprintf("SELECT metric, kind = 'retention' FROM %s.guardrail_rule WHERE experiment_id = $1"
-						  " AND CASE kind WHEN 'retention' THEN retention_time_zone IS NULL"
+	gr_spi_query(psprintf("SELECT metric, retention_day IS NOT NULL FROM %s.guardrail_rule WHERE experiment_id = $1"
+						  " AND CASE WHEN retention_day IS NOT NULL THEN retention_time_zone IS NULL"
 						  " ELSE (extract(hour FROM window_length) * 3600 + extract(minute FROM window_length) * 60"
 						  " + extract(second FROM window_length)) %% 86400 <> 0 END"
 						  " ORDER BY metric COLLATE \"C\" LIMIT 1", schema), true, 1, args);

@@ -8,6 +8,7 @@
 #ifndef GR_DECIDE_H
 #define GR_DECIDE_H
 
+#include "decide/kind.h"
 #include "decide/test.h"
 
 /* The arguments of a function that formats: gcc knows the archetype that PostgreSQL uses. */
@@ -83,6 +84,7 @@ typedef enum GrVerdict
 typedef struct GrRule
 {
 	const char *metric;
+	const GrKind *kind;
 	const char *display_unit;	/* NULL: none */
 	GrRole		role;
 	GrSeverity	severity;
@@ -93,7 +95,6 @@ typedef struct GrRule
 	bool		worse_is_higher;
 	bool		is_proportion;	/* shown in per cent and percentage points */
 	double		quantile;		/* 0: none */
-	bool		is_share;		/* its value is a share of units, from 0 to 1 */
 } GrRule;
 
 /* What the test as a whole asks and knows. */
@@ -249,6 +250,12 @@ extern void gr_decide_verdict(const GrResult *results, int nrules,
 							  const GrArm *arm, const GrArm *control,
 							  const GrTestState *test, GrArmVerdict *out);
 
+/* rule.c: what a rule asks of its two arms */
+
+/* The limit on the scale of the effect, with the sign of harm. */
+extern double gr_signed_limit(const GrRule *rule);
+extern GrContrastKind gr_contrast_of(GrLimitKind kind);
+
 /* Units whose observations are in the estimates of a result. */
 extern int64_t gr_mature_units(const GrResult *r);
 extern int64_t gr_mature_control(const GrResult *r, const GrArm *control);
@@ -318,9 +325,5 @@ extern void gr_rule_title(const GrRule *rule, char *buf, size_t size);
 /* A number of the rule's effect: "+231 ms", "-0.8 pp", "+3.1 %". */
 extern void gr_format_effect(const GrRule *rule, double x, int digits,
 							 char *buf, size_t size);
-
-/* The limit on the scale of the effect, with the sign of harm. */
-extern double gr_signed_limit(const GrRule *rule);
-extern GrContrastKind gr_contrast_of(GrLimitKind kind);
 
 #endif							/* GR_DECIDE_H */

@@ -69,7 +69,7 @@ find_obstacle(GrResult *r, const GrTested *x, int direction)
 
 	if (x->kind == GR_RELATIVE && x->control->estimate.value < 0)
 		return GR_NEGATIVE_CONTROL;
-	if (rule->is_share && gr_limit_out_of_reach(rule, x->control->estimate.value))
+	if (rule->kind->is_share && gr_limit_out_of_reach(rule, x->control->estimate.value))
 		return GR_OUT_OF_REACH;
 	if (x->treatment->kind == GR_SAMPLE_QUANTILE && (alone || x->control->kind == GR_SAMPLE_QUANTILE) &&
 		quantile_obstacle(x, rule, direction) != GR_NO_OBSTACLE)

@@ -52,8 +52,7 @@ grows(const Rule *rule)
 {
 	if (rule->window_length)
 		return false;
-	return strcmp(rule->kind, "distinct") == 0 ||
-		(strcmp(rule->kind, "mean") == 0 && strcmp(rule->unit_aggregate, "avg") != 0);
+	return rule->rule.kind->grows && strcmp(rule->unit_aggregate, "avg") != 0;
 }
 
 /* A total that keeps growing has no one value for an always-valid test to speak of. */
@@ -271,7 +270,7 @@ check_limits(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, c
 			continue;
 		if (draft && r->rule->limit_kind == GR_LIMIT_RELATIVE && r->control.value < 0)
 			refuse_negative_control(r);
-		if (!r->rule->is_share || i >= e->nrules)
+		if (!r->rule->kind->is_share || i >= e->nrules)
 			continue;
 		if (r->enough_units && gr_limit_out_of_reach(r->rule, r->control.value))
 			tell_out_of_reach(r, is_new(fcinfo, schema, e, r->rule->metric));
@@ -322,26 +321,10 @@ warn_of_powers(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
 				 errhint("If you know the standard deviation, guardrail_sample_size() tells how many units you need.")));
 }
 
-typedef struct TryWork
-{
-	Oid			function;
-	const char *id;
-	MemoryContext context;
-	Evaluation *v;
-} TryWork;
-
-static void
-try_plan(void *arg)
-{
-	TryWork    *w = arg;
-
-	w->v = gr_evaluate(w->function, w->id, GR_FOR_PLAN, NULL, w->context);
-}
-
 void
 gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, bool after_data)
 {
-	TryWork		work = {fcinfo->flinfo->fn_oid, e->id, CurrentMemoryContext};
+	Evaluation *v = NULL;
 	ErrorData  *failure = NULL;
 
 	warn_of_number(e);
@@ -349,14 +332,14 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 	if (e->planned_units == 0 && !has_relative_limit(e))
 		return;
 	if (after_data)
-		failure = gr_attempt(try_plan, &work);
+		failure = gr_try_evaluate(fcinfo->flinfo->fn_oid, e->id, GR_FOR_PLAN, CurrentMemoryContext, &v);
 	if (failure)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("experiment \"%s\" cannot be evaluated with its current events: %s",
 						e->id, failure->message),
 				 errhint("Fix the events or the rules; until then, its checks will fail.")));
-	check_limits(fcinfo, schema, e, work.v);
+	check_limits(fcinfo, schema, e, v);
 	if (e->planned_units > 0)
-		warn_of_powers(fcinfo, schema, e, work.v);
+		warn_of_powers(fcinfo, schema, e, v);
 }

@@ -57,7 +57,7 @@ static int
 plan_column(ScanPlan *plan, const Experiment *e, const Rule *rule, const char *value, const char *filter,
 			const char *guard)
 {
-	bool		category = value == rule->value && gr_kind_is_diversity(rule->kind);
+	bool		category = value == rule->value && rule->rule.kind->takes_category;
 	char	   *f = filter ? parenthesise(filter) : NULL;
 	Oid			type;
 
@@ -136,13 +136,13 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 
 	m.cap_quantile = rule->cap_quantile;
 	m.cap_value = rule->cap_value;
-	if (gr_rule_is_share(rule))
+	if (rule->rule.kind->is_share)
 	{
 		m.shape = SHAPE_POSITIVE;
 		m.at_least = rule->at_least;
 		m.a = plan_fold(spec, FOLD_SUM, column);
 	}
-	else if (strcmp(rule->kind, "ratio") == 0)
+	else if (strcmp(rule->rule.kind->name, "ratio") == 0)
 	{
 		m.shape = SHAPE_RATIO;
 		m.a = plan_fold(spec, FOLD_SUM, column);
@@ -150,22 +150,22 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule, rule->denominator, rule->filter, guard)) :
 			plan_fold(spec, FOLD_COUNT, column);
 	}
-	else if (strcmp(rule->kind, "quantile") == 0 && !rule->over_units)
+	else if (strcmp(rule->rule.kind->name, "quantile") == 0 && !rule->over_units)
 	{
 		m.shape = SHAPE_EVENTS;
 		m.a = plan_fold(spec, FOLD_EVENTS, column);
 	}
-	else if (strcmp(rule->kind, "quantile") == 0)
+	else if (strcmp(rule->rule.kind->name, "quantile") == 0)
 	{
 		plan_unit_value(spec, rule, column, &m.a, &m.b);
 		m.shape = m.b >= 0 ? SHAPE_UNITS_AVERAGE : SHAPE_UNITS;
 	}
-	else if (gr_kind_is_diversity(rule->kind))
+	else if (rule->rule.kind->takes_category)
 	{
-		m.shape = strcmp(rule->kind, "entropy") == 0 ? SHAPE_ENTROPY : SHAPE_DISTINCT;
+		m.shape = strcmp(rule->rule.kind->name, "entropy") == 0 ? SHAPE_ENTROPY : SHAPE_DISTINCT;
 		m.a = plan_fold(spec, FOLD_VALUES, column);
 	}
-	else if (strcmp(rule->kind, "mean") == 0)
+	else if (strcmp(rule->rule.kind->name, "mean") == 0)
 	{
 		plan_unit_value(spec, rule, column, &m.a, &m.b);
 		m.shape = m.b >= 0 ? SHAPE_AVERAGE : SHAPE_VALUE;
@@ -174,7 +174,7 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("rule \"%s\" is of kind \"%s\", which this version does not evaluate",
-						rule->rule.metric, rule->kind)));
+						rule->rule.metric, rule->rule.kind->name)));
 	m.is_flag = plan->column_type[column] == BOOLOID && strcmp(rule->unit_aggregate, "count") != 0 &&
 		(m.shape == SHAPE_VALUE || m.shape == SHAPE_AVERAGE || m.shape == SHAPE_RATIO);
 	/* constant per unit, so its largest value is its value */

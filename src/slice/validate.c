@@ -41,13 +41,11 @@ static const char *const unbounded[] = {"window_length", "retention_day", "kind"
 
 /* Why a rule cannot be followed with bounded state; NULL: it can. */
 static const char *
-unfollowed(const char *kind, bool has_window)
+unfollowed(const GrKind *kind, bool has_window)
 {
 	if (has_window)
 		return "guardrail must read all events of a unit to find when it was exposed";
-	if (gr_kind_is_diversity(kind))
-		return "guardrail must read all events of a unit to find its different values";
-	return NULL;
+	return kind ? kind->unfollowed : NULL;
 }
 
 static const char *const expressions[] = {"value", "denominator", "filter", "covariate"};
@@ -67,7 +65,7 @@ check_rule(const Row *row, const char *schema)
 	{
 		bool		window = strcmp(unbounded[k], "kind") != 0;
 		const char *why = gr_row_text(row, unbounded[k]) ?
-			unfollowed(gr_row_text(row, "kind"), window) : NULL;
+			unfollowed(gr_kind_named(gr_row_text(row, "kind")), window) : NULL;
 
 		if (why)
 			gr_refuse_beside(row, unbounded[k], "the experiment's cursor_column",
@@ -92,7 +90,7 @@ check_rules(const Row *row, const char *schema, Oid owner, Oid events)
 						  " WHERE experiment_id = $1 ORDER BY metric COLLATE \"C\"", schema), true, 1, args);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		const char *why = unfollowed(gr_spi_text(i, 2), gr_spi_text(i, 3) != NULL);
+		const char *why = unfollowed(gr_kind_named(gr_spi_text(i, 2)), gr_spi_text(i, 3) != NULL);
 
 		if (why)
 			gr_refuse_beside(row, "cursor_column", psprintf("rule \"%s\"", gr_spi_text(i, 1)),

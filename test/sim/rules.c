@@ -251,7 +251,7 @@ check_published(Data *data, const GrRule *guardrail, int look, Outcome out[RULES
 void
 run_rules(Data *data, Kind kind, double margin, gsl_rng *rng, double lift, int mask, Outcome outcome[RULES])
 {
-	GrRule		guardrail = {.metric = "m",.role = GR_GUARDRAIL,.severity = GR_BLOCK,.evidence = GR_BREACH,
+	GrRule		guardrail = {.metric = "m",.kind = gr_kinds,.role = GR_GUARDRAIL,.severity = GR_BLOCK,.evidence = GR_BREACH,
 		.limit_kind = GR_LIMIT_RELATIVE,.limit_value = margin,.alpha = ALPHA,
 	.worse_is_higher = metrics[kind].worse_is_higher};
 	GrRule		point = guardrail;

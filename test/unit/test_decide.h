@@ -56,7 +56,7 @@ guardrail_rule(const char *metric, GrLimitKind kind, double limit, bool worse_is
 {
 	return (GrRule)
 	{
-		.metric = metric,.role = GR_GUARDRAIL,.severity = GR_BLOCK,.evidence = GR_BREACH,
+		.metric = metric,.kind = gr_kinds,.role = GR_GUARDRAIL,.severity = GR_BLOCK,.evidence = GR_BREACH,
 		.limit_kind = kind,.limit_value = limit,.alpha = 0.10,.worse_is_higher = worse_is_higher,
 	};
 }

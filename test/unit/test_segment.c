@@ -13,7 +13,7 @@
 #define ALPHA 0.1
 #define RUNS 500
 
-static const GrRule rule = {.metric = "load",.role = GR_GUARDRAIL,.evidence = GR_BREACH,
+static const GrRule rule = {.metric = "load",.kind = gr_kinds,.role = GR_GUARDRAIL,.evidence = GR_BREACH,
 .limit_kind = GR_LIMIT_DIFFERENCE,.limit_value = LIMIT,.alpha = ALPHA,.worse_is_higher = true};
 
 typedef struct Room
@@ -281,7 +281,7 @@ test_long_names(void)
 static void
 test_verdict(void)
 {
-	GrRule		primary = {.metric = "sales",.role = GR_PRIMARY,.evidence = GR_BREACH,.limit_kind = GR_LIMIT_RELATIVE,.alpha = 0.05};
+	GrRule		primary = {.metric = "sales",.kind = gr_kinds,.role = GR_PRIMARY,.evidence = GR_BREACH,.limit_kind = GR_LIMIT_RELATIVE,.alpha = 0.05};
 	GrArm		arm = {"treatment", 1000, 1000},
 				control = {"control", 1000, 1000};
 	GrResult	results[2] = {{.rule = &primary,.arm = &arm,.status = GR_WON},
