@@ -122,6 +122,7 @@ gr_totals_change(Totals *t, const UnitEntry *e, int sign)
 	MemoryContext old;
 	ArmTotal   *arm;
 
+	t->certain = false;
 	if (e->arm < 0)
 	{
 		t->crossover_units += sign;
@@ -215,6 +216,7 @@ gr_totals_collect(Totals *t, int narms)
 			if (!collect_metric(&t->spec->metrics[m], &t->arms[a].metrics[m], &c->arms[a].metrics[m]))
 				return NULL;
 	}
+	t->certain = true;
 	return c;
 }
 
