@@ -14,9 +14,10 @@ SRCS = $(sort $(wildcard src/*.c src/*/*.c))
 OBJS = $(SRCS:.c=.o)
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
-SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
-DATA = sql/$(EXTENSION)--0.1.0.sql sql/$(EXTENSION)--0.1.0--0.2.0.sql sql/$(EXTENSION)--0.2.0--0.3.0.sql
-DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+# scripts of released versions, and those that make puts together, the templates of upgrades among them
+SQL_PARTS = $(sort $(wildcard sql/columns/*) $(wildcard sql/parts/*.sql))
+DATA = $(sort $(wildcard sql/$(EXTENSION)--*.sql))
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql $(patsubst sql/%.in,%,$(sort $(wildcard sql/$(EXTENSION)--*.sql.in)))
 EXTRA_CLEAN = $(DATA_built) results regression.diffs regression.out output_iso build
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -48,9 +49,13 @@ endif
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# one hand-written set of parts, one generated script
-$(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) $(EXTENSION).control
-	cat $(SQL_PARTS) > $@
+# one hand-written set of parts, two generated scripts; a part that is wrong leaves none
+.DELETE_ON_ERROR:
+$(EXTENSION)--$(EXTVERSION).sql: sql/assemble.awk $(SQL_PARTS) $(EXTENSION).control
+	awk -f sql/assemble.awk $(SQL_PARTS) > $@
+
+$(EXTENSION)--%.sql: sql/$(EXTENSION)--%.sql.in sql/assemble.awk $(SQL_PARTS)
+	awk -f sql/assemble.awk $(SQL_PARTS) $< > $@
 
 $(OBJS): $(ALL_HEADERS) Makefile
 

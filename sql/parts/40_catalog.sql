@@ -77,6 +77,11 @@ COMMENT ON COLUMN guardrail_experiment.parameter IS
   'number that each variant sets, such as {"control": 0, "low": 0.5, "high": 1}; guardrail_optimize() needs three variants';
 COMMENT ON COLUMN guardrail_experiment.segments IS 'SQL expressions over one event, constant per unit, such as {device,country}: every guardrail is also judged for each of their values';
 COMMENT ON COLUMN guardrail_experiment.state IS 'draft, running or stopped; only functions change it';
+COMMENT ON COLUMN guardrail_experiment.launched_at IS 'time of the launch; NULL: it is a draft';
+COMMENT ON COLUMN guardrail_experiment.stopped_at IS 'time when guardrail_stop() ended it; NULL: it was not stopped';
+COMMENT ON COLUMN guardrail_experiment.plan_version IS 'version of the plan in force, from 1; NULL: it is a draft';
+COMMENT ON COLUMN guardrail_experiment.plan_hash IS 'plan_hash of that version in guardrail_plan; NULL: it is a draft';
+COMMENT ON COLUMN guardrail_experiment.description IS 'free text for the reader; guardrail does not use it';
 
 CREATE TABLE guardrail_rule (
   experiment_id text NOT NULL REFERENCES guardrail_experiment ON UPDATE CASCADE ON DELETE CASCADE,
@@ -110,6 +115,7 @@ CREATE TABLE guardrail_rule (
 );
 CREATE UNIQUE INDEX guardrail_rule_north_star ON guardrail_rule (experiment_id) WHERE north_star;
 COMMENT ON TABLE guardrail_rule IS 'metrics of the experiments and their limits; one row per metric';
+COMMENT ON COLUMN guardrail_rule.experiment_id IS 'experiment that the rule belongs to';
 COMMENT ON COLUMN guardrail_rule.metric IS 'short name of the metric, shown in verdicts';
 COMMENT ON COLUMN guardrail_rule.role IS 'primary (exactly one at launch), secondary (never vetoes) or guardrail';
 COMMENT ON COLUMN guardrail_rule.north_star IS 'marks the product''s North Star; at most one per experiment';
@@ -146,6 +152,7 @@ COMMENT ON COLUMN guardrail_rule.display_unit IS
   'unit shown in the reasons: ms, EUR, ...; % shows a fraction in per cent and percentage points';
 COMMENT ON COLUMN guardrail_rule.segment_veto IS
   'true: an alarm in a segment BLOCKs like the guardrail itself; NULL or false: it is shown only';
+COMMENT ON COLUMN guardrail_rule.note IS 'free text for the reader; guardrail does not use it';
 
 CREATE TRIGGER guardrail_experiment_check BEFORE INSERT OR UPDATE ON guardrail_experiment
   FOR EACH ROW EXECUTE FUNCTION guardrail_experiment_check();

@@ -9,40 +9,16 @@ CREATE TABLE guardrail_check_log (
     arm_no integer NOT NULL,
     checked_at timestamptz NOT NULL,
     plan_version integer,
-    error text,
+    @columns error@,
     look_no integer,
-    experiment_id text,
-    variant text,
-    verdict text,
-    status text,
-    reason text,
-    primary_metric text,
-    primary_status text,
-    primary_effect double precision,
-    primary_lower double precision,
-    primary_upper double precision,
-    guardrails integer,
-    breached integer,
-    safe integer,
-    undecided integer,
-    no_data integer,
-    srm_p double precision,
-    crossover_share double precision,
-    crossover_units bigint,
-    units_control bigint,
-    units_treatment bigint,
-    events_control bigint,
-    events_treatment bigint,
-    null_unit_rows bigint,
-    unknown_arm_rows bigint,
-    monitoring text,
-    information double precision,
-    cannibalization text,
-    unmeasured integer,
-    watch integer,
+    @columns verdict@,
+    @columns cannibalization@,
+    @columns verdict_0.3.0@,
     PRIMARY KEY (check_id, arm_no)
 );
-COMMENT ON COLUMN guardrail_check_log.cannibalization IS 'the metrics that won and those that lost; NULL unless there are both';
+@comments guardrail_check_log check error verdict cannibalization verdict_0.3.0@
+COMMENT ON COLUMN guardrail_check_log.arm_no IS 'number of the row in its check';
+COMMENT ON COLUMN guardrail_check_log.look_no IS 'number of the look under group_sequential, from 1; 1 under fixed if the check decides; NULL: no look';
 ALTER TABLE guardrail_check_log ALTER experiment_id SET NOT NULL, ALTER verdict SET NOT NULL;
 CREATE INDEX guardrail_check_log_experiment ON guardrail_check_log (experiment_id, check_id DESC);
 CREATE INDEX guardrail_check_log_look ON guardrail_check_log (experiment_id, plan_version, look_no) WHERE look_no IS NOT NULL;
@@ -59,44 +35,19 @@ CREATE TABLE guardrail_result_log (
     breach_check bigint,
     safe_check bigint,
     goal_check bigint,
-    experiment_id text,
-    variant text,
-    metric text,
-    role text,
-    severity text,
-    kind text,
-    north_star boolean,
-    control_value double precision,
-    treatment_value double precision,
-    control_se double precision,
-    treatment_se double precision,
-    effect double precision,
-    effect_lower double precision,
-    effect_upper double precision,
-    limit_kind text,
-    limit_value double precision,
-    evidence text,
-    alpha double precision,
-    p_breach double precision,
-    p_breach_adjusted double precision,
-    p_safe double precision,
-    p_value double precision,
-    p_value_adjusted double precision,
-    status text,
-    reason text,
-    units_control bigint,
-    units_treatment bigint,
-    events_control bigint,
-    events_treatment bigint,
-    units_needed bigint,
-    display_unit text,
-    watch boolean,
+    @columns result_key result result_0.3.0@,
     samples bytea,
     PRIMARY KEY (check_id, variant, metric)
 );
 ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
 CREATE INDEX guardrail_result_log_arm ON guardrail_result_log (experiment_id, variant, metric, check_id);
-COMMENT ON COLUMN guardrail_result_log.watch IS 'true if nothing is proven but a check written by hand would block';
+@comments guardrail_result_log check result_key result result_0.3.0@
+COMMENT ON COLUMN guardrail_result_log.n_compared IS 'number of units of both variants in the tests';
+COMMENT ON COLUMN guardrail_result_log.look_no IS 'number of the look under group_sequential, from 1; 1 under fixed if the check decides; NULL: no look';
+COMMENT ON COLUMN guardrail_result_log.fingerprint IS 'hash of everything in the plan that the result depends on';
+COMMENT ON COLUMN guardrail_result_log.breach_check IS 'check_id of the check with the smallest p_breach so far; NULL: there is none';
+COMMENT ON COLUMN guardrail_result_log.safe_check IS 'check_id of the check with the smallest p_safe so far; NULL: there is none';
+COMMENT ON COLUMN guardrail_result_log.goal_check IS 'check_id of the check with the smallest p_value so far; NULL: there is none';
 COMMENT ON COLUMN guardrail_result_log.samples IS
   'data of both variants, as seen by a check that set a smallest p-value; NULL in other checks';
 COMMENT ON TABLE guardrail_result_log IS 'the metrics of every check ever recorded, one row per treatment variant and metric; append-only';
@@ -113,6 +64,13 @@ CREATE TABLE guardrail_look_state (
 );
 COMMENT ON TABLE guardrail_look_state IS
   'cache of the bounds of earlier looks under group_sequential, so that the next look costs one step; computed again if missing';
+COMMENT ON COLUMN guardrail_look_state.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
+COMMENT ON COLUMN guardrail_look_state.kind IS 'test that the bounds belong to: 0 breach, 1 safety, 2 primary and secondary metrics';
+COMMENT ON COLUMN guardrail_look_state.level IS 'level of the test, 0 to 1: one-sided, or two-sided for primary and secondary metrics';
+COMMENT ON COLUMN guardrail_look_state.plan_version IS 'version of the plan that the looks belong to';
+COMMENT ON COLUMN guardrail_look_state.looks IS 'number of looks so far';
+COMMENT ON COLUMN guardrail_look_state.bounds IS 'z bound of each look, the first look first';
+COMMENT ON COLUMN guardrail_look_state.state IS 'density from which the next bound is computed, and a checksum of the row';
 
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_log
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
@@ -120,101 +78,27 @@ CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guar
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 
 CREATE VIEW guardrail_verdict AS
-  SELECT l.experiment_id, l.variant, l.verdict, l.status, l.reason, l.primary_metric, l.primary_status,
-    l.primary_effect, l.primary_lower, l.primary_upper, l.guardrails, l.breached, l.safe, l.undecided,
-    l.no_data, l.srm_p, l.crossover_share, l.crossover_units, l.units_control, l.units_treatment,
-    l.events_control, l.events_treatment, l.null_unit_rows, l.unknown_arm_rows, l.monitoring, l.information,
-    l.error, l.checked_at, l.check_id, l.plan_version, l.cannibalization,
-    l.unmeasured, l.watch
-  FROM guardrail_experiment e
-  CROSS JOIN LATERAL (
-    SELECT m.check_id FROM guardrail_check_log m
-    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
-    ORDER BY m.check_id DESC LIMIT 1) last
-  JOIN guardrail_check_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+  SELECT @fields l verdict@,
+    @fields l error check cannibalization verdict_0.3.0@
+  @last guardrail_check_log@;
 COMMENT ON VIEW guardrail_verdict IS 'the last recorded check: one row per experiment and treatment variant';
+@comments guardrail_verdict check error verdict cannibalization verdict_0.3.0@
 
 CREATE VIEW guardrail_result AS
-  SELECT l.experiment_id, l.variant, l.metric, l.role, l.severity, l.kind, l.north_star, l.control_value,
-    l.treatment_value, l.control_se, l.treatment_se, l.effect, l.effect_lower, l.effect_upper, l.limit_kind,
-    l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe, l.p_value,
-    l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
-    l.events_treatment, l.units_needed, l.display_unit,
-    l.checked_at, l.check_id, l.plan_version, l.watch
-  FROM guardrail_experiment e
-  CROSS JOIN LATERAL (
-    SELECT m.check_id FROM guardrail_check_log m
-    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
-    ORDER BY m.check_id DESC LIMIT 1) last
-  JOIN guardrail_result_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+  SELECT @fields l result_key result@,
+    @fields l check result_0.3.0@
+  @last guardrail_result_log@;
 COMMENT ON VIEW guardrail_result IS 'the last recorded check: one row per experiment, treatment variant and metric';
+@comments guardrail_result check result_key result result_0.3.0@
 
 CREATE FUNCTION guardrail_evaluate(experiment text) RETURNS TABLE (
-    experiment_id text,
-    variant text,
-    metric text,
-    role text,
-    severity text,
-    kind text,
-    north_star boolean,
-    control_value double precision,
-    treatment_value double precision,
-    control_se double precision,
-    treatment_se double precision,
-    effect double precision,
-    effect_lower double precision,
-    effect_upper double precision,
-    limit_kind text,
-    limit_value double precision,
-    evidence text,
-    alpha double precision,
-    p_breach double precision,
-    p_breach_adjusted double precision,
-    p_safe double precision,
-    p_value double precision,
-    p_value_adjusted double precision,
-    status text,
-    reason text,
-    units_control bigint,
-    units_treatment bigint,
-    events_control bigint,
-    events_treatment bigint,
-    units_needed bigint,
-    display_unit text,
-    watch boolean)
+    @columns result_key result result_0.3.0@)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION guardrail_evaluate(text) IS
   'evaluates an experiment now; returns one row per treatment variant and metric; records nothing';
 
 CREATE FUNCTION guardrail_decide(experiment text) RETURNS TABLE (
-    experiment_id text,
-    variant text,
-    verdict text,
-    status text,
-    reason text,
-    primary_metric text,
-    primary_status text,
-    primary_effect double precision,
-    primary_lower double precision,
-    primary_upper double precision,
-    guardrails integer,
-    breached integer,
-    safe integer,
-    undecided integer,
-    no_data integer,
-    srm_p double precision,
-    crossover_share double precision,
-    crossover_units bigint,
-    units_control bigint,
-    units_treatment bigint,
-    events_control bigint,
-    events_treatment bigint,
-    null_unit_rows bigint,
-    unknown_arm_rows bigint,
-    monitoring text,
-    information double precision,
-    unmeasured integer,
-    watch integer)
+    @columns verdict verdict_0.3.0@)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 2;
 COMMENT ON FUNCTION guardrail_decide(text) IS
   'decides an experiment now; returns one row per treatment variant with the verdict SHIP, HOLD, BLOCK or INVALID; records nothing';

@@ -17,6 +17,9 @@ CREATE TABLE guardrail_plan (
   PRIMARY KEY (experiment_id, version)
 );
 COMMENT ON TABLE guardrail_plan IS 'every version of every launched plan; append-only';
+COMMENT ON COLUMN guardrail_plan.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
+COMMENT ON COLUMN guardrail_plan.version IS 'number of the version, from 1';
+COMMENT ON COLUMN guardrail_plan.made_at IS 'time when this version was made';
 COMMENT ON COLUMN guardrail_plan.plan_hash IS 'SHA-256 of the plan text in UTF-8, in hexadecimal digits';
 COMMENT ON COLUMN guardrail_plan.previous_hash IS 'plan_hash of the previous version; NULL for the first version';
 COMMENT ON COLUMN guardrail_plan.made_by IS 'session role that launched or amended the plan';

@@ -27,9 +27,17 @@ EXCEPTION WHEN feature_not_supported THEN NULL;
 END $$;
 COMMENT ON TABLE guardrail_check_input IS
   'inputs of each check: summaries of the events, and the state that earlier checks left; guardrail_replay() repeats the decision from them; append-only';
+COMMENT ON COLUMN guardrail_check_input.check_id IS 'number of the check';
+COMMENT ON COLUMN guardrail_check_input.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
+COMMENT ON COLUMN guardrail_check_input.plan_version IS 'version of the plan in force at the check';
+COMMENT ON COLUMN guardrail_check_input.checked_at IS 'time of the check';
+COMMENT ON COLUMN guardrail_check_input.state IS 'state of the experiment at the check: draft, running or stopped';
+COMMENT ON COLUMN guardrail_check_input.extension_version IS 'version of the extension that made the check';
+COMMENT ON COLUMN guardrail_check_input.metrics IS 'number of each rule in the collection, by role and name of the rule';
+COMMENT ON COLUMN guardrail_check_input.fingerprints IS 'for each rule, hash of everything in the plan that its result depends on';
 COMMENT ON COLUMN guardrail_check_input.ended IS 'true if ends_at had passed';
 COMMENT ON COLUMN guardrail_check_input.snapshot IS 'transactions whose events the check saw, as of pg_current_snapshot()';
-COMMENT ON COLUMN guardrail_check_input.spec IS 'description of the collection; metrics: the number of each rule in it, by role and name';
+COMMENT ON COLUMN guardrail_check_input.spec IS 'description of the collection: what was collected, metric by metric';
 COMMENT ON COLUMN guardrail_check_input.collection IS 'counts, moments and histograms per variant';
 COMMENT ON COLUMN guardrail_check_input.past IS 'looks, smallest p-values and latched breaches of earlier checks';
 COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule, why its expressions could not be evaluated; NULL: they were';
@@ -40,34 +48,7 @@ CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guar
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 
 CREATE FUNCTION guardrail_replay(check_id bigint) RETURNS TABLE (
-    experiment_id text,
-    variant text,
-    verdict text,
-    status text,
-    reason text,
-    primary_metric text,
-    primary_status text,
-    primary_effect double precision,
-    primary_lower double precision,
-    primary_upper double precision,
-    guardrails integer,
-    breached integer,
-    safe integer,
-    undecided integer,
-    no_data integer,
-    srm_p double precision,
-    crossover_share double precision,
-    crossover_units bigint,
-    units_control bigint,
-    units_treatment bigint,
-    events_control bigint,
-    events_treatment bigint,
-    null_unit_rows bigint,
-    unknown_arm_rows bigint,
-    monitoring text,
-    information double precision,
-    unmeasured integer,
-    watch integer,
+    @columns verdict verdict_0.3.0@,
     identical boolean,
     differences text)
   AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 2;

@@ -34,9 +34,10 @@ ALTER TABLE guardrail_watermark ALTER totals SET STORAGE EXTERNAL;
 -- refer to this one: what goes with its rows must go on.
 ALTER TABLE guardrail_watermark DISABLE TRIGGER ALL;
 COMMENT ON TABLE guardrail_watermark IS 'position up to which guardrail_slice stores the events of an experiment with a cursor';
+COMMENT ON COLUMN guardrail_watermark.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
 COMMENT ON COLUMN guardrail_watermark.fingerprint IS
   'fingerprint of everything the slices depend on; if it changes, they are computed again';
-COMMENT ON COLUMN guardrail_watermark."position" IS 'value of the cursor_column up to which events are stored';
+COMMENT ON COLUMN guardrail_watermark."position" IS 'value of the cursor_column up to which events are stored; NULL: none are';
 COMMENT ON COLUMN guardrail_watermark.arms IS 'names of the variants that the slices number from 0';
 COMMENT ON COLUMN guardrail_watermark.totals IS
   'sums over the units of all slices, from which units can be subtracted again; NULL: not kept';
@@ -66,6 +67,7 @@ DO $$ BEGIN
 END $$;
 COMMENT ON TABLE guardrail_slice IS
   'data collected from a range of an experiment''s events: its units in the order of their hashes, in parts';
+COMMENT ON COLUMN guardrail_slice.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
 COMMENT ON COLUMN guardrail_slice.slice IS 'number of the slice within its experiment, the oldest first';
 COMMENT ON COLUMN guardrail_slice.part IS '0 is the head, with row counts and histograms of events; the other parts hold units';
 COMMENT ON COLUMN guardrail_slice.from_cursor IS

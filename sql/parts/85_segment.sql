@@ -23,43 +23,7 @@ CREATE TRIGGER guardrail_segment_check BEFORE INSERT OR UPDATE ON guardrail_rule
   FOR EACH ROW EXECUTE FUNCTION guardrail_segment_check();
 
 CREATE FUNCTION guardrail_segment_evaluate(experiment text) RETURNS TABLE (
-    experiment_id text,
-    variant text,
-    metric text,
-    segment text,
-    value text,
-    segment_veto boolean,
-    log_e double precision,
-    tests integer,
-    role text,
-    severity text,
-    kind text,
-    north_star boolean,
-    control_value double precision,
-    treatment_value double precision,
-    control_se double precision,
-    treatment_se double precision,
-    effect double precision,
-    effect_lower double precision,
-    effect_upper double precision,
-    limit_kind text,
-    limit_value double precision,
-    evidence text,
-    alpha double precision,
-    p_breach double precision,
-    p_breach_adjusted double precision,
-    p_safe double precision,
-    p_value double precision,
-    p_value_adjusted double precision,
-    status text,
-    reason text,
-    units_control bigint,
-    units_treatment bigint,
-    events_control bigint,
-    events_treatment bigint,
-    units_needed bigint,
-    display_unit text,
-    watch boolean)
+    @columns result_key segment result result_0.3.0@)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 50;
 COMMENT ON FUNCTION guardrail_segment_evaluate(text) IS
   'evaluates the segments of an experiment now; returns one row per segment, value, treatment variant and guardrail; records nothing';
@@ -70,52 +34,16 @@ CREATE TABLE guardrail_segment_log (
     checked_at timestamptz NOT NULL,
     plan_version integer,
     fingerprint bigint,
-    experiment_id text NOT NULL,
-    variant text,
-    metric text,
-    segment text NOT NULL,
-    value text,
-    segment_veto boolean,
-    log_e double precision,
-    tests integer,
-    role text,
-    severity text,
-    kind text,
-    north_star boolean,
-    control_value double precision,
-    treatment_value double precision,
-    control_se double precision,
-    treatment_se double precision,
-    effect double precision,
-    effect_lower double precision,
-    effect_upper double precision,
-    limit_kind text,
-    limit_value double precision,
-    evidence text,
-    alpha double precision,
-    p_breach double precision,
-    p_breach_adjusted double precision,
-    p_safe double precision,
-    p_value double precision,
-    p_value_adjusted double precision,
-    status text,
-    reason text,
-    units_control bigint,
-    units_treatment bigint,
-    events_control bigint,
-    events_treatment bigint,
-    units_needed bigint,
-    display_unit text,
-    watch boolean,
+    @columns result_key segment result result_0.3.0@,
     PRIMARY KEY (check_id, row_no)
 );
+ALTER TABLE guardrail_segment_log ALTER experiment_id SET NOT NULL, ALTER segment SET NOT NULL;
 CREATE INDEX guardrail_segment_log_experiment ON guardrail_segment_log (experiment_id, check_id);
 COMMENT ON TABLE guardrail_segment_log IS
   'the segments of every check ever recorded, one row per segment, value, treatment variant and guardrail; append-only';
-COMMENT ON COLUMN guardrail_segment_log.segment IS 'expression of the segment, as in guardrail_experiment.segments';
-COMMENT ON COLUMN guardrail_segment_log.value IS 'value of the expression as text; NULL: the units whose value is NULL';
-COMMENT ON COLUMN guardrail_segment_log.log_e IS 'natural logarithm of the e-value against "no harm beyond the limit", under always_valid';
-COMMENT ON COLUMN guardrail_segment_log.tests IS 'number of tests that were adjusted together';
+@comments guardrail_segment_log check result_key segment result result_0.3.0@
+COMMENT ON COLUMN guardrail_segment_log.row_no IS 'number of the row in its check, from 1';
+COMMENT ON COLUMN guardrail_segment_log.fingerprint IS 'hash of everything in the plan that the result depends on; 0: the segment was not tested';
 COMMENT ON COLUMN guardrail_segment_log.p_breach_adjusted IS 'p-value after e-BH or BH over all these tests; an alarm if at most alpha';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_segment_log
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
@@ -132,27 +60,24 @@ CREATE TABLE guardrail_segment_input (
 );
 COMMENT ON TABLE guardrail_segment_input IS
   'inputs of the segments of a check, stored if one raised an alarm or a rule has segment_veto; see guardrail_check_input; append-only';
+COMMENT ON COLUMN guardrail_segment_input.check_id IS 'number of the check';
+COMMENT ON COLUMN guardrail_segment_input.segment_no IS 'number of the segment in its check, from 0';
+COMMENT ON COLUMN guardrail_segment_input.value IS 'value of the expression as text; NULL: the units whose value is NULL';
+COMMENT ON COLUMN guardrail_segment_input.collection IS 'counts, moments and histograms per variant; NULL: the expression was not judged';
 COMMENT ON COLUMN guardrail_segment_input.expression IS 'position of the expression in guardrail_experiment.segments, from 0';
-COMMENT ON COLUMN guardrail_segment_input.why IS 'reason why the expression was not judged';
+COMMENT ON COLUMN guardrail_segment_input.why IS 'reason why the expression was not judged; NULL: it was';
 COMMENT ON COLUMN guardrail_segment_input.past IS 'alarms of earlier checks';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_segment_input
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 
 CREATE VIEW guardrail_segment_result AS
-  SELECT l.experiment_id, l.variant, l.metric, l.segment, l.value, l.segment_veto, l.log_e, l.tests, l.role, l.severity,
-    l.kind, l.north_star, l.control_value, l.treatment_value, l.control_se, l.treatment_se, l.effect, l.effect_lower,
-    l.effect_upper, l.limit_kind, l.limit_value, l.evidence, l.alpha, l.p_breach, l.p_breach_adjusted, l.p_safe,
-    l.p_value, l.p_value_adjusted, l.status, l.reason, l.units_control, l.units_treatment, l.events_control,
-    l.events_treatment, l.units_needed, l.display_unit, l.checked_at, l.check_id, l.plan_version,
-    l.watch
-  FROM guardrail_experiment e
-  CROSS JOIN LATERAL (
-    SELECT m.check_id FROM guardrail_check_log m
-    WHERE m.experiment_id = e.experiment_id AND m.checked_at >= e.launched_at
-    ORDER BY m.check_id DESC LIMIT 1) last
-  JOIN guardrail_segment_log l ON l.check_id = last.check_id AND l.experiment_id = e.experiment_id;
+  SELECT @fields l result_key segment result@,
+    @fields l check result_0.3.0@
+  @last guardrail_segment_log@;
 COMMENT ON VIEW guardrail_segment_result IS
   'the last recorded check: one row per experiment, segment, value, treatment variant and guardrail';
+@comments guardrail_segment_result check result_key segment result result_0.3.0@
+COMMENT ON COLUMN guardrail_segment_result.p_breach_adjusted IS 'p-value after e-BH or BH over all these tests; an alarm if at most alpha';
 
 SELECT pg_catalog.pg_extension_config_dump('guardrail_segment_log', '');
 SELECT pg_catalog.pg_extension_config_dump('guardrail_segment_input', '');

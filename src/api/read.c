@@ -34,17 +34,16 @@ evaluate_argument(FunctionCallInfo fcinfo)
 Datum
 guardrail_evaluate(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Evaluation *v = evaluate_argument(fcinfo);
-	Datum		values[GR_MAX_ROW];
-	bool		nulls[GR_MAX_ROW];
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int a = 0; a < v->narms; a++)
 		for (int k = 0; k < v->e->nrules; k++)
 		{
-			gr_result_row(v, a, k, values, nulls);
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+			Writer		w = {0};
+
+			gr_result_row(v, a, k, &w);
+			gr_put_row(fcinfo, &w);
 		}
 	return (Datum) 0;
 }
@@ -52,17 +51,16 @@ guardrail_evaluate(PG_FUNCTION_ARGS)
 Datum
 guardrail_segment_evaluate(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Evaluation *v = evaluate_argument(fcinfo);
-	Datum		values[GR_MAX_ROW];
-	bool		nulls[GR_MAX_ROW];
 	int64		fingerprint;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < gr_segment_nrows(v); i++)
 	{
-		(void) gr_segment_row(v, i, values, nulls, &fingerprint);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		Writer		w = {0};
+
+		(void) gr_segment_row(v, i, &w, &fingerprint);
+		gr_put_row(fcinfo, &w);
 	}
 	return (Datum) 0;
 }
@@ -70,16 +68,15 @@ guardrail_segment_evaluate(PG_FUNCTION_ARGS)
 Datum
 guardrail_decide(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Evaluation *v = evaluate_argument(fcinfo);
-	Datum		values[GR_MAX_ROW];
-	bool		nulls[GR_MAX_ROW];
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int a = 0; a < v->narms; a++)
 	{
-		gr_verdict_row(v, a, values, nulls);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		Writer		w = {0};
+
+		gr_verdict_row(v, a, &w);
+		gr_put_row(fcinfo, &w);
 	}
 	return (Datum) 0;
 }
@@ -108,45 +105,29 @@ guardrail_status(PG_FUNCTION_ARGS)
 			 errhint("Its treatment variants are: %s.", v->narms ? known.data : "none yet")));
 }
 
-typedef struct StatusWork
-{
-	Oid			function;
-	const char *id;
-	MemoryContext context;
-	Evaluation *v;
-} StatusWork;
-
 static void
-evaluate_for_status(void *arg)
+add_line(FunctionCallInfo fcinfo, const char *line)
 {
-	StatusWork *w = arg;
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		value = CStringGetTextDatum(line);
+	bool		null = false;
 
-	w->v = gr_evaluate(w->function, w->id, GR_FOR_READER, NULL, w->context);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
 }
 
 /* The lines of one experiment; one that fails has a line that says so. */
 static void
 status_lines(FunctionCallInfo fcinfo, const char *id)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	StatusWork	work = {fcinfo->flinfo->fn_oid, id, CurrentMemoryContext};
-	ErrorData  *failure = gr_attempt(evaluate_for_status, &work);
-	Evaluation *v = work.v;
-	bool		null = false;
-	Datum		line;
+	Evaluation *v;
+	ErrorData  *failure = gr_try_evaluate(fcinfo->flinfo->fn_oid, id, GR_FOR_READER, CurrentMemoryContext, &v);
 
-	if (failure || v->narms == 0)
-	{
-		line = CStringGetTextDatum(failure ? psprintf("%s: NO DATA: %s", id, failure->message) :
-								   psprintf("%s: NO DATA", id));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &line, &null);
-	}
+	if (failure)
+		add_line(fcinfo, psprintf("%s: NO DATA: %s", id, failure->message));
+	else if (v->narms == 0)
+		add_line(fcinfo, psprintf("%s: NO DATA", id));
 	for (int a = 0; !failure && a < v->narms; a++)
-	{
-		line = CStringGetTextDatum(psprintf("%s / %s: %s", id, v->arms[a].name,
-											v->verdicts[a].status));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &line, &null);
-	}
+		add_line(fcinfo, psprintf("%s / %s: %s", id, v->arms[a].name, v->verdicts[a].status));
 }
 
 /* guardrail_status(): one line per running experiment and treatment arm */

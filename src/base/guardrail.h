@@ -42,6 +42,9 @@ extern double *gr_arg_float8_array(FunctionCallInfo fcinfo, int i,
 extern int64 *gr_arg_int8_array(FunctionCallInfo fcinfo, int i,
 								const char *name, int *n);
 
+/* The memory of the aggregate that is called; an error, with its name, when none is. */
+extern MemoryContext gr_aggregate_context(FunctionCallInfo fcinfo, const char *name);
+
 /*
  * "counts" and "shares" of a test of the split: *n >= 2 counts, none negative,
  * and as many positive shares; *shares is NULL for equal shares.

@@ -16,7 +16,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
-#include "units/collect.h"
+#include "units/hash.h"
 #include "utils/typcache.h"
 #include "utils/fmgroids.h"
 

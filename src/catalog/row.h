@@ -5,12 +5,11 @@
 #ifndef GR_ROW_H
 #define GR_ROW_H
 
-#include "postgres.h"
+#include "base/guardrail.h"
 
 #include "access/htup_details.h"
 #include "base/writing.h"
 #include "decide/kind.h"
-#include "fmgr.h"
 #include "utils/relcache.h"
 
 typedef struct Row
@@ -40,10 +39,10 @@ extern bool gr_owns_table(Relation relation);
 /* Is a script of pg_dump inserting?  It switches check_function_bodies off. */
 extern bool gr_in_restore(Relation relation);
 
-pg_attribute_noreturn() extern void gr_refuse_orphan(const char *experiment, const char *metric);
-pg_attribute_noreturn() extern void gr_refuse(const Row *row, const char *column, const char *hint);
+GR_NORETURN extern void gr_refuse_orphan(const char *experiment, const char *metric);
+GR_NORETURN extern void gr_refuse(const Row *row, const char *column, const char *hint);
 /* Column "other", of this row or of its experiment or rule, is in the way. */
-pg_attribute_noreturn() extern void gr_refuse_beside(const Row *row, const char *column, const char *other,
+GR_NORETURN extern void gr_refuse_beside(const Row *row, const char *column, const char *other,
 										 const char *hint);
 extern void gr_refuse_nulls(const Row *row);
 /* The kind of a rule; a row that has another word is refused. */

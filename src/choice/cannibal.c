@@ -7,7 +7,7 @@
  * joint covariance, one more scan.
  */
 #include "choice/choice.h"
-#include "evaluate/put.h"
+#include "base/put.h"
 
 #include <math.h>
 
@@ -166,6 +166,7 @@ static Exchange
 exchange(const Bounds *b, const JointEffect *e, const GrResult *const r[2], int won, double alpha)
 {
 	const GrMonitor *m = &b->v->monitor;
+	const GrDesign *design = gr_design_of(m->kind);
 	double		n = (double) (r[0]->arm->units + b->v->control.units);
 	double		df = fewer_df(r);
 	Exchange	out = {NULL, NAN, NAN, NAN, NAN, e->why_not};
@@ -180,13 +181,8 @@ exchange(const Bounds *b, const JointEffect *e, const GrResult *const r[2], int 
 		out.why_not = "between two looks there is no region";
 		return out;
 	}
-	out.region = m->kind == GR_GROUP_SEQUENTIAL ? "box" : "ellipse";
-	if (m->kind == GR_GROUP_SEQUENTIAL)
-		out.radius = gr_bounds_multiplier(b, alpha / 2, n, df);
-	else if (m->kind == GR_ALWAYS_VALID)
-		out.radius = gr_ellipse_radius_mixture(alpha, n, gr_mixture_rho(m->n_star, alpha, 2));
-	else
-		out.radius = gr_ellipse_radius(alpha);
+	out.region = design->radius ? "ellipse" : "box";
+	out.radius = design->radius ? design->radius(m, alpha, n) : gr_bounds_multiplier(b, alpha / 2, n, df);
 	if (gr_fieller_ratio(e->effect[1 - won], e->effect[won], e->variance[1 - won], e->variance[won],
 						 e->covariance, crit, &out.lower, &out.upper) != GR_OK)
 		out.why_not = "the gain does not differ significantly from zero at this level, so the rate has no bounds";
@@ -239,33 +235,37 @@ describe(const GrResult *won, const GrResult *lost, const Exchange *x)
 static void
 put_pair(Writer *w, const Bounds *b, const Joint *joint, const Pair *p, double alpha)
 {
+	static const char *const names[2][5] = {
+		{"won", "won_effect", "won_se", "won_lower", "won_upper"},
+		{"lost", "lost_effect", "lost_se", "lost_lower", "lost_upper"}
+	};
 	const Evaluation *v = b->v;
 	const GrResult *row = &v->results[p->arm * v->e->nrules];
 	const GrResult *const r[2] = {&row[p->i], &row[p->j]};
 	JointEffect e = gr_joint_effect(v, joint, p->arm, p->i, p->j);
 	Exchange	x = exchange(b, &e, r, p->won, alpha);
 
-	put_text(w, v->e->id);
-	put_text(w, v->arms[p->arm].name);
+	put_text(w, "experiment_id", v->e->id);
+	put_text(w, "variant", v->arms[p->arm].name);
 	for (int k = 0; k < 2; k++)
 	{
 		int			s = k == 0 ? p->won : 1 - p->won;
 		double		se = sqrt(e.variance[s]);
 
-		put_text(w, r[s]->rule->metric);
-		put_number(w, e.effect[s]);
-		put_number(w, finite_or_nan(se));
-		put_number(w, e.effect[s] - x.radius * se);
-		put_number(w, e.effect[s] + x.radius * se);
+		put_text(w, names[k][0], r[s]->rule->metric);
+		put_number(w, names[k][1], e.effect[s]);
+		put_number(w, names[k][2], finite_or_nan(se));
+		put_number(w, names[k][3], e.effect[s] - x.radius * se);
+		put_number(w, names[k][4], e.effect[s] + x.radius * se);
 	}
-	put_number(w, finite_or_nan(e.covariance / sqrt(e.variance[0]) / sqrt(e.variance[1])));
-	put_text(w, x.region);
-	put_number(w, x.radius);
-	put_number(w, alpha);
-	put_number(w, finite_or_nan(x.rate));
-	put_number(w, x.lower);
-	put_number(w, x.upper);
-	put_text(w, describe(r[p->won], r[1 - p->won], &x));
+	put_number(w, "correlation", finite_or_nan(e.covariance / sqrt(e.variance[0]) / sqrt(e.variance[1])));
+	put_text(w, "region", x.region);
+	put_number(w, "radius", x.radius);
+	put_number(w, "alpha", alpha);
+	put_number(w, "exchange_rate", finite_or_nan(x.rate));
+	put_number(w, "exchange_lower", x.lower);
+	put_number(w, "exchange_upper", x.upper);
+	put_text(w, "reason", describe(r[p->won], r[1 - p->won], &x));
 }
 
 /* guardrail_cannibalization(experiment) */
@@ -273,7 +273,6 @@ Datum
 guardrail_cannibalization(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	char	   *schema;
 	Evaluation *v;
 	Bounds		b;
@@ -293,13 +292,11 @@ guardrail_cannibalization(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int k = 0; k < n; k++)
 	{
-		Datum		values[GR_MAX_ROW];
-		bool		nulls[GR_MAX_ROW];
-		Writer		w = {values, nulls, 0};
+		Writer		w = {0};
 
 		CHECK_FOR_INTERRUPTS();
 		put_pair(&w, &b, joint, &pairs[k], gr_primary_alpha(v));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		gr_put_row(fcinfo, &w);
 	}
 	SPI_finish();
 	return (Datum) 0;

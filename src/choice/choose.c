@@ -11,7 +11,7 @@
  * estimate may be any.
  */
 #include "choice/choice.h"
-#include "evaluate/put.h"
+#include "base/put.h"
 
 #include <math.h>
 
@@ -246,11 +246,11 @@ reason_of(const Choice *c, int a)
 }
 
 static void
-put_difference(Writer *w, const Difference *d)
+put_difference(Writer *w, const char *const names[3], const Difference *d)
 {
-	put_number(w, d->estimate);
-	put_number(w, isnan(d->estimate) ? NAN : d->lower);
-	put_number(w, isnan(d->estimate) ? NAN : d->upper);
+	put_number(w, names[0], d->estimate);
+	put_number(w, names[1], isnan(d->estimate) ? NAN : d->lower);
+	put_number(w, names[2], isnan(d->estimate) ? NAN : d->upper);
 }
 
 /* The columns of a guardrail, k < 0: none. */
@@ -261,19 +261,22 @@ put_guardrail(Writer *w, const Choice *c, int a, int k)
 	bool		no_data = r == NULL || r->status == GR_NO_DATA;
 	bool		known = k >= 0 && !isnan(harm_of(c, a, k)) && !isnan(gain_over_control(c, a));
 
-	put_text(w, k < 0 ? NULL : c->v->e->rules[k].rule.metric);
-	put_number(w, r ? r->effect : NAN);
-	put_number(w, no_data ? NAN : r->lower);
-	put_number(w, no_data ? NAN : r->upper);
-	put_text(w, r ? gr_status_word(r->status) : NULL);
-	put(w, BoolGetDatum(known && on_frontier(c, a, k)), !known);
+	put_text(w, "guardrail", k < 0 ? NULL : c->v->e->rules[k].rule.metric);
+	put_number(w, "guardrail_effect", r ? r->effect : NAN);
+	put_number(w, "guardrail_lower", no_data ? NAN : r->lower);
+	put_number(w, "guardrail_upper", no_data ? NAN : r->upper);
+	put_text(w, "guardrail_status", r ? gr_status_word(r->status) : NULL);
+	put(w, "frontier", BOOLOID, BoolGetDatum(known && on_frontier(c, a, k)), !known);
 }
 
 /* One row; best_without: the arm that would be chosen without guardrail k. */
 static void
-put_row(Writer *w, const Choice *c, int a, int k, int best_without)
+put_choice(Writer *w, const Choice *c, int a, int k, int best_without)
 {
 	int			which;
+	static const char *const primary_names[3] = {"primary_effect", "primary_lower", "primary_upper"};
+	static const char *const difference_names[3] = {"difference", "difference_lower", "difference_upper"};
+	static const char *const shadow_names[3] = {"shadow_price", "shadow_lower", "shadow_upper"};
 	Difference	effect = compare(c, a, CONTROL);
 	Difference	difference = compare(c, a, c->chosen);
 	Difference	price = {NAN, NAN, NAN};
@@ -285,17 +288,17 @@ put_row(Writer *w, const Choice *c, int a, int k, int best_without)
 		reason = psprintf("%s; otherwise this variant would be chosen and gain %s more", reason,
 						  format_gain(c, price.estimate));
 	}
-	put_text(w, c->v->e->id);
-	put_text(w, a == CONTROL ? c->v->control.name : c->v->arms[a].name);
-	put(w, BoolGetDatum(c->valid && a == c->chosen), false);
-	put(w, BoolGetDatum(c->valid && (a == CONTROL || unproven(c, a, &which) == 0)), false);
-	put_text(w, c->primary->metric);
-	put_text(w, a == CONTROL ? NULL : gr_status_word(result_of(c, a, c->primary_no)->status));
-	put_difference(w, &effect);
-	put_difference(w, &difference);
+	put_text(w, "experiment_id", c->v->e->id);
+	put_text(w, "variant", a == CONTROL ? c->v->control.name : c->v->arms[a].name);
+	put_bool(w, "chosen", c->valid && a == c->chosen);
+	put_bool(w, "feasible", c->valid && (a == CONTROL || unproven(c, a, &which) == 0));
+	put_text(w, "primary_metric", c->primary->metric);
+	put_text(w, "primary_status", a == CONTROL ? NULL : gr_status_word(result_of(c, a, c->primary_no)->status));
+	put_difference(w, primary_names, &effect);
+	put_difference(w, difference_names, &difference);
 	put_guardrail(w, c, a, k);
-	put_difference(w, &price);
-	put_text(w, reason);
+	put_difference(w, shadow_names, &price);
+	put_text(w, "reason", reason);
 }
 
 static Choice
@@ -324,7 +327,6 @@ Datum
 guardrail_choose(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	char	   *schema;
 	Evaluation *v;
 	Choice		c;
@@ -343,13 +345,11 @@ guardrail_choose(PG_FUNCTION_ARGS)
 			continue;
 		for (int a = CONTROL; a < v->narms; a++)
 		{
-			Datum		values[GR_MAX_ROW];
-			bool		nulls[GR_MAX_ROW];
-			Writer		w = {values, nulls, 0};
+			Writer		w = {0};
 
 			CHECK_FOR_INTERRUPTS();
-			put_row(&w, &c, a, k, best_without);
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+			put_choice(&w, &c, a, k, best_without);
+			gr_put_row(fcinfo, &w);
 		}
 	}
 	SPI_finish();

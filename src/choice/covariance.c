@@ -11,7 +11,7 @@
  * covar_samp / n.  Arms are independent.
  */
 #include "choice/choice.h"
-#include "evaluate/put.h"
+#include "base/put.h"
 
 #include <math.h>
 
@@ -190,7 +190,6 @@ Datum
 guardrail_covariance(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	char	   *schema;
 	Evaluation *v;
 	Joint	   *joint;
@@ -213,28 +212,26 @@ guardrail_covariance(PG_FUNCTION_ARGS)
 		{
 			int			i = pair / n,
 						j = pair % n;
-			Datum		values[GR_MAX_ROW];
-			bool		nulls[GR_MAX_ROW];
-			Writer		w = {values, nulls, 0};
+			Writer		w = {0};
 			JointEffect e;
 
 			CHECK_FOR_INTERRUPTS();
 			if (i >= j)
 				continue;
 			e = gr_joint_effect(v, joint, a, i, j);
-			put_text(&w, v->e->id);
-			put_text(&w, v->arms[a].name);
-			put_text(&w, v->e->rules[i].rule.metric);
-			put_text(&w, v->e->rules[j].rule.metric);
+			put_text(&w, "experiment_id", v->e->id);
+			put_text(&w, "variant", v->arms[a].name);
+			put_text(&w, "metric", v->e->rules[i].rule.metric);
+			put_text(&w, "other", v->e->rules[j].rule.metric);
 			for (int s = 0; s < 2; s++)
 			{
-				put_number(&w, e.effect[s]);
-				put_number(&w, finite_or_nan(e.variance[s]));
+				put_number(&w, s ? "other_effect" : "effect", e.effect[s]);
+				put_number(&w, s ? "other_variance" : "variance", finite_or_nan(e.variance[s]));
 			}
-			put_number(&w, e.covariance);
-			put_number(&w, finite_or_nan(e.covariance / sqrt(e.variance[0]) / sqrt(e.variance[1])));
-			put_text(&w, e.why_not);
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+			put_number(&w, "covariance", e.covariance);
+			put_number(&w, "correlation", finite_or_nan(e.covariance / sqrt(e.variance[0]) / sqrt(e.variance[1])));
+			put_text(&w, "reason", e.why_not);
+			gr_put_row(fcinfo, &w);
 		}
 	return (Datum) 0;
 }

@@ -8,7 +8,7 @@
  * probability 1 - alpha.
  */
 #include "choice/choice.h"
-#include "evaluate/put.h"
+#include "base/put.h"
 
 #include <math.h>
 
@@ -107,7 +107,7 @@ point(const Search *s, double setting, const GrEstimate *e, int64 units, double 
 {
 	GrSetting	p = {setting, e->value, e->variance, NAN};
 
-	if (s->v->monitor.kind != GR_FIXED)
+	if (!gr_design_of(s->v->monitor.kind)->once)
 		p.half_width = sqrt(e->variance) * gr_bounds_multiplier(&s->bounds, level, (double) units, e->df);
 	return p;
 }
@@ -292,20 +292,21 @@ put_answer(Writer *w, const Search *s, const Answer *a)
 
 	for (int i = 0; i < b->nnext; i++)
 		next[i] = Float8GetDatum(b->next[i]);
-	put_text(w, s->v->e->id);
-	put_text(w, a->status);
-	put_number(w, a->searched ? b->setting : NAN);
-	put_text(w, metric_name(s, s->primary));
-	put_number(w, a->searched ? b->value : NAN);
-	put_number(w, a->searched ? b->lower : NAN);
-	put_number(w, a->searched ? b->upper : NAN);
-	put_number(w, a->searched ? b->near_lower : NAN);
-	put_number(w, a->searched ? b->near_upper : NAN);
-	put_text(w, a->searched && b->binding >= 0 ? metric_name(s, s->guard[b->binding]) : NULL);
-	put_number(w, a->searched ? b->p_fit : NAN);
-	put(w, PointerGetDatum(construct_array(next, b->nnext, FLOAT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
+	put_text(w, "experiment_id", s->v->e->id);
+	put_text(w, "status", a->status);
+	put_number(w, "setting", a->searched ? b->setting : NAN);
+	put_text(w, "primary_metric", metric_name(s, s->primary));
+	put_number(w, "primary_value", a->searched ? b->value : NAN);
+	put_number(w, "primary_lower", a->searched ? b->lower : NAN);
+	put_number(w, "primary_upper", a->searched ? b->upper : NAN);
+	put_number(w, "setting_lower", a->searched ? b->near_lower : NAN);
+	put_number(w, "setting_upper", a->searched ? b->near_upper : NAN);
+	put_text(w, "guardrail", a->searched && b->binding >= 0 ? metric_name(s, s->guard[b->binding]) : NULL);
+	put_number(w, "fit_p", a->searched ? b->p_fit : NAN);
+	put(w, "next_settings", FLOAT8ARRAYOID,
+		PointerGetDatum(construct_array(next, b->nnext, FLOAT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
 		!a->searched);
-	put_text(w, a->reason);
+	put_text(w, "reason", a->reason);
 }
 
 static Search
@@ -340,14 +341,11 @@ Datum
 guardrail_optimize(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	char	   *schema;
 	Evaluation *v;
 	Search		s;
 	Answer		a;
-	Datum		values[GR_MAX_ROW];
-	bool		nulls[GR_MAX_ROW];
-	Writer		w = {values, nulls, 0};
+	Writer		w = {0};
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -356,7 +354,7 @@ guardrail_optimize(PG_FUNCTION_ARGS)
 	a = answer(&s);
 	InitMaterializedSRF(fcinfo, 0);
 	put_answer(&w, &s, &a);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	gr_put_row(fcinfo, &w);
 	SPI_finish();
 	return (Datum) 0;
 }

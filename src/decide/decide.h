@@ -8,6 +8,7 @@
 #ifndef GR_DECIDE_H
 #define GR_DECIDE_H
 
+#include "decide/design.h"
 #include "decide/kind.h"
 #include "decide/test.h"
 
@@ -250,6 +251,12 @@ extern void gr_decide_verdict(const GrResult *results, int nrules,
 							  const GrArm *arm, const GrArm *control,
 							  const GrTestState *test, GrArmVerdict *out);
 
+/* rule.c: what a rule asks of its two arms */
+
+/* The limit on the scale of the effect, with the sign of harm. */
+extern double gr_signed_limit(const GrRule *rule);
+extern GrContrastKind gr_contrast_of(GrLimitKind kind);
+
 /* Units whose observations are in the estimates of a result. */
 extern int64_t gr_mature_units(const GrResult *r);
 extern int64_t gr_mature_control(const GrResult *r, const GrArm *control);
@@ -319,9 +326,5 @@ extern void gr_rule_title(const GrRule *rule, char *buf, size_t size);
 /* A number of the rule's effect: "+231 ms", "-0.8 pp", "+3.1 %". */
 extern void gr_format_effect(const GrRule *rule, double x, int digits,
 							 char *buf, size_t size);
-
-/* The limit on the scale of the effect, with the sign of harm. */
-extern double gr_signed_limit(const GrRule *rule);
-extern GrContrastKind gr_contrast_of(GrLimitKind kind);
 
 #endif							/* GR_DECIDE_H */

@@ -13,35 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-GrContrastKind
-gr_contrast_of(GrLimitKind kind)
-{
-	switch (kind)
-	{
-		case GR_LIMIT_ABSOLUTE:
-			return GR_ABSOLUTE;
-		case GR_LIMIT_RELATIVE:
-			return GR_RELATIVE;
-		case GR_LIMIT_DIFFERENCE:
-		case GR_LIMIT_SIGNIFICANCE:
-			break;
-	}
-	return GR_DIFFERENCE;
-}
-
-double
-gr_signed_limit(const GrRule *rule)
-{
-	double		size = rule->limit_kind == GR_LIMIT_SIGNIFICANCE ? 0 : rule->limit_value;
-	bool		towards_higher;
-
-	if (rule->limit_kind == GR_LIMIT_ABSOLUTE)
-		return size;
-	/* of a guardrail the limit lies on the harmful side, of others on the good */
-	towards_higher = (rule->role == GR_GUARDRAIL) == rule->worse_is_higher;
-	return towards_higher ? size : -size;
-}
-
 static bool
 is_tested(const GrRule *rule, GrTestKind kind)
 {
@@ -55,24 +26,6 @@ static int
 direction_of(const GrRule *rule, GrTestKind kind)
 {
 	return rule->worse_is_higher == (kind == GR_TEST_BREACH) ? 1 : -1;
-}
-
-GrTested
-gr_tested_of(const GrResult *r, GrSample *t, GrSample *c)
-{
-	GrTested	x = {gr_contrast_of(r->rule->limit_kind), r->treatment_sample, r->control_sample, r->at};
-
-	if (x.treatment == NULL)
-	{
-		gr_sample_of_estimate(&r->treatment, 0, t);
-		x.treatment = t;
-	}
-	if (x.control == NULL)
-	{
-		gr_sample_of_estimate(&r->control, 0, c);
-		x.control = c;
-	}
-	return x;
 }
 
 static GrTested
@@ -116,18 +69,6 @@ has_data(const GrResult *r, const GrArm *control)
 		(control->units > 0 && !isnan(r->control.value));
 }
 
-int64_t
-gr_mature_units(const GrResult *r)
-{
-	return r->arm->units - r->immature;
-}
-
-int64_t
-gr_mature_control(const GrResult *r, const GrArm *control)
-{
-	return control->units - r->immature_control;
-}
-
 static bool
 has_enough_units(const GrResult *r, const GrArm *control, const GrTestState *test)
 {
@@ -157,8 +98,7 @@ estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 	r->at.df = NAN;
 	memset(r->is_witness, 0, sizeof(r->is_witness));
 	r->enough_units = has_enough_units(r, control, test);
-	r->usable = r->status == GR_UNDECIDED && r->enough_units &&
-		(m->kind != GR_GROUP_SEQUENTIAL || m->is_look);
+	r->usable = r->status == GR_UNDECIDED && r->enough_units && !gr_monitor_awaits_look(m);
 	(void) gr_contrast_statistic(gr_contrast_of(rule->limit_kind), &r->treatment, &r->control,
 								 gr_signed_limit(rule), &z, &df, &r->se);
 	gr_find_obstacle(r);
@@ -185,10 +125,10 @@ test_bound(const GrResult *r, GrTestKind kind, double level, int direction, cons
 	const GrPast *past = &r->past[kind];
 	double		limit = gr_signed_limit(r->rule);
 	double		bound = direction > 0 ? -INFINITY : INFINITY;
-	bool		fixed = test->monitor->kind == GR_FIXED;
+	bool		once = gr_design_of(test->monitor->kind)->once;
 
-	/* a fixed test that is not over decides nothing, and so may show them always */
-	if ((r->usable || (fixed && !test->over)) && may_claim(r, kind))
+	/* one test that is not over decides nothing, and so may show them always */
+	if ((r->usable || (once && !test->over)) && may_claim(r, kind))
 	{
 		GrSample	t,
 					c;

@@ -74,6 +74,33 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	return v;
 }
 
+typedef struct TryWork
+{
+	Oid			function;
+	const char *id;
+	GrPurpose	purpose;
+	MemoryContext context;
+	Evaluation *v;
+} TryWork;
+
+static void
+try_evaluate(void *arg)
+{
+	TryWork    *w = arg;
+
+	w->v = gr_evaluate(w->function, w->id, w->purpose, NULL, w->context);
+}
+
+ErrorData *
+gr_try_evaluate(Oid function, const char *id, GrPurpose purpose, MemoryContext context, Evaluation **v)
+{
+	TryWork		work = {function, id, purpose, context};
+	ErrorData  *error = gr_attempt(try_evaluate, &work);
+
+	*v = work.v;
+	return error;
+}
+
 const char *
 gr_worst_status(const Evaluation *v)
 {

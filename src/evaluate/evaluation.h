@@ -5,6 +5,7 @@
 #ifndef GR_EVALUATION_H
 #define GR_EVALUATION_H
 
+#include "base/put.h"
 #include "query/share.h"
 #include "query/query.h"
 
@@ -52,6 +53,10 @@ typedef enum GrPurpose
  */
 extern Evaluation *gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 							   const Shared *shared, MemoryContext context);
+
+/* The same in a subtransaction: the error that ended it, or NULL.  *v: NULL after an error. */
+extern ErrorData *gr_try_evaluate(Oid function, const char *id, GrPurpose purpose, MemoryContext context,
+								  Evaluation **v);
 
 /*
  * From experiment, plan, collection and past to results and verdicts.  schema
@@ -112,25 +117,10 @@ extern void gr_test_split(Evaluation *v);
 /* NULLs and non-finite values of the rule's expression into the result. */
 extern void gr_inspect_column(const Evaluation *v, const Rule *rule, GrResult *r);
 
-/* ---- rows (rows.c) -------------------------------------------------------- */
+/* ---- rows (rows.c): their columns are added to w --------------------------- */
 
-#define GR_MAX_ROW 40
-
-typedef struct RowColumn
-{
-	const char *name;
-	Oid			type;
-} RowColumn;
-
-extern const RowColumn gr_result_columns[];
-extern const int gr_result_ncolumns;
-extern const RowColumn gr_verdict_columns[];
-extern const int gr_verdict_ncolumns;
-
-extern void gr_result_row(const Evaluation *v, int arm, int rule,
-						  Datum *values, bool *nulls);
-extern void gr_verdict_row(const Evaluation *v, int arm,
-						   Datum *values, bool *nulls);
+extern void gr_result_row(const Evaluation *v, int arm, int rule, Writer *w);
+extern void gr_verdict_row(const Evaluation *v, int arm, Writer *w);
 
 /* The status of the worst arm. */
 extern const char *gr_worst_status(const Evaluation *v);

@@ -35,12 +35,10 @@ extern const char *gr_segments_unjudged(const Evaluation *v);
 
 /* ---- rows: the columns of guardrail_segment_evaluate (segment_rows.c) -------- */
 
-extern const RowColumn *gr_segment_columns(int *n);
 extern int	gr_segment_nrows(const Evaluation *v);
 
 /* One row; its arm (-1: of none) and the fingerprint of its rule. */
-extern int	gr_segment_row(const Evaluation *v, int row, Datum *values, bool *nulls,
-						   int64 *fingerprint);
+extern int	gr_segment_row(const Evaluation *v, int row, Writer *w, int64 *fingerprint);
 
 /* Tell whoever checks of expressions that were not judged. */
 extern void gr_segments_notice(const Evaluation *v);

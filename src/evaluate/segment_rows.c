@@ -2,37 +2,10 @@
  * segment_rows.c
  *	  What readers see of segments: rows, notices, and the text of guardrail_explain.
  *
- * A row holds the columns of a result with those of the segment after the first
- * three; an expression that was not judged is one row without an arm.
+ * A row holds the columns of a result and those of the segment; an expression that
+ * was not judged is one row without an arm.
  */
 #include "evaluate/segment.h"
-
-#include <math.h>
-
-#include "catalog/pg_type.h"
-
-/* Beside the columns of a result, after the first three of them. */
-static const RowColumn segment_columns[] = {
-	{"segment", TEXTOID}, {"value", TEXTOID}, {"segment_veto", BOOLOID},
-	{"log_e", FLOAT8OID}, {"tests", INT4OID}
-};
-
-#define BEFORE 3
-#define ADDED ((int) lengthof(segment_columns))
-
-const RowColumn *
-gr_segment_columns(int *n)
-{
-	RowColumn  *columns = palloc(sizeof(RowColumn) * GR_MAX_ROW);
-
-	Assert(gr_result_ncolumns + ADDED <= GR_MAX_ROW);
-	*n = gr_result_ncolumns + ADDED;
-	memcpy(columns, gr_result_columns, sizeof(RowColumn) * BEFORE);
-	memcpy(columns + BEFORE, segment_columns, sizeof(segment_columns));
-	memcpy(columns + BEFORE + ADDED, gr_result_columns + BEFORE,
-		   sizeof(RowColumn) * (gr_result_ncolumns - BEFORE));
-	return columns;
-}
 
 static int
 segment_cells(const Segment *segment)
@@ -52,61 +25,39 @@ gr_segment_nrows(const Evaluation *v)
 
 /* An expression that was not judged: a row without an arm. */
 static void
-unjudged_row(const Evaluation *v, const Segment *segment, Datum *values, bool *nulls)
+unjudged_row(const Evaluation *v, const Segment *segment, Writer *w)
 {
-	int			n;
-	const RowColumn *columns = gr_segment_columns(&n);
-
-	memset(nulls, true, n);
-	for (int i = 0; i < n; i++)
-	{
-		const char *text = strcmp(columns[i].name, "experiment_id") == 0 ? v->e->id :
-			strcmp(columns[i].name, "segment") == 0 ? segment->expression :
-			strcmp(columns[i].name, "status") == 0 ? gr_status_word(GR_NO_DATA) :
-			strcmp(columns[i].name, "reason") == 0 ?
-			psprintf("segment %s was not tested: %s", segment->expression, segment->data.why) : NULL;
-
-		if (text)
-			values[i] = CStringGetTextDatum(text);
-		nulls[i] = (text == NULL);
-	}
+	put_text(w, "experiment_id", v->e->id);
+	put_text(w, "segment", segment->expression);
+	put_text(w, "status", gr_status_word(GR_NO_DATA));
+	put_text(w, "reason", psprintf("segment %s was not tested: %s", segment->expression, segment->data.why));
 }
 
 int
-gr_segment_row(const Evaluation *v, int row, Datum *values, bool *nulls, int64 *fingerprint)
+gr_segment_row(const Evaluation *v, int row, Writer *w, int64 *fingerprint)
 {
 	const Segment *segment = v->segments->segment;
-	const Experiment *e;
-	Datum		all[GR_MAX_ROW];
-	bool		all_nulls[GR_MAX_ROW];
-	Datum		added[] = {0, 0, 0, 0, Int32GetDatum(v->segments->ntests)};
-	int			rest = gr_result_ncolumns - BEFORE;
+	const Rule *rule;
+	int			nrules;
 
 	while (row >= segment_cells(segment))
 		row -= segment_cells(segment++);
 	*fingerprint = 0;
 	if (segment->v == NULL)
 	{
-		unjudged_row(v, segment, values, nulls);
+		unjudged_row(v, segment, w);
 		return -1;
 	}
-	e = segment->v->e;
-	*fingerprint = e->rules[row % e->nrules].fingerprint;
-	gr_result_row(segment->v, row / e->nrules, row % e->nrules, all, all_nulls);
-	added[0] = CStringGetTextDatum(segment->expression);
-	if (segment->data.value)
-		added[1] = CStringGetTextDatum(segment->data.value);
-	added[2] = BoolGetDatum(e->rules[row % e->nrules].segment_veto);
-	added[3] = Float8GetDatum(segment->log_e[row]);
-	memcpy(values, all, sizeof(Datum) * BEFORE);
-	memcpy(nulls, all_nulls, BEFORE);
-	memcpy(values + BEFORE, added, sizeof(added));
-	memset(nulls + BEFORE, false, ADDED);
-	nulls[BEFORE + 1] = (segment->data.value == NULL);
-	nulls[BEFORE + 3] = isnan(segment->log_e[row]);
-	memcpy(values + BEFORE + ADDED, all + BEFORE, sizeof(Datum) * rest);
-	memcpy(nulls + BEFORE + ADDED, all_nulls + BEFORE, rest);
-	return row / e->nrules;
+	nrules = segment->v->e->nrules;
+	rule = &segment->v->e->rules[row % nrules];
+	*fingerprint = rule->fingerprint;
+	gr_result_row(segment->v, row / nrules, row % nrules, w);
+	put_text(w, "segment", segment->expression);
+	put_text(w, "value", segment->data.value);
+	put_bool(w, "segment_veto", rule->segment_veto);
+	put_number(w, "log_e", segment->log_e[row]);
+	put_int(w, "tests", v->segments->ntests);
+	return row / nrules;
 }
 
 void
@@ -129,7 +80,7 @@ gr_segments_explain(StringInfo buf, const Evaluation *v)
 	if (s == NULL)
 		return;
 	appendStringInfo(buf, "\nSegments: %d tests by %s\n", s->ntests,
-					 v->monitor.kind == GR_ALWAYS_VALID ? "e-BH" : "BH");
+					 gr_design_of(v->monitor.kind)->segments_by);
 	for (int i = 0; i < s->n; i++)
 		if (s->segment[i].data.why)
 			appendStringInfo(buf, "  segment %s was not tested: %s\n", s->segment[i].expression,

@@ -61,7 +61,7 @@ note_growing_means(const Experiment *e)
 {
 	StringInfoData names;
 
-	if (e->monitoring != GR_ALWAYS_VALID)
+	if (!gr_design_of(e->monitoring)->any_time)
 		return;
 	initStringInfo(&names);
 	for (int i = 0; i < e->nrules; i++)
@@ -69,7 +69,8 @@ note_growing_means(const Experiment *e)
 			appendStringInfo(&names, "%s\"%s\"", names.len ? ", " : "", e->rules[i].rule.metric);
 	if (names.len > 0)
 		ereport(NOTICE,
-				(errmsg("always_valid monitoring tests %s without a window_length", names.data),
+				(errmsg("%s monitoring tests %s without a window_length", gr_design_of(e->monitoring)->name,
+						names.data),
 				 errdetail("The total of a unit grows while the unit takes part, so the estimated mean drifts. Error rates then "
 						   "hold at each look only if old and new units behave alike.")));
 }
@@ -321,26 +322,10 @@ warn_of_powers(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
 				 errhint("If you know the standard deviation, guardrail_sample_size() tells how many units you need.")));
 }
 
-typedef struct TryWork
-{
-	Oid			function;
-	const char *id;
-	MemoryContext context;
-	Evaluation *v;
-} TryWork;
-
-static void
-try_plan(void *arg)
-{
-	TryWork    *w = arg;
-
-	w->v = gr_evaluate(w->function, w->id, GR_FOR_PLAN, NULL, w->context);
-}
-
 void
 gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, bool after_data)
 {
-	TryWork		work = {fcinfo->flinfo->fn_oid, e->id, CurrentMemoryContext};
+	Evaluation *v = NULL;
 	ErrorData  *failure = NULL;
 
 	warn_of_number(e);
@@ -348,14 +333,14 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 	if (e->planned_units == 0 && !has_relative_limit(e))
 		return;
 	if (after_data)
-		failure = gr_attempt(try_plan, &work);
+		failure = gr_try_evaluate(fcinfo->flinfo->fn_oid, e->id, GR_FOR_PLAN, CurrentMemoryContext, &v);
 	if (failure)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("experiment \"%s\" cannot be evaluated with its current events: %s",
 						e->id, failure->message),
 				 errhint("Fix the events or the rules; until then, its checks will fail.")));
-	check_limits(fcinfo, schema, e, work.v);
+	check_limits(fcinfo, schema, e, v);
 	if (e->planned_units > 0)
-		warn_of_powers(fcinfo, schema, e, work.v);
+		warn_of_powers(fcinfo, schema, e, v);
 }

@@ -11,7 +11,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "units/collect.h"
+#include "units/hash.h"
 
 /* Arguments of guardrail_collect before its columns. */
 #define COLLECT_ARGS 5

@@ -24,116 +24,81 @@ typedef struct Check
 	int			look_no;		/* 0: it is no look */
 } Check;
 
-/* INSERT of n fixed values and a row's columns. */
+/* The columns of a check that all its rows have. */
 static void
-insert_row(const Check *check, const char *table, const char *fixed_names,
-		   const Oid *fixed_types, const Datum *fixed, const bool *fixed_nulls,
-		   int nfixed, const RowColumn *columns, const Datum *values,
-		   const bool *nulls, int n)
+put_check(Writer *w, const Check *check)
 {
-	StringInfoData buf;
-	Oid			types[GR_MAX_ROW + 10];
-	Datum		all[GR_MAX_ROW + 10];
-	char		all_nulls[GR_MAX_ROW + 10 + 1] = "";
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "INSERT INTO %s.%s (%s", check->schema, table, fixed_names);
-	for (int i = 0; i < nfixed; i++)
-	{
-		types[i] = fixed_types[i];
-		all[i] = fixed[i];
-		all_nulls[i] = fixed_nulls[i] ? 'n' : ' ';
-	}
-	for (int i = 0; i < n; i++)
-	{
-		appendStringInfo(&buf, ", %s", columns[i].name);
-		types[nfixed + i] = columns[i].type;
-		all[nfixed + i] = values[i];
-		all_nulls[nfixed + i] = nulls[i] ? 'n' : ' ';
-	}
-	appendStringInfoString(&buf, ") VALUES ($1");
-	for (int i = 1; i < nfixed + n; i++)
-		appendStringInfo(&buf, ", $%d", i + 1);
-	appendStringInfoChar(&buf, ')');
-	if (SPI_execute_with_args(buf.data, nfixed + n, types, all, all_nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not insert into %s", table);
+	put_count(w, "check_id", check->check_id);
+	put(w, "checked_at", TIMESTAMPTZOID, TimestampTzGetDatum(check->checked_at), false);
+	put_int(w, "plan_version", check->plan_version);
 }
 
+/* NULL: the check is no look */
 static void
-insert_verdict(const Check *check, int arm_no, const char *cannibalization, const Datum *values, const bool *nulls)
+put_look(Writer *w, const Check *check)
 {
-	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, TEXTOID, INT4OID, TEXTOID};
-	const Datum fixed[] = {Int64GetDatum(check->check_id), Int32GetDatum(arm_no),
-		TimestampTzGetDatum(check->checked_at), Int32GetDatum(check->plan_version),
-		check->error ? CStringGetTextDatum(check->error) : (Datum) 0,
-		Int32GetDatum(check->look_no),
-	cannibalization ? CStringGetTextDatum(cannibalization) : (Datum) 0};
-	const bool	fixed_nulls[] = {false, false, false, false, check->error == NULL,
-	check->look_no == 0, cannibalization == NULL};
+	put(w, "look_no", INT4OID, Int32GetDatum(check->look_no), check->look_no == 0);
+}
 
-	insert_row(check, "guardrail_check_log",
-			   "check_id, arm_no, checked_at, plan_version, error, look_no, cannibalization",
-			   types, fixed, fixed_nulls, lengthof(types),
-			   gr_verdict_columns, values, nulls, gr_verdict_ncolumns);
+/* w: the verdict's columns */
+static void
+insert_verdict(const Check *check, int arm_no, const char *cannibalization, Writer *w)
+{
+	put_check(w, check);
+	put_look(w, check);
+	put_int(w, "arm_no", arm_no);
+	put_text(w, "error", check->error);
+	put_text(w, "cannibalization", cannibalization);
+	gr_insert_row(check->schema, "guardrail_check_log", w);
 }
 
 /* The check that set each test's running minimum: this one, or an earlier one. */
 static void
-insert_result(const Check *check, const Evaluation *v, const Rule *rule, const GrResult *r,
-			  const Datum *values, const bool *nulls)
+insert_result(const Check *check, const Evaluation *v, int arm, int k)
 {
+	static const char *const witnesses[GR_TEST_KINDS] = {"breach_check", "safe_check", "goal_check"};
+	const Rule *rule = &v->e->rules[k];
+	const GrResult *r = &v->results[arm * v->e->nrules + k];
 	const PastResult *past = gr_past_result(v->past, r->arm->name, rule);
-	Oid			types[10] = {INT8OID, TIMESTAMPTZOID, INT4OID, FLOAT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID,
-	BYTEAOID};
-	Datum		fixed[10] = {Int64GetDatum(check->check_id), TimestampTzGetDatum(check->checked_at),
-		Int32GetDatum(check->plan_version), Float8GetDatum(r->at.n), Int32GetDatum(check->look_no),
-	Int64GetDatum(rule->fingerprint)};
-	bool		fixed_nulls[10] = {false, false, false, false, check->look_no == 0};
+	bytea	   *samples = NULL;
 	bool		needed = false;
+	Writer		w = {0};
 
-	for (int k = 0; k < GR_TEST_KINDS; k++)
+	gr_result_row(v, arm, k, &w);
+	put_check(&w, check);
+	put_look(&w, check);
+	put(&w, "n_compared", FLOAT8OID, Float8GetDatum(r->at.n), false);
+	put_count(&w, "fingerprint", rule->fingerprint);
+	for (int kind = 0; kind < GR_TEST_KINDS; kind++)
 	{
-		int64		witness = r->is_witness[k] ? check->check_id :
-			past && past->test[k].known ? past->witness[k] : 0;
+		int64		witness = r->is_witness[kind] ? check->check_id :
+			past && past->test[kind].known ? past->witness[kind] : 0;
 
-		fixed[6 + k] = Int64GetDatum(witness);
-		fixed_nulls[6 + k] = (witness == 0);
-		needed |= r->is_witness[k];
+		put(&w, witnesses[kind], INT8OID, Int64GetDatum(witness), witness == 0);
+		needed |= r->is_witness[kind];
 	}
 	/* later checks show the bounds of the one that set a least p-value */
-	fixed_nulls[9] = !needed;
 	if (needed)
-		fixed[9] = PointerGetDatum(gr_samples_encode(r->treatment_sample, r->control_sample, check->check_id,
-												   r->arm->name, rule->rule.metric));
-	insert_row(check, "guardrail_result_log",
-			   "check_id, checked_at, plan_version, n_compared, look_no, fingerprint,"
-			   " breach_check, safe_check, goal_check, samples",
-			   types, fixed, fixed_nulls, lengthof(types),
-			   gr_result_columns, values, nulls, gr_result_ncolumns);
+		samples = gr_samples_encode(r->treatment_sample, r->control_sample, check->check_id, r->arm->name,
+									rule->rule.metric);
+	put(&w, "samples", BYTEAOID, PointerGetDatum(samples), !needed);
+	gr_insert_row(check->schema, "guardrail_result_log", &w);
 }
 
 static void
 insert_segments(const Check *check, const Evaluation *v)
 {
-	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID};
-	Datum		fixed[] = {Int64GetDatum(check->check_id), 0, TimestampTzGetDatum(check->checked_at),
-	Int32GetDatum(check->plan_version), 0};
-	const bool	fixed_nulls[lengthof(types)] = {false};
-	Datum		values[GR_MAX_ROW];
-	bool		nulls[GR_MAX_ROW];
-	int			ncolumns;
-	const RowColumn *columns = gr_segment_columns(&ncolumns);
-
 	for (int i = 0; i < gr_segment_nrows(v); i++)
 	{
+		Writer		w = {0};
 		int64		fingerprint;
 
 		CHECK_FOR_INTERRUPTS();
-		(void) gr_segment_row(v, i, values, nulls, &fingerprint);
-		fixed[1] = Int32GetDatum(i + 1);
-		fixed[4] = Int64GetDatum(fingerprint);
-		insert_row(check, "guardrail_segment_log", "check_id, row_no, checked_at, plan_version, fingerprint",
-				   types, fixed, fixed_nulls, lengthof(types), columns, values, nulls, ncolumns);
+		(void) gr_segment_row(v, i, &w, &fingerprint);
+		put_check(&w, check);
+		put_int(&w, "row_no", i + 1);
+		put_count(&w, "fingerprint", fingerprint);
+		gr_insert_row(check->schema, "guardrail_segment_log", &w);
 	}
 }
 
@@ -171,17 +136,14 @@ static void
 insert_bare_verdict(const Check *check, int arm_no, const char *variant, const char *verdict,
 					const char *status, const char *reason)
 {
-	const char *filled[] = {check->id, variant, verdict, status, reason};
-	Datum		values[GR_MAX_ROW] = {0};
-	bool		nulls[GR_MAX_ROW];
+	Writer		w = {0};
 
-	memset(nulls, true, sizeof(nulls));
-	for (int k = 0; k < (int) lengthof(filled); k++)
-	{
-		nulls[k] = (filled[k] == NULL);
-		values[k] = filled[k] ? CStringGetTextDatum(filled[k]) : (Datum) 0;
-	}
-	insert_verdict(check, arm_no, NULL, values, nulls);
+	put_text(&w, "experiment_id", check->id);
+	put_text(&w, "variant", variant);
+	put_text(&w, "verdict", verdict);
+	put_text(&w, "status", status);
+	put_text(&w, "reason", reason);
+	insert_verdict(check, arm_no, NULL, &w);
 }
 
 /*
@@ -238,20 +200,16 @@ record_broken_plan(const Check *check, const Evaluation *v)
 static void
 record_evaluation(const Check *check, const Evaluation *v)
 {
-	Datum		values[GR_MAX_ROW];
-	bool		nulls[GR_MAX_ROW];
-
 	if (v->narms == 0)
 		record_nothing_new(check, "NO DATA", "the events contain no unit of a treatment variant");
 	for (int a = 0; a < v->narms; a++)
 	{
-		gr_verdict_row(v, a, values, nulls);
-		insert_verdict(check, a + 1, gr_cannibalization_flag(v, a), values, nulls);
+		Writer		w = {0};
+
+		gr_verdict_row(v, a, &w);
+		insert_verdict(check, a + 1, gr_cannibalization_flag(v, a), &w);
 		for (int k = 0; k < v->e->nrules; k++)
-		{
-			gr_result_row(v, a, k, values, nulls);
-			insert_result(check, v, &v->e->rules[k], &v->results[a * v->e->nrules + k], values, nulls);
-		}
+			insert_result(check, v, a, k);
 	}
 	insert_segments(check, v);
 }
@@ -316,13 +274,13 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		record_evaluation(&check, v);
 		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
 	}
-	if (check.look_no > 0 && v->e->monitoring != GR_FIXED)
+	if (check.look_no > 0 && gr_design_of(v->e->monitoring)->has_looks)
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);
 	if (v)
 		gr_segments_notice(v);
-	if (check.look_no > 0 && v->e->monitoring != GR_FIXED && v->test.mature_units > v->e->planned_units)
+	if (check.look_no > 0 && gr_design_of(v->e->monitoring)->has_looks && v->test.mature_units > v->e->planned_units)
 		ereport(NOTICE,
 				(errmsg("experiment \"%s\" has " INT64_FORMAT " units, which is more than the " INT64_FORMAT " planned",
 						id, v->test.mature_units, v->e->planned_units),

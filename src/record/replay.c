@@ -70,60 +70,52 @@ shown(Datum value, bool null, Oid type)
 	return OidOutputFunctionCall(output, value);
 }
 
-/* Add what a recorded row, the only one read, says otherwise. */
+/* Add what a recorded row, the only one that the query of "where" finds, says otherwise. */
 static void
-compare_row(StringInfo out, const char *what, const RowColumn *columns, int n,
-			const Datum *values, const bool *nulls)
+compare_row(StringInfo out, const char *what, const Writer *w, const char *where, int nargs, const char *const *args)
 {
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < w->n; i++)
+		appendStringInfo(&sql, "%s %s", i ? "," : "SELECT", w->names[i]);
+	appendStringInfo(&sql, " FROM %s", where);
+	gr_spi_query(sql.data, true, nargs, args);
 	if (SPI_processed != 1)
 	{
 		appendStringInfo(out, "%s%s: not recorded", out->len ? "; " : "", what);
 		return;
 	}
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < w->n; i++)
 	{
 		bool		null;
 		Datum		d = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &null);
-		char	   *recorded = shown(d, null, columns[i].type);
-		char	   *replayed = shown(values[i], nulls[i], columns[i].type);
+		char	   *recorded = shown(d, null, w->types[i]);
+		char	   *replayed = shown(w->values[i], w->nulls[i], w->types[i]);
 
 		if (strcmp(recorded, replayed) != 0)
 			appendStringInfo(out, "%s%s: %s is %s, recorded %s", out->len ? "; " : "", what,
-							 columns[i].name, replayed, recorded);
+							 w->names[i], replayed, recorded);
 	}
 }
 
-static char *
-column_list(const RowColumn *columns, int n)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < n; i++)
-		appendStringInfo(&buf, "%s%s", i ? ", " : "", columns[i].name);
-	return buf.data;
-}
-
-/* Everything of one arm that the log says otherwise. */
+/* Everything of one arm that the log says otherwise; verdict: the row of its verdict. */
 static void
-compare_arm(const Evaluation *v, const char *schema, int64 check_id, int arm, StringInfo out)
+compare_arm(const Evaluation *v, const char *schema, int64 check_id, int arm, const Writer *verdict, StringInfo out)
 {
 	const char *args[] = {psprintf(INT64_FORMAT, check_id), v->arms[arm].name, NULL};
-	Datum		values[GR_MAX_ROW];
-	bool		nulls[GR_MAX_ROW];
 
-	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_check_log WHERE check_id = $1::bigint AND variant = $2",
-						  column_list(gr_verdict_columns, gr_verdict_ncolumns), schema), true, 2, args);
-	gr_verdict_row(v, arm, values, nulls);
-	compare_row(out, "verdict", gr_verdict_columns, gr_verdict_ncolumns, values, nulls);
+	compare_row(out, "verdict", verdict,
+				psprintf("%s.guardrail_check_log WHERE check_id = $1::bigint AND variant = $2", schema), 2, args);
 	for (int k = 0; k < v->e->nrules; k++)
 	{
+		Writer		w = {0};
+
 		args[2] = v->e->rules[k].rule.metric;
-		gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_result_log WHERE check_id = $1::bigint AND variant = $2"
-							  " AND metric = $3", column_list(gr_result_columns, gr_result_ncolumns), schema),
-					 true, 3, args);
-		gr_result_row(v, arm, k, values, nulls);
-		compare_row(out, args[2], gr_result_columns, gr_result_ncolumns, values, nulls);
+		gr_result_row(v, arm, k, &w);
+		compare_row(out, args[2], &w,
+					psprintf("%s.guardrail_result_log WHERE check_id = $1::bigint AND variant = $2 AND metric = $3", schema),
+					3, args);
 	}
 }
 
@@ -131,22 +123,17 @@ compare_arm(const Evaluation *v, const char *schema, int64 check_id, int arm, St
 static void
 compare_segments(const Evaluation *v, const char *schema, int64 check_id, int arm, StringInfo out)
 {
-	int			n;
-	const RowColumn *columns = gr_segment_columns(&n);
-	Datum		values[GR_MAX_ROW];
-	bool		nulls[GR_MAX_ROW];
-
 	for (int i = 0; i < gr_segment_nrows(v); i++)
 	{
 		const char *args[] = {psprintf(INT64_FORMAT, check_id), psprintf("%d", i + 1)};
+		Writer		w = {0};
 		int64		fingerprint;
 
 		CHECK_FOR_INTERRUPTS();
-		if (gr_segment_row(v, i, values, nulls, &fingerprint) != arm)
+		if (gr_segment_row(v, i, &w, &fingerprint) != arm)
 			continue;
-		gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_segment_log WHERE check_id = $1::bigint"
-							  " AND row_no = $2::integer", column_list(columns, n), schema), true, 2, args);
-		compare_row(out, psprintf("row %d of the segments", i + 1), columns, n, values, nulls);
+		compare_row(out, psprintf("row %d of the segments", i + 1), &w,
+					psprintf("%s.guardrail_segment_log WHERE check_id = $1::bigint AND row_no = $2::integer", schema), 2, args);
 	}
 }
 
@@ -154,7 +141,6 @@ compare_segments(const Evaluation *v, const char *schema, int64 check_id, int ar
 Datum
 guardrail_replay(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	char	   *schema = gr_schema_of(fcinfo);
 	int64		check_id = gr_arg_int(fcinfo, 0, "check_id", PG_INT64_MIN, PG_INT64_MAX);
 	int			level = NewGUCNestLevel();
@@ -168,19 +154,16 @@ guardrail_replay(PG_FUNCTION_ARGS)
 	v = replay(fcinfo, schema, check_id);
 	for (int a = 0; a < v->narms; a++)
 	{
-		Datum		values[GR_MAX_ROW];
-		bool		nulls[GR_MAX_ROW];
+		Writer		w = {0};
 		StringInfoData differences;
 
 		initStringInfo(&differences);
-		compare_arm(v, schema, check_id, a, &differences);
+		gr_verdict_row(v, a, &w);
+		compare_arm(v, schema, check_id, a, &w, &differences);
 		compare_segments(v, schema, check_id, a, &differences);
-		gr_verdict_row(v, a, values, nulls);
-		values[gr_verdict_ncolumns] = BoolGetDatum(differences.len == 0);
-		nulls[gr_verdict_ncolumns] = false;
-		values[gr_verdict_ncolumns + 1] = CStringGetTextDatum(differences.data);
-		nulls[gr_verdict_ncolumns + 1] = (differences.len == 0);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		put_bool(&w, "identical", differences.len == 0);
+		put_text(&w, "differences", differences.len ? differences.data : NULL);
+		gr_put_row(fcinfo, &w);
 	}
 	AtEOXact_GUC(false, level);
 	SPI_finish();

@@ -7,71 +7,12 @@
  * that of a scan of all events in its snapshot.
  */
 #include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-
-static void *
-read_units(const bytea *bytes, const ScanPlan *plan)
-{
-	return bytes ? gr_units_deserialize(CurrentMemoryContext, bytes, NULL, false) : NULL;
-}
-
-/* Number the arms as the stored ones are. */
-static void
-renumber_arms(Stored *s, Units *u)
-{
-	int			map[GR_MAX_ARMS];
-	RowCounts  *counts = palloc0(sizeof(RowCounts) * GR_MAX_ARMS);
-
-	for (int a = 0; a < u->narms; a++)
-	{
-		map[a] = gr_stored_arm(s, u->arm_name[a]);
-		counts[map[a]] = u->counts[a];
-	}
-	for (int a = 0; a < s->narms; a++)
-	{
-		if (counts[a].nulls == NULL)
-			gr_counts_init(&counts[a], s->spec->ncolumns);
-		u->counts[a] = counts[a];
-		u->arm_name[a] = s->arm[a];
-		u->arm_length[a] = (int) strlen(s->arm[a]);
-	}
-	u->narms = s->narms;
-	for (uint32 i = 0; i < u->flat->n; i++)
-	{
-		UnitEntry  *e = gr_entry(u->flat->entries, u->entry_size, i);
-
-		if (e->arm >= 0)
-			e->arm = map[e->arm];
-	}
-	pfree(counts);
-}
-
-bool
-gr_slice_scan(Stored *s, const char *range, MemoryContext context, Units **units)
-{
-	Experiment	e = *s->e;
-	OwnerContext saved;
-	void	   *result = NULL;
-	bool		fits;
-
-	e.range = range;
-	gr_owner_enter(&saved, e.owner);
-	fits = gr_run_fitting(gr_sql_units(&e, s->plan, s->schema), s->plan, read_units, context, &result);
-	gr_owner_leave(&saved);
-	*units = result;
-	if (fits && result)
-	{
-		MemoryContext old = MemoryContextSwitchTo(context);
-
-		renumber_arms(s, result);
-		MemoryContextSwitchTo(old);
-	}
-	return fits;
-}
 
 /* The range in two halves. */
 static StoreResult
@@ -127,17 +68,30 @@ gr_slice_store(Stored *s, const char *to, bool fold, Collection **c, MemoryConte
 	return result;
 }
 
+/* The events after a position. */
+typedef struct Tail
+{
+	char	   *range;
+	bool		fits;			/* in the memory setting */
+	Units	   *units;			/* NULL: there is no event */
+} Tail;
+
+static Tail
+read_tail(Stored *s, const char *position)
+{
+	Tail		tail = {.range = gr_cursor_range(s->cursor, position, NULL)};
+
+	tail.fits = gr_slice_scan(s, tail.range, CurrentMemoryContext, &tail.units);
+	return tail;
+}
+
 /* Stored slices and all events after them; NULL when they cannot be put together. */
 static Collection *
-read_on(Stored *s, MemoryContext context)
+read_on(Stored *s, const Tail *tail, MemoryContext context)
 {
-	char	   *range = gr_cursor_range(s->cursor, s->position, NULL);
-	Units	   *tail;
 	Head	   *delta;
 
-	if (!gr_slice_scan(s, range, CurrentMemoryContext, &tail))
-		return NULL;
-	return gr_slice_fold_on(s, tail, range, true, &delta, context);
+	return tail->fits ? gr_slice_fold_on(s, tail->units, tail->range, true, &delta, context) : NULL;
 }
 
 static void
@@ -161,12 +115,36 @@ warn(const Stored *s, bool recorded)
 			 errhint("Store the events again with CALL guardrail_check(); until then, every call reads all of them.")));
 }
 
-/* Store what is new; the collection, when it came on the way. */
+/*
+ * Store the events up to a cursor.  True when they are stored to the last one and the
+ * arms still have the numbers that they had.
+ */
+static bool
+store_up_to(Stored *s, const char *upper, bool fold, Collection **c, MemoryContext context)
+{
+	StoreResult result = gr_slice_store(s, upper, fold, c, context);
+	bool		disagree = (result == GR_NO_AGREEMENT);
+
+	if (disagree)
+	{
+		start_again(s, "they do not agree with the events");
+		*c = NULL;
+		result = gr_slice_store(s, upper, fold, c, context);
+		if (result == GR_NO_AGREEMENT)
+			gr_slice_corrupt("The slices do not agree with the events that they were just made from.");
+	}
+	gr_totals_mend(s);
+	gr_stored_save(s);
+	gr_stored_see_writes();
+	return result == GR_STORED && !disagree;
+}
+
+/* Store what is new, and collect: no event is read twice, unless what is stored is not what it was. */
 static Collection *
 catch_up(Stored *s, MemoryContext context)
 {
 	Collection *c = NULL;
-	Units	   *rest = NULL;
+	Tail		tail;
 	bool		reset;
 	char	   *upper;
 
@@ -178,25 +156,12 @@ catch_up(Stored *s, MemoryContext context)
 	if (reset)
 		start_again(s, "events that were already read have been removed");
 	PushCopiedSnapshot(GetLatestSnapshot());
-	if (upper)
-	{
-		/* nothing beyond: one pass does for both */
-		bool		all = gr_slice_scan(s, gr_cursor_range(s->cursor, upper, NULL),
-										CurrentMemoryContext, &rest) && rest == NULL;
-
-		if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
-		{
-			start_again(s, "they do not agree with the events");
-			c = NULL;
-			if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
-				gr_slice_corrupt("The slices do not agree with the events that they were just made from.");
-		}
-		gr_totals_mend(s);
-		gr_stored_save(s);
-		gr_stored_see_writes();
-	}
+	tail = read_tail(s, upper ? upper : s->position);
+	/* nothing beyond: one pass over the units does for both */
+	if (upper && !store_up_to(s, upper, tail.fits && tail.units == NULL, &c, context) && c == NULL)
+		tail = read_tail(s, s->position);
 	if (c == NULL)
-		c = read_on(s, context);
+		c = read_on(s, &tail, context);
 	PopActiveSnapshot();
 	return c;
 }
@@ -239,7 +204,11 @@ use_stored(void *arg)
 	if (w->recorded)
 		w->c = catch_up(s, w->context);
 	else if (s->known && s->position && !s->misfit && s->stored_fingerprint == s->fingerprint)
-		w->c = read_on(s, w->context);
+	{
+		Tail		tail = read_tail(s, s->position);
+
+		w->c = read_on(s, &tail, w->context);
+	}
 }
 
 Collection *

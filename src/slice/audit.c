@@ -6,7 +6,8 @@
  * the caller's snapshot.  Histograms of events are of all slices together; so are
  * the running totals, which are held against the slices.
  */
-#include "slice/slice.h"
+#include "base/put.h"
+#include "slice/stored.h"
 
 #include <math.h>
 
@@ -21,7 +22,7 @@ PG_FUNCTION_INFO_V1(guardrail_audit);
 
 typedef struct Audit
 {
-	ReturnSetInfo *out;
+	FunctionCallInfo out;
 	const Stored *s;
 	const char *from;
 	const char *to;
@@ -31,16 +32,15 @@ typedef struct Audit
 static void
 report(const Audit *a, const char *variant, const char *what, double stored, double events)
 {
-	Datum		values[6];
-	bool		nulls[6] = {a->from == NULL, a->to == NULL, variant == NULL, false, false, false};
+	Writer		w = {0};
 
-	values[0] = a->from ? CStringGetTextDatum(a->from) : (Datum) 0;
-	values[1] = a->to ? CStringGetTextDatum(a->to) : (Datum) 0;
-	values[2] = variant ? CStringGetTextDatum(variant) : (Datum) 0;
-	values[3] = CStringGetTextDatum(psprintf("%s%s", a->prefix, what));
-	values[4] = Float8GetDatum(stored);
-	values[5] = Float8GetDatum(events);
-	tuplestore_putvalues(a->out->setResult, a->out->setDesc, values, nulls);
+	put_text(&w, "from_cursor", a->from);
+	put_text(&w, "to_cursor", a->to);
+	put_text(&w, "variant", variant);
+	put_text(&w, "what", psprintf("%s%s", a->prefix, what));
+	put(&w, "stored", FLOAT8OID, Float8GetDatum(stored), false);
+	put(&w, "events", FLOAT8OID, Float8GetDatum(events), false);
+	gr_put_row(a->out, &w);
 }
 
 static void
@@ -327,7 +327,7 @@ guardrail_audit(PG_FUNCTION_ARGS)
 	Stored	   *s;
 
 	InitMaterializedSRF(fcinfo, 0);
-	a.out = (ReturnSetInfo *) fcinfo->resultinfo;
+	a.out = fcinfo;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	e = gr_experiment_load(gr_schema_of(fcinfo), id, context);

@@ -2,7 +2,7 @@
  * caps.c
  *	  Caps at a quantile of the totals of all units, stored and new.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include <math.h>
 

@@ -12,7 +12,7 @@
  * that runs: its default (now(), clock_timestamp()) is not before that start.
  * Writers are not waited for.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"

@@ -11,7 +11,7 @@
  * unit.  A unit that is first seen in a second arm takes its earlier events out of
  * them: those are read again, and must be as many as were stored.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -316,18 +316,6 @@ tail_head(FoldState *f, const char *tail_range)
 	return head;
 }
 
-Head *
-gr_sum_heads(const Stored *s, const Run *runs, int nruns, const Head *delta)
-{
-	bytea	   *heads[GR_MAX_RUNS + 1];
-
-	for (int k = 0; k < nruns; k++)
-		heads[k] = gr_stored_read_head(s, &runs[k]);
-	if (delta)
-		heads[nruns] = gr_head_encode(delta);
-	return gr_heads_sum(s->spec, heads, nruns + (delta != NULL));
-}
-
 /* Room for the arms that the tail's units have after merging, when that matters. */
 static int32 *
 arms_of_tail(const Stored *s, const Units *tail)
@@ -347,7 +335,7 @@ finish(FoldState *f, const Run *runs, int nruns, Head **delta)
 		return NULL;
 	here = MemoryContextSwitchTo(f->context);
 	name_and_pool(f->total, f->s);
-	if (!add_head(f->total, f->s->spec, gr_sum_heads(f->s, runs, nruns, *delta), nruns == f->s->nruns))
+	if (!add_head(f->total, f->s->spec, gr_stored_sum_heads(f->s, runs, nruns, *delta), nruns == f->s->nruns))
 		*delta = NULL;
 	MemoryContextSwitchTo(here);
 	return *delta ? f->total : NULL;
@@ -403,7 +391,7 @@ finish_on(FoldState *f, Head **delta)
 		name_and_pool(f->total, s);
 		if (!gr_head_totals_complete(gr_totals_heads(s->totals), s->e, f->total))
 		{
-			Head	   *sum = gr_sum_heads(s, s->runs, s->nruns, *delta);
+			Head	   *sum = gr_stored_sum_heads(s, s->runs, s->nruns, *delta);
 
 			if (add_head(f->total, s->spec, sum, true))
 				gr_totals_set_heads(s->totals, gr_head_totals_make(s->e, s->spec, sum, s->context));

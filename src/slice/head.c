@@ -5,7 +5,7 @@
  * Bytes, version 2 (1 had no ties), numbers as varints (seven bits a byte, the lowest first; signed
  * ones zigzag): what is most often zero or small takes a byte.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"

@@ -14,7 +14,7 @@
  * as a varint · for each arm that has any, by list: the windows, and the histogram of
  * all batches.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "common/int.h"
 #include "miscadmin.h"

@@ -2,7 +2,7 @@
  * merge.c
  *	  Slices read in the order of the units' hashes, and written.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -268,7 +268,6 @@ gr_slice_append(Stored *s, const Units *tail, Head *head, const char *to)
 {
 	int			k = s->nruns;
 	int64		units = tail->flat->n;
-	bytea	   *heads[GR_MAX_RUNS + 1];
 	Run			run = {0};
 
 	while (k > 0 && s->runs[k - 1].units <= units + units / 8)
@@ -278,11 +277,8 @@ gr_slice_append(Stored *s, const Units *tail, Head *head, const char *to)
 		k = s->nruns;
 	if (k >= GR_MAX_RUNS)
 		elog(ERROR, "too many slices");
-	heads[0] = gr_head_encode(head);
-	for (int i = k; i < s->nruns; i++)
-		heads[1 + i - k] = gr_stored_read_head(s, &s->runs[i]);
 	if (k < s->nruns)
-		head = gr_heads_sum(s->spec, heads, 1 + s->nruns - k);
+		head = gr_stored_sum_heads(s, s->runs + k, s->nruns - k, head);
 	run.slice = s->nruns > 0 ? s->runs[s->nruns - 1].slice + 1 : 1;
 	run.from = k < s->nruns ? s->runs[k].from : k > 0 ? s->runs[k - 1].to : NULL;
 	run.to = MemoryContextStrdup(s->context, to);

@@ -6,7 +6,7 @@
  * reading it costs one visit of one page (out of line, in pieces of 2 kB, it costs
  * five of two tables).
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "access/genam.h"
 #include "access/table.h"

@@ -7,7 +7,7 @@
  * histograms of events as differences that depend on all others; so when a rule
  * has a quantile over events, everything is computed again.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "access/xact.h"
 #include "executor/spi.h"

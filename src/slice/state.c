@@ -9,7 +9,7 @@
  * That is 13 bytes and 8 for each number that is kept of a unit.  The hashes are
  * together, so that a unit is found by them alone; the rest of it is together too.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "miscadmin.h"
 

@@ -122,6 +122,7 @@ gr_totals_change(Totals *t, const UnitEntry *e, int sign)
 	MemoryContext old;
 	ArmTotal   *arm;
 
+	t->certain = false;
 	if (e->arm < 0)
 	{
 		t->crossover_units += sign;
@@ -140,36 +141,6 @@ gr_totals_change(Totals *t, const UnitEntry *e, int sign)
 	for (int m = 0; m < t->spec->nmetrics; m++)
 		change_metric(t, &t->spec->metrics[m], &arm->metrics[m], e, sign);
 	MemoryContextSwitchTo(old);
-}
-
-static void
-add_unit(void *arg, const GrMergedUnit *unit)
-{
-	gr_totals_change(arg, unit->all, 1);
-}
-
-/* What sums of heads take is not kept. */
-static void
-renew_heads(Stored *s)
-{
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "heads", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext here = MemoryContextSwitchTo(work);
-
-	s->totals->heads = gr_head_totals_make(s->e, s->spec, gr_sum_heads(s, s->runs, s->nruns, NULL),
-										   s->context);
-	MemoryContextSwitchTo(here);
-	MemoryContextDelete(work);
-}
-
-void
-gr_totals_renew(Stored *s)
-{
-	s->totals = NULL;
-	if (!gr_totals_suit(s->spec))
-		return;
-	s->totals = gr_totals_make(s->spec, s->context);
-	gr_merge(s, s->runs, s->nruns, NULL, add_unit, s->totals);
-	renew_heads(s);
 }
 
 HeadTotals *
@@ -245,6 +216,7 @@ gr_totals_collect(Totals *t, int narms)
 			if (!collect_metric(&t->spec->metrics[m], &t->arms[a].metrics[m], &c->arms[a].metrics[m]))
 				return NULL;
 	}
+	t->certain = true;
 	return c;
 }
 
@@ -252,47 +224,4 @@ void
 gr_totals_lack_ties(Totals *t)
 {
 	t->lacks_ties = true;
-}
-
-/* Is one of the sums why there is no collection? */
-static bool
-is_uncertain(const Totals *t, bool *worn)
-{
-	GrMoments	moments;
-	bool		any = false;
-
-	for (int a = 0; a < t->narms; a++)
-		for (int m = 0; m < t->spec->nmetrics; m++)
-			for (int k = 0; k < 2; k++)
-			{
-				const GrSums *sums = &t->arms[a].metrics[m].sums[k];
-
-				if (gr_sums_moments(sums, &moments))
-					continue;
-				any = true;
-				*worn |= gr_sums_are_worn(sums);
-			}
-	return any;
-}
-
-static bool
-are_worn(Totals *t)
-{
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "collection", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(work);
-	bool		worn = false;
-	bool		wrong = gr_totals_collect(t, t->narms) == NULL && !is_uncertain(t, &worn);
-
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(work);
-	return wrong || worn || t->lacks_ties;
-}
-
-void
-gr_totals_mend(Stored *s)
-{
-	if (s->totals == NULL || are_worn(s->totals))
-		gr_totals_renew(s);
-	else if (gr_head_totals_are_worn(s->totals->heads, s->e))
-		renew_heads(s);
 }

@@ -5,7 +5,7 @@
  * They come after those of src/catalog, which have seen that the columns are there
  * and that the expressions are good.  As those they look at no events in a restore.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "catalog/validate.h"
 #include "commands/trigger.h"

@@ -13,7 +13,7 @@
  *	 seal and of the row's place, which is looked at whenever the row is read.  So
  *	 no row of another slice, or of the same slice at another time, fits.
  */
-#include "slice/slice.h"
+#include "slice/stored.h"
 
 #include "common/pg_prng.h"
 

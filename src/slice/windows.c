@@ -88,22 +88,13 @@ gr_windows_place(const Experiment *e, const CollectSpec *spec, int list, const B
 	return w;
 }
 
-static bool
-in_a_window(const Windows *w, int32 bin)
-{
-	for (int i = 0; i < w->n; i++)
-		if (bin >= w->window[i].low && bin <= w->window[i].high)
-			return true;
-	return false;
-}
-
 bool
 gr_windows_suffice(const Windows *w, const Experiment *e, const CollectSpec *spec, int list,
 				   const BinList *pooled)
 {
 	for (int i = 0; pooled->nbins > 0 && i < e->nrules; i++)
 		if (list_of_rule(spec, &e->rules[i]) == list &&
-			!in_a_window(w, bin_of_quantile(pooled, &e->rules[i])))
+			!gr_windows_hold(w, bin_of_quantile(pooled, &e->rules[i])))
 			return false;
 	return true;
 }

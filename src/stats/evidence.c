@@ -1,120 +1,15 @@
 /*
  * evidence.c
- *	  Samples from moments, the test of two samples, and bounds by inverting it.
+ *	  The test of two samples, by what both are, and bounds by inverting it.
+ *
+ * Every bound agrees with the test: the search asks the test itself, limit by limit.
+ * An estimate that is not beyond the limit is never evidence that the effect is.
  */
 #include "sample.h"
 
 #include <math.h>
-#include <string.h>
-
-#include <gsl/gsl_errno.h>
-#include <gsl/gsl_roots.h>
-
-/* ---- samples ----------------------------------------------------------------------- */
-
-void
-gr_sample_of_estimate(const GrEstimate *e, double n, GrSample *out)
-{
-	*out = (GrSample) {.kind = GR_SAMPLE_NORMAL,.estimate = *e,.n = n};
-}
-
-/* Are all values that are not 0 the number 1, as sums and squares say it? */
-static bool
-is_share(const GrMoments *m, double ones)
-{
-	double		n = (double) m->n;
-	double		sum = gr_moments_mean(m, 0) * n;
-
-	return fabs(sum - ones) <= 1e-9 * ones &&
-		fabs(m->product[0] - ones * (1.0 - ones / n)) <= 1e-9 * ones;
-}
-
-/*
- * e = weight times the variables, less its mean; y the second variable.  Largest units
- * are candidates for the largest e: those in which a variable is largest.
- */
-static void
-fill_sums(const GrMoments *m, const double *weight, GrSample *s)
-{
-	static const double one[GR_MAX_DIM] = {0, 1, 0};
-	bool		ratio = s->kind == GR_SAMPLE_RATIO;
-	double		mean = 0.0;
-
-	s->square[0] = fmax(gr_moments_cross(m, weight, weight), 0.0);
-	s->cube[0] = gr_moments_cross3(m, weight, weight, weight);
-	if (ratio)
-	{
-		s->square[1] = gr_moments_cross(m, weight, one);
-		s->square[2] = fmax(gr_moments_cross(m, one, one), 0.0);
-		s->cube[1] = gr_moments_cross3(m, weight, weight, one);
-		s->cube[2] = gr_moments_cross3(m, weight, one, one);
-		s->cube[3] = gr_moments_cross3(m, one, one, one);
-	}
-	for (int i = 0; i < m->dim; i++)
-		mean += weight[i] * gr_moments_mean(m, i);
-	for (int i = 0; gr_moments_have_largest(m) && i < m->dim; i++)
-	{
-		double		e = -mean;
-
-		for (int j = 0; j < m->dim; j++)
-			e += weight[j] * m->largest[i][j];
-		s->largest[i][0] = e;
-		s->largest[i][1] = ratio ? m->largest[i][1] : 0.0;
-		s->nlargest = i + 1;
-	}
-}
-
-void
-gr_sample_of_moments(const GrMoments *m, bool with_covariate, double theta,
-					 double pooled_mean, double ones, GrSample *out)
-{
-	int			values = m->dim - (with_covariate ? 1 : 0);
-	double		weight[GR_MAX_DIM] = {1, 0, 0};
-	double		raw;
-
-	*out = (GrSample) {.kind = values == 2 ? GR_SAMPLE_RATIO : GR_SAMPLE_MEAN,.n = (double) m->n,.denominator = 1};
-	if (with_covariate)
-		(void) gr_cuped_estimate(m, theta, pooled_mean, &out->estimate, &raw);
-	else if (values == 2)
-		(void) gr_ratio_estimate(m, &out->estimate);
-	else
-		(void) gr_mean_estimate(m, 0, &out->estimate);
-	if (m->n < 1 || isnan(out->estimate.value))
-		return;
-	if (values == 2)
-	{
-		out->denominator = gr_moments_mean(m, 1);
-		/* one event for each unit: a mean */
-		if (out->denominator == 1.0 && gr_moments_cov(m, 1, 1) == 0.0)
-			out->kind = GR_SAMPLE_MEAN;
-		weight[1] = -out->estimate.value;
-	}
-	if (with_covariate)
-		weight[values] = -theta * out->denominator;
-	else if (out->kind == GR_SAMPLE_MEAN && is_share(m, ones))
-	{
-		out->kind = GR_SAMPLE_SHARE;
-		out->events = ones;
-	}
-	fill_sums(m, weight, out);
-}
 
 /* ---- tests ---------------------------------------------------------------------------- */
-
-double
-gr_beyond(GrContrastKind kind, const GrSample *t, const GrSample *c, double limit)
-{
-	switch (kind)
-	{
-		case GR_ABSOLUTE:
-			return t->estimate.value - limit;
-		case GR_DIFFERENCE:
-			return t->estimate.value - c->estimate.value - limit;
-		case GR_RELATIVE:
-			return (t->estimate.value - c->estimate.value) - limit * c->estimate.value;
-	}
-	return NAN;
-}
 
 /* Only estimates and variances are known. */
 static GrCode
@@ -165,7 +60,6 @@ gr_evidence(GrContrastKind kind, const GrSample *t, const GrSample *c,
 
 /* ---- bounds ---------------------------------------------------------------------------- */
 
-/* Infinities and NaN are no values for a root finder. */
 typedef struct Search
 {
 	GrExcess	excess;
@@ -174,40 +68,9 @@ typedef struct Search
 } Search;
 
 static double
-finite_excess(double limit, void *arg)
+excess_at(const Search *s, double limit)
 {
-	Search	   *s = arg;
-	double		x = s->excess(s->arg, limit);
-
-	return isnan(x) ? -1.0 : fmin(fmax(x, -1e3), 1e3);
-}
-
-double
-gr_excess_root(GrExcess excess, void *arg, double rejected, double kept)
-{
-	Search		search = {excess, arg, false};
-	Search	   *s = &search;
-	union
-	{
-		double		align;
-		char		room[256];
-	}			state;
-	gsl_root_fsolver solver = {gsl_root_fsolver_brent, NULL, 0, 0, 0, state.room};
-	gsl_function f = {finite_excess, s};
-	double		low = fmin(rejected, kept),
-				high = fmax(rejected, kept);
-
-	if (gsl_root_fsolver_brent->size > sizeof(state.room) ||
-		gsl_root_fsolver_set(&solver, &f, low, high) != GSL_SUCCESS)
-		return kept;
-	for (int i = 0; i < 200; i++)
-	{
-		if (gsl_root_fsolver_iterate(&solver) != GSL_SUCCESS ||
-			gsl_root_test_interval(solver.x_lower, solver.x_upper, 1e-300, 1e-11) == GSL_SUCCESS)
-			break;
-	}
-	return finite_excess(solver.root, s) < 0.0 ? solver.root :
-		finite_excess(solver.x_lower, s) < 0.0 ? solver.x_lower : solver.x_upper;
+	return gr_finite_excess(s->excess, s->arg, limit);
 }
 
 /* The step that a search outwards begins with. */
@@ -241,7 +104,7 @@ search_out(Search *s, GrContrastKind kind, double from, double step, int directi
 			at = fmin(fmax(at, -1.0), LARGEST_LIFT);
 		if (!isfinite(at) || at == kept || (s->of_shares && fabs(at) >= 1.0))
 			break;
-		if (finite_excess(at, s) >= 0.0)
+		if (excess_at(s, at) >= 0.0)
 			return gr_excess_root(s->excess, s->arg, at, kept);
 		kept = at;
 	}
@@ -257,11 +120,11 @@ bound_above_zero_control(Search *s, int direction)
 {
 	double		rejected = -1.0;
 
-	if (direction < 0 || finite_excess(rejected, s) < 0.0)
+	if (direction < 0 || excess_at(s, rejected) < 0.0)
 		return direction < 0 ? INFINITY : -INFINITY;
 	for (double at = 0.0; at <= LARGEST_LIFT; at = 2.0 * at + 1.0)
 	{
-		if (finite_excess(at, s) < 0.0)
+		if (excess_at(s, at) < 0.0)
 			return gr_excess_root(s->excess, s->arg, rejected, at);
 		rejected = at;
 	}
@@ -284,7 +147,7 @@ gr_evidence_bound(GrContrastKind kind, const GrSample *t, const GrSample *c,
 	else
 		bound = search_out(&s, kind, effect, first_step(kind, t, c), direction);
 	/* test and bound do not contradict each other, whatever was rounded */
-	if (isfinite(hint) && finite_excess(hint, &s) >= 0.0)
+	if (isfinite(hint) && excess_at(&s, hint) >= 0.0)
 		bound = direction > 0 ? fmax(bound, nextafter(hint, INFINITY)) : fmin(bound, nextafter(hint, -INFINITY));
 	else if (isfinite(hint))
 		bound = direction > 0 ? fmin(bound, hint) : fmax(bound, hint);

@@ -93,6 +93,9 @@ typedef double (*GrExcess) (void *arg, double limit);
 extern double gr_evidence_bound(GrContrastKind kind, const GrSample *t, const GrSample *c,
 								int direction, double hint, GrExcess excess, void *arg);
 
+/* The excess as a root finder takes it: finite, and below zero where it is NaN (root.c). */
+extern double gr_finite_excess(GrExcess excess, void *arg, double limit);
+
 /*
  * The root of excess between a limit that is rejected and one that is kept, by Brent's
  * method: the last limit that is kept.
@@ -132,10 +135,18 @@ extern void gr_sample_of_quantile(const GrBin *pooled, size_t nbins, const GrTie
 								  const GrClusters *clusters, double p, double multiplier, double units,
 								  GrSample *out);
 
-/* ---- by kind ----------------------------------------------------------------- */
+/* ---- tails (tail.c) ------------------------------------------------------- */
+
+/* z of p = exp(log_p), upper tail. */
+extern double gr_z_of_log_p(double log_p);
+
+/* Within GR_MOST_Z either way; NaN stays NaN. */
+extern double gr_clamp_z(double z);
 
 /* z of a standardised statistic s with skewness g: of the gamma distribution's tail. */
 extern double gr_gamma_z(double s, double g);
+
+/* ---- by kind ----------------------------------------------------------------- */
 
 /* Means and ratios (score.c). */
 extern GrCode gr_score_evidence(GrContrastKind kind, const GrSample *t, const GrSample *c,
@@ -169,8 +180,5 @@ extern double gr_share_log_e(GrContrastKind kind, const GrSample *t, const GrSam
  */
 extern double gr_share_needs(GrContrastKind kind, const GrSample *t, const GrSample *c,
 							 double limit, int direction, double level, bool *without);
-
-/* z of p = exp(log_p), upper tail. */
-extern double gr_z_of_log_p(double log_p);
 
 #endif							/* GR_SAMPLE_H */

@@ -14,69 +14,7 @@
 
 #include <math.h>
 
-#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_sf_gamma.h>
-
-/* Below this skewness the normal distribution is the same. */
-#define LEAST_SKEW 1e-3
-
-/* Below this one a closed form is the same to eight digits. */
-#define LITTLE_SKEW 0.05
-
-static double
-clamp_z(double z)
-{
-	return isnan(z) ? NAN : fmin(fmax(z, -GR_MOST_Z), GR_MOST_Z);
-}
-
-double
-gr_z_of_log_p(double log_p)
-{
-	if (log_p >= 0.0)
-		return -GR_MOST_Z;
-	return log_p < -700.0 ? fmin(GR_MOST_Z, sqrt(-2.0 * log_p)) : clamp_z(gr_normal_isf(exp(log_p)));
-}
-
-/*
- * Of a nearly normal gamma distribution, whose series are long: the normal deviate of
- * the signed root of the deviance (Barndorff-Nielsen 1986), off by a thousandth of the
- * skewness's cube.
- */
-static double
-deviance_z(double u, double k)
-{
-	double		root = sqrt(k);
-	double		w;
-
-	if (fabs(u) < 1e-3)
-		return u + (1.0 - u * u) / (3.0 * root);
-	w = copysign(sqrt(2.0 * (u * root - k * log1p(u / root))), u);
-	return w + log(u / w) / w;
-}
-
-double
-gr_gamma_z(double s, double g)
-{
-	double		skew = fabs(g);
-	double		k = 4.0 / (skew * skew);
-	double		u = g < 0.0 ? -s : s;
-	double		x = k + u * sqrt(k);
-	double		z;
-
-	if (!(skew >= LEAST_SKEW) || isinf(k))
-		return clamp_z(s);
-	if (x <= 0.0)
-		z = -GR_MOST_Z;
-	else if (skew < LITTLE_SKEW)
-		z = deviance_z(u, k);
-	else if (u > 0.0)
-		z = gr_normal_isf(gsl_cdf_gamma_Q(x, k, 1.0));
-	else
-		z = -gr_normal_isf(gsl_cdf_gamma_P(x, k, 1.0));
-	if (isnan(z))
-		return clamp_z(s);
-	return clamp_z(g < 0.0 ? -z : z);
-}
 
 /* ---- residuals at the limit ------------------------------------------------- */
 
@@ -174,7 +112,7 @@ score_z(GrContrastKind kind, const GrSample *t, const GrSample *c, const Score *
 	z = gr_gamma_z(s->d / sqrt(v), *skew);
 	if (direction * *skew < -GR_MOST_SKEW)
 	{
-		double		plain = clamp_z(s->d / sqrt(v));
+		double		plain = gr_clamp_z(s->d / sqrt(v));
 
 		z = direction > 0 ? fmin(z, plain) : fmax(z, plain);
 	}
@@ -213,7 +151,7 @@ hall_z(GrContrastKind kind, const GrSample *t, const GrSample *c, double ratio, 
 	*df = kind == GR_ABSOLUTE ? t->n - 1.0 : gr_satterthwaite(vt, t->n - 1.0, vc, c->n - 1.0);
 	if (!isfinite(g))
 		g = 0.0;
-	return clamp_z(z + g * z * z / 3.0 + g * g * z * z * z / 27.0 + g / 6.0);
+	return gr_clamp_z(z + g * z * z / 3.0 + g * g * z * z * z / 27.0 + g / 6.0);
 }
 
 /* ---- arms without variation ---------------------------------------------------- */

@@ -132,6 +132,8 @@ extern GrCode gr_contrast_t_bounds(GrContrastKind kind, const GrEstimate *t,
 								   const GrEstimate *c, double tail,
 								   double *lower, double *upper);
 
+/* ---- tests with their interval (welch.c) ------------------------------ */
+
 typedef struct GrTest
 {
 	double		estimate;

@@ -5,9 +5,16 @@
 #ifndef GR_BINS_H
 #define GR_BINS_H
 
-#include "units/collection.h"
+#include "base/guardrail.h"
 
 #include "lib/stringinfo.h"
+#include "stats/stats.h"
+
+typedef struct BinList
+{
+	int			nbins;
+	GrBin	   *bins;
+} BinList;
 
 /* Bins of one arm and metric in the batch at hand, or the values of one unit. */
 typedef struct BinBuffer

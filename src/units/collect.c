@@ -9,8 +9,9 @@
  * the spec's columns in order, each filtered one followed by its filter.  The
  * result is the encoded collection (collection.c).
  */
-#include "units/collect.h"
-#include "units/units.h"
+#include "units/hash.h"
+#include "units/rows.h"
+#include "units/spill.h"
 
 #include <math.h>
 
@@ -65,18 +66,6 @@ typedef struct State
 	Units	   *units;
 	Input	   *input;			/* NULL in a state that was received */
 } State;
-
-MemoryContext
-gr_aggregate_context(FunctionCallInfo fcinfo, const char *name)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s can only be called as an aggregate", name)));
-	return context;
-}
 
 static MemoryContext
 aggregate_context(FunctionCallInfo fcinfo)

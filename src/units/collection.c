@@ -87,6 +87,15 @@ gr_collection_make(const CollectSpec *spec, int narms)
 	return c;
 }
 
+void
+gr_refuse_arms(void)
+{
+	ereport(ERROR,
+			(errcode(GR_ERRCODE_ARMS),
+			 errmsg("experiment has more than %d variants", GR_MAX_ARMS),
+			 errhint("Check that variant_column is the right column, or list the planned variants in shares.")));
+}
+
 ArmData *
 gr_collection_arm(Collection *c, const char *name)
 {

@@ -9,6 +9,7 @@
 #define GR_COLLECTION_H
 
 #include "spec/spec.h"
+#include "units/bins.h"
 #include "units/ties.h"
 
 /* Units are dealt into batches by the top bits of their hash. */
@@ -24,12 +25,6 @@ GR_NORETURN extern void gr_refuse_arms(void);
 
 /* Bytes of a name that is not planned; a longer one is no arm. */
 #define GR_MAX_ARM_NAME 500
-
-typedef struct BinList
-{
-	int			nbins;
-	GrBin	   *bins;
-} BinList;
 
 typedef struct MetricData
 {

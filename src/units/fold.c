@@ -15,6 +15,7 @@
 
 #include "miscadmin.h"
 #include "units/bins.h"
+#include "units/spill.h"
 #include "utils/float.h"
 
 /* Units whose observations are added to one summary together. */

@@ -5,43 +5,17 @@
  * No row waits for memory: of all rows of a buffer the index is prefetched first,
  * then the entries, and then they are added fold by fold.
  */
-#include "units/units.h"
+#include "units/rows.h"
+#include "units/spill.h"
 
 #include <math.h>
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* What all buffers of one scan may take together, beside the memory that units may. */
-#define BUFFERS_SIZE(limit) Min((Size) 3 * 1024 * 1024, (limit) / 32)
-#define MIN_BUFFERED_ROWS 8
-
 /* When one table becomes many. */
 #define DIVIDED_UNITS 8192
 #define DIVIDED_EVENTS ((Size) 512 * 1024)
-
-void
-gr_units_make_buffers(Units *u)
-{
-	Size		n = (Size) 1 << u->table_bits;
-	Size		size;
-	int			buffered = GR_BUFFERED_ROWS;
-	char	   *room;
-
-	u->row_size = offsetof(BufferedRow, value) + sizeof(double) * u->spec->ncolumns;
-	while (buffered > MIN_BUFFERED_ROWS && n * buffered * u->row_size > BUFFERS_SIZE(u->limit))
-		buffered /= 2;
-	if (u->rows)
-	{
-		pfree(u->rows->rows);
-		pfree(u->rows);
-	}
-	size = buffered * u->row_size;
-	u->rows = MemoryContextAlloc(u->context, sizeof(RowBuffer) * n);
-	room = MemoryContextAllocHuge(u->context, n * size);
-	for (Size i = 0; i < n; i++, room += size)
-		u->rows[i] = (RowBuffer) {room, room, room + size};
-}
 
 /* There is room for one more than those that count: no branch that data decides. */
 static void

@@ -19,21 +19,6 @@
 /* A datum ends at 1 GB. */
 #define MOST_BYTES ((Size) MaxAllocSize - 1024)
 
-void
-gr_entry_add(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from, int from_arm)
-{
-	to->events += from->events;
-	if (to->arm != from_arm)
-		to->arm = ARM_CROSSOVER;
-	for (int f = 0; f < spec->nfolds; f++)
-	{
-		const Fold *fold = &spec->folds[f];
-
-		if (!fold->kind->is_list)
-			to->slots[fold->slot] = fold->kind->merge(to->slots[fold->slot], from->slots[fold->slot]);
-	}
-}
-
 /* Add b's counts of rows to a's; map: the numbers that b's arms have in a. */
 static void
 merge_counts(Units *a, const Units *b, int *map)

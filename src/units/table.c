@@ -1,6 +1,6 @@
 /*
  * table.c
- *	  The hash tables of units that a scan fills.
+ *	  The hash tables of units that a scan fills, with the buffers before them.
  *
  * Entries lie in the order of first sight, in pieces that never move; an
  * open-addressing index of (tag, entry) finds them.
@@ -19,6 +19,10 @@
 /* Pieces are cut from blocks, which grow with what there is already. */
 #define MIN_BLOCK ((Size) 16 * 1024)
 #define MAX_BLOCK ((Size) 1024 * 1024)
+
+/* What all buffers of one scan may take together, beside the memory that units may. */
+#define BUFFERS_SIZE(limit) Min((Size) 3 * 1024 * 1024, (limit) / 32)
+#define MIN_BUFFERED_ROWS 8
 
 bool
 gr_units_charge(Units *u, Size bytes)
@@ -129,6 +133,29 @@ make_blank(const CollectSpec *spec, Size size)
 	return e;
 }
 
+static void
+make_buffers(Units *u)
+{
+	Size		n = (Size) 1 << u->table_bits;
+	Size		size;
+	int			buffered = GR_BUFFERED_ROWS;
+	char	   *room;
+
+	u->row_size = offsetof(BufferedRow, value) + sizeof(double) * u->spec->ncolumns;
+	while (buffered > MIN_BUFFERED_ROWS && n * buffered * u->row_size > BUFFERS_SIZE(u->limit))
+		buffered /= 2;
+	if (u->rows)
+	{
+		pfree(u->rows->rows);
+		pfree(u->rows);
+	}
+	size = buffered * u->row_size;
+	u->rows = MemoryContextAlloc(u->context, sizeof(RowBuffer) * n);
+	room = MemoryContextAllocHuge(u->context, n * size);
+	for (Size i = 0; i < n; i++, room += size)
+		u->rows[i] = (RowBuffer) {room, room, room + size};
+}
+
 Units *
 gr_units_make(MemoryContext context, CollectSpec *spec, Size limit)
 {
@@ -144,18 +171,9 @@ gr_units_make(MemoryContext context, CollectSpec *spec, Size limit)
 	u->blank = make_blank(spec, u->entry_size);
 	make_tables_context(u);
 	u->tables = make_tables(u, 1);
-	gr_units_make_buffers(u);
+	make_buffers(u);
 	MemoryContextSwitchTo(old);
 	return u;
-}
-
-void
-gr_refuse_arms(void)
-{
-	ereport(ERROR,
-			(errcode(GR_ERRCODE_ARMS),
-			 errmsg("experiment has more than %d variants", GR_MAX_ARMS),
-			 errhint("Check that variant_column is the right column, or list the planned variants in shares.")));
 }
 
 void
@@ -287,6 +305,21 @@ gr_table_find(Units *u, UnitTable *t, uint64 hash, int arm)
 	return t->n++;
 }
 
+void
+gr_entry_add(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from, int from_arm)
+{
+	to->events += from->events;
+	if (to->arm != from_arm)
+		to->arm = ARM_CROSSOVER;
+	for (int f = 0; f < spec->nfolds; f++)
+	{
+		const Fold *fold = &spec->folds[f];
+
+		if (!fold->kind->is_list)
+			to->slots[fold->slot] = fold->kind->merge(to->slots[fold->slot], from->slots[fold->slot]);
+	}
+}
+
 /* ---- all tables ------------------------------------------------------------------ */
 
 /* Move the only table's entries and events to those of their ranges. */
@@ -343,7 +376,7 @@ gr_units_divide(Units *u)
 	move_units(u, from);
 	u->limit = limit;
 	MemoryContextDelete(before);
-	gr_units_make_buffers(u);
+	make_buffers(u);
 }
 
 void

@@ -203,38 +203,8 @@ gr_row(const Units *u, const char *rows, int i)
 	return (BufferedRow *) (rows + u->row_size * i);
 }
 
-/* ---- rows.c ----------------------------------------------------------------- */
-
-/* Where one more row of a unit goes; to be filled, then gr_units_add. */
-static inline BufferedRow *
-gr_units_row(Units *u, uint64 hash)
-{
-	BufferedRow *row = (BufferedRow *) u->rows[gr_table_of(u, hash)].next;
-
-	row->hash = hash;
-	return row;
-}
-
-extern void gr_units_empty(Units *u, int table);
-
-/* The row that was filled is there. */
-static inline void
-gr_units_add(Units *u, const BufferedRow *row)
-{
-	int			table = gr_table_of(u, row->hash);
-	RowBuffer  *buffer = &u->rows[table];
-
-	/* where the next but one goes */
-	gr_prefetch_to_write(buffer->next + 2 * u->row_size);
-	buffer->next += u->row_size;
-	if (buffer->next == buffer->end)
-		gr_units_empty(u, table);
-}
-
-/* Add the rows that are buffered. */
+/* Add the rows that are buffered (rows.c). */
 extern void gr_units_flush(Units *u);
-
-extern void gr_units_make_buffers(Units *u);
 
 /* ---- table.c ---------------------------------------------------------------- */
 
@@ -247,6 +217,10 @@ extern bool gr_table_make_room(Units *u, UnitTable *t, uint32 units, Size events
 
 /* The number of the unit's entry, made if it is new; there must be room. */
 extern uint32 gr_table_find(Units *u, UnitTable *t, uint64 hash, int arm);
+
+/* Add "from", the same unit's entry, to "to"; from_arm: its arm as "to" numbers it. */
+extern void gr_entry_add(const CollectSpec *spec, UnitEntry *to,
+						 const UnitEntry *from, int from_arm);
 
 /* One table becomes many, if there is memory for it. */
 extern void gr_units_divide(Units *u);
@@ -291,10 +265,6 @@ extern const FlatList *gr_order_events(TableOrder *o, const Units *u, int table,
  */
 extern void gr_units_combine(Units *a, Units *b);
 
-/* Add "from", the same unit's entry, to "to"; from_arm: its arm as "to" numbers it. */
-extern void gr_entry_add(const CollectSpec *spec, UnitEntry *to,
-						 const UnitEntry *from, int from_arm);
-
 /*
  * As bytes; with an area, which sender and receiver share, the units go there.
  * Uses the tables up.
@@ -317,12 +287,7 @@ extern int64 gr_unit_events(const CollectSpec *spec, const UnitEntry *e);
 /* Fold the units of a flat into a collection. */
 extern Collection *gr_units_fold(Units *u);
 
-/* ---- spill.c ---------------------------------------------------------------- */
-
-/* The tables go to files, or an error when they may not; rows then do. */
-extern void gr_spill_start(Units *u);
-extern void gr_spill_rows(Units *u, const char *rows, int n);
-extern void gr_spill_close(Units *u);
+/* ---- unspill.c ---------------------------------------------------------------- */
 
 /*
  * Visit units that are wholly in memory: these, or, when they were spilled, part

@@ -1,9 +1,9 @@
 /*
- * collect.h
- *	  What the aggregate and the two-level shape share: values and hashes.
+ * hash.h
+ *	  What a scan makes of values: doubles, and of units 64-bit hashes.
  */
-#ifndef GR_COLLECT_H
-#define GR_COLLECT_H
+#ifndef GR_HASH_H
+#define GR_HASH_H
 
 #include "base/guardrail.h"
 
@@ -60,7 +60,4 @@ typedef struct UnitHash
 extern void gr_unit_hash_init(UnitHash *how, Oid type, Oid collation);
 extern uint64 gr_unit_hash(const UnitHash *how, Datum unit);
 
-/* The memory of the aggregate that is called; an error, with its name, when none is. */
-extern MemoryContext gr_aggregate_context(FunctionCallInfo fcinfo, const char *name);
-
-#endif							/* GR_COLLECT_H */
+#endif							/* GR_HASH_H */
