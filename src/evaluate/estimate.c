@@ -116,7 +116,7 @@ gr_cuped_of(const Evaluation *v, int metric, double *theta, double *pooled_mean)
 static double
 ones_of(const Metric *metric, const MetricData *m)
 {
-	return m->nonzero > 0 || metric->is_flag || metric->shape == SHAPE_POSITIVE ? (double) m->nonzero : NAN;
+	return m->nonzero > 0 || metric->is_flag || metric->shape->is_zero_or_one ? (double) m->nonzero : NAN;
 }
 
 /* The moments of a metric, with the covariate if it has one. */
@@ -168,7 +168,7 @@ gr_sample_cell(const Evaluation *v, const char *arm, const Rule *rule,
 	*events = data->events;
 	if (m->batch)
 	{
-		if (v->plan->spec->metrics[rule->metric].shape == SHAPE_EVENTS)
+		if (v->plan->spec->metrics[rule->metric].shape->over_events)
 			*events = gr_histogram_total(m->pooled.bins, m->pooled.nbins);
 		else
 			*units = gr_histogram_total(m->pooled.bins, m->pooled.nbins);

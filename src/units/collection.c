@@ -52,7 +52,7 @@ gr_collection_take_ties(Collection *c, const CollectSpec *spec)
 {
 	for (int a = 0; a < c->narms; a++)
 		for (int m = 0; c->arms[a].counts.ties && m < spec->nmetrics; m++)
-			if (spec->metrics[m].shape == SHAPE_EVENTS)
+			if (spec->metrics[m].shape->over_events)
 				c->arms[a].metrics[m].ties =
 					gr_ties_list(&c->arms[a].counts.ties[spec->folds[spec->metrics[m].a].column]);
 }
@@ -76,11 +76,11 @@ gr_collection_make(const CollectSpec *spec, int narms)
 		{
 			arm->metrics[m].cap[0] = arm->metrics[m].cap[1] = get_float8_infinity();
 			gr_moments_init(&arm->metrics[m].moments,
-							gr_metric_dim(&spec->metrics[m]));
+							spec->metrics[m].shape->dim);
 			if (spec->metrics[m].covariate >= 0)
 				gr_moments_init(&arm->metrics[m].adjusted,
-								gr_metric_dim(&spec->metrics[m]) + 1);
-			if (gr_metric_has_histogram(&spec->metrics[m]))
+								spec->metrics[m].shape->dim + 1);
+			if (spec->metrics[m].shape->has_histogram)
 				arm->metrics[m].batch = palloc0(sizeof(BinList) * GR_BATCHES);
 		}
 	}
