@@ -36,7 +36,8 @@ input_row(const Evaluation *v)
 		.fingerprints = construct_array(fingerprints, e->nrules, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
 		.collection = gr_input_collection(v),
 		.past = gr_past_encode(v->past),
-		.failures = gr_failures_encode(e),.surplus_arms = v->test.surplus_arms,.decided = (char *) v->test.decided
+		.failures = gr_failures_encode(e),.surplus_arms = v->test.surplus_arms,
+		.unknown_arms = (char *) v->test.unknown_arms,.decided = (char *) v->test.decided
 	};
 }
 
@@ -97,7 +98,7 @@ gr_input_store(const Evaluation *v, const char *schema, int64 check_id, Timestam
 			   const char *snapshot)
 {
 	const Oid	types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, BOOLOID, TEXTOID,
-	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID, INT8OID, TEXTARRAYOID, BOOLOID, TEXTOID};
+	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID, INT8OID, TEXTARRAYOID, BOOLOID, TEXTOID, TEXTOID};
 	char		nulls[lengthof(types) + 1];
 	InputRow	row = input_row(v);
 	GrChecksum	c;
@@ -126,10 +127,12 @@ gr_input_store(const Evaluation *v, const char *schema, int64 check_id, Timestam
 	values[14] = BoolGetDatum(row.surplus_arms);
 	nulls[15] = row.decided ? ' ' : 'n';
 	values[15] = row.decided ? CStringGetTextDatum(row.decided) : (Datum) 0;
+	nulls[16] = row.unknown_arms ? ' ' : 'n';
+	values[16] = row.unknown_arms ? CStringGetTextDatum(row.unknown_arms) : (Datum) 0;
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s.guardrail_check_input (check_id, experiment_id, plan_version,"
 									   " checked_at, state, ended, snapshot, spec, metrics, fingerprints, collection, past,"
-									   " checksum, failures, surplus_arms, decided, extension_version) SELECT $1, $2, $3, $4, $5, $6,"
-									   " $7::pg_catalog.pg_snapshot, $8, $9, $10, $11, $12, $13, $14, $15, $16, x.extversion"
+									   " checksum, failures, surplus_arms, decided, unknown_arms, extension_version) SELECT $1, $2, $3, $4, $5, $6,"
+									   " $7::pg_catalog.pg_snapshot, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, x.extversion"
 									   " FROM pg_catalog.pg_extension x WHERE x.extname = 'guardrail'", schema),
 							  lengthof(types), (Oid *) types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not insert into guardrail_check_input");
