@@ -11,7 +11,8 @@
 
 /*
  * For the experiment (metric NULL) and each rule that differs: was it there, is it
- * there, and the columns.  A definition that a plan depends on is shown by name alone.
+ * there, and the columns.  A definition that a plan depends on is named when it differs; those that
+ * come and go do so with a rule or a relation.
  */
 static const char *const changes_query =
 	"WITH f AS (SELECT p.version, NULL::text AS metric, c.key, c.value #>> '{}' AS value"
@@ -25,12 +26,13 @@ static const char *const changes_query =
 	"  WHERE p.experiment_id = $1 AND p.version BETWEEN $2::integer - 1 AND $2::integer),"
 	" o AS (SELECT * FROM f WHERE version = $2::integer - 1), n AS (SELECT * FROM f WHERE version = $2::integer)"
 	" SELECT d.metric, EXISTS (SELECT FROM o WHERE o.metric = d.metric), EXISTS (SELECT FROM n WHERE n.metric = d.metric),"
-	"  pg_catalog.string_agg(CASE WHEN d.key LIKE 'definition of %%' THEN d.key"
+	"  pg_catalog.string_agg(CASE WHEN d.key LIKE 'definition of %%' THEN d.key || ' changed'"
 	"   ELSE pg_catalog.format('%%s from %%s to %%s', d.key, COALESCE(pg_catalog.\"left\"(d.was, %d), 'NULL'),"
 	"   COALESCE(pg_catalog.\"left\"(d.becomes, %d), 'NULL')) END, ', ' ORDER BY d.key COLLATE \"C\")"
 	" FROM (SELECT COALESCE(o.metric, n.metric) AS metric, COALESCE(o.key, n.key) AS key, o.value AS was, n.value AS becomes"
 	"  FROM o FULL JOIN n ON COALESCE(o.metric, '') = COALESCE(n.metric, '') AND o.key = n.key"
-	"  AND (o.metric IS NULL) = (n.metric IS NULL) WHERE o.value IS DISTINCT FROM n.value) d"
+	"  AND (o.metric IS NULL) = (n.metric IS NULL) WHERE o.value IS DISTINCT FROM n.value"
+	"  AND (o.value <> n.value OR COALESCE(o.key, n.key) NOT LIKE 'definition of %%')) d"
 	" GROUP BY d.metric ORDER BY d.metric COLLATE \"C\" NULLS FIRST";
 
 char *

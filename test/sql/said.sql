@@ -173,6 +173,22 @@ SELECT guardrail_stop(1042);
 -- every function of users that takes a name takes a number; who may check all is granted for both
 SELECT p.oid::regprocedure FROM pg_proc p WHERE proname LIKE 'guardrail\_%' AND proname NOT LIKE 'guardrail_plan\_%' AND proargnames[1] = 'experiment' AND proargtypes[0] = 'text'::regtype AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')
   AND NOT EXISTS (SELECT FROM pg_proc q WHERE q.proname = p.proname AND q.proargnames[1] = 'experiment' AND q.proargtypes[0] = 'bigint'::regtype AND q.pronargs = p.pronargs AND q.proacl IS NOT DISTINCT FROM p.proacl AND q.prosrc = p.prosrc);
+-- and each of them reads the number as such: no experiment has this one
+DO $$
+DECLARE r record; said text;
+BEGIN
+  FOR r IN SELECT p.oid::regprocedure::text AS f, proname, CASE prokind WHEN 'p' THEN 'CALL ' ELSE 'SELECT ' END AS verb,
+      (SELECT string_agg(CASE n WHEN 1 THEN '-7::bigint' ELSE 'NULL::' || format_type(t, NULL) END, ', ' ORDER BY n) FROM unnest(proargtypes::oid[]) WITH ORDINALITY AS a(t, n)) AS arguments
+    FROM pg_proc p WHERE proargnames[1] = 'experiment' AND proargtypes[0] = 'bigint'::regtype ORDER BY 1
+  LOOP
+    BEGIN
+      EXECUTE r.verb || r.proname || '(' || r.arguments || ')';
+      RAISE WARNING '%: accepted', r.f;
+    EXCEPTION WHEN OTHERS THEN
+      IF SQLERRM !~ '"-7"|must not be NULL' THEN RAISE WARNING '%: %', r.f, SQLERRM; END IF;
+    END;
+  END LOOP;
+END $$;
 
 SET client_min_messages = warning;
 DROP SCHEMA said_test CASCADE;
