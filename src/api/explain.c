@@ -25,28 +25,10 @@ static void
 explain_monitor(StringInfo buf, const Evaluation *v)
 {
 	const GrMonitor *m = &v->monitor;
+	char		words[GR_REASON_SIZE] = "";
 
-	switch (m->kind)
-	{
-		case GR_FIXED:
-			appendStringInfo(buf, "  fixed: one test at the end; the test is %s\n",
-							 v->test.over ? "over" : "not over");
-			break;
-		case GR_ALWAYS_VALID:
-			appendStringInfo(buf, "  always valid: normal mixture tuned to %.0f units; p-values are least values"
-							 " over the recorded checks\n", m->n_star);
-			break;
-		case GR_GROUP_SEQUENTIAL:
-			appendStringInfo(buf, "  group sequential: breach tests spend by %s", gr_words_spending[m->spending]);
-			if (m->spending == GR_SPENDING_POWER)
-				appendStringInfo(buf, " (exponent %g)", m->phi);
-			appendStringInfo(buf, ", safety and primary by obrien_fleming; %d looks recorded", m->nlooks);
-			if (m->nlooks > 0)
-				appendStringInfo(buf, ", the last at fraction %.4g", m->fraction[m->nlooks - 1]);
-			appendStringInfo(buf, "; a check now, at fraction %.4g, would %sbe a look\n", m->now,
-							 m->is_look ? "" : "not ");
-			break;
-	}
+	gr_design_of(m->kind)->describe(m, gr_words_spending[m->spending], v->test.over, words, sizeof(words));
+	appendStringInfo(buf, "  %s\n", words);
 }
 
 /* The z that a bound rests on now. */
@@ -56,7 +38,7 @@ explain_multiplier(StringInfo buf, const Evaluation *v, const GrResult *r, GrTes
 {
 	GrMonitor  *m = (GrMonitor *) &v->monitor;
 
-	if (m->kind != GR_FIXED && r->usable)
+	if (!gr_design_of(m->kind)->reads_df && r->usable)
 		appendStringInfo(buf, "    z that the %s needs now at level %.6g: %.6g\n", what, level,
 						 gr_monitor_multiplier(m, kind, level, &r->at));
 }
@@ -81,8 +63,7 @@ explain_counts(StringInfo buf, const Evaluation *v)
 		appendStringInfo(buf, "  split: not tested, too few units\n");
 	else
 		appendStringInfo(buf, "  split: %s p = %.6g, alarm below %g\n",
-						 v->e->monitoring == GR_FIXED ? "Pearson chi-square" :
-						 "Dirichlet-multinomial e-process, least", t->srm_p, t->srm_alpha);
+						 gr_design_of(v->e->monitoring)->split_by, t->srm_p, t->srm_alpha);
 	if (t->planned_units > 0)
 		appendStringInfo(buf, "  " INT64_FORMAT " of " INT64_FORMAT " planned units%s\n",
 						 t->mature_units, t->planned_units,
@@ -247,7 +228,7 @@ gr_explain(const Evaluation *v, const char *schema)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "Experiment %s, state %s, monitoring %s, correction %s\n",
-					 v->e->id, v->e->state, gr_words_monitoring[v->e->monitoring],
+					 v->e->id, v->e->state, gr_design_of(v->e->monitoring)->name,
 					 gr_words_correction[v->e->correction]);
 	appendStringInfo(&buf, "\nThe statement, run as %s\n%s\n",
 					 gr_owner_name(v->e),

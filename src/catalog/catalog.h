@@ -116,7 +116,6 @@ extern const char *const gr_words_severity[];
 extern const char *const gr_words_evidence[];
 extern const char *const gr_words_limit_kind[];
 extern const char *const gr_words_correction[];
-extern const char *const gr_words_monitoring[];
 extern const char *const gr_words_spending[];
 extern const char *const gr_words_unit_aggregate[];
 

@@ -24,9 +24,7 @@ const char *const gr_words_limit_kind[] = {"absolute", "difference", "relative",
 "significance", NULL};
 const char *const gr_words_correction[] = {"none", "bonferroni", "holm",
 "hochberg", NULL};
-/* the orders of GrMonitoring and GrSpending */
-const char *const gr_words_monitoring[] = {"always_valid", "group_sequential",
-"fixed", NULL};
+/* the order of GrSpending */
 const char *const gr_words_spending[] = {"obrien_fleming", "pocock", "power", NULL};
 const char *const gr_words_unit_aggregate[] = {"sum", "count", "max", "min",
 "avg", NULL};
@@ -139,11 +137,8 @@ read_experiment(void)
 	e->owner = (Oid) gr_spi_int8(0, 18, 0);
 	e->state = gr_spi_text(0, 19);
 	e->plan_version = (int) gr_spi_int8(0, 20, 0);
-	monitoring = gr_word(gr_spi_text(0, 21), gr_words_monitoring);
-	if (monitoring < 0)
-		e->monitoring = e->planned_units > 0 ? GR_GROUP_SEQUENTIAL : GR_ALWAYS_VALID;
-	else
-		e->monitoring = (GrMonitoring) monitoring;
+	monitoring = gr_design_named(gr_spi_text(0, 21));
+	e->monitoring = monitoring < 0 ? gr_design_by_default(e->planned_units > 0) : (GrMonitoring) monitoring;
 	e->spending = (GrSpending) Max(0, gr_word(gr_spi_text(0, 22), gr_words_spending));
 	e->spending_phi = gr_spi_float8(0, 23, 1);
 	e->launched_at = gr_spi_text(0, 24);

@@ -33,17 +33,19 @@ static void
 check_monitoring(const Row *row)
 {
 	char	   *monitoring = gr_row_text(row, "monitoring");
+	const char *names[GR_DESIGNS + 1];
 	bool		null;
 	double		phi = DatumGetFloat8(gr_row_datum(row, "spending_phi", &null));
 
+	gr_design_names(names);
 	if (monitoring)
-		gr_require_word(row, "monitoring", gr_words_monitoring);
+		gr_require_word(row, "monitoring", names);
 	gr_require_word(row, "spending", gr_words_spending);
 	if (!(phi > 0 && phi <= 10))
 		gr_refuse(row, "spending_phi", "Set it to a number above 0 and up to 10.");
 	if (phi != 1 && strcmp(gr_row_text(row, "spending"), "power") != 0)
 		gr_refuse(row, "spending_phi", "Leave it at 1, or set spending to \"power\".");
-	if (monitoring && strcmp(monitoring, "group_sequential") == 0 &&
+	if (monitoring && gr_design_of((GrMonitoring) gr_design_named(monitoring))->has_looks &&
 		gr_row_text(row, "planned_units") == NULL)
 		gr_refuse(row, "planned_units", "Set it to the number of units you plan, or set monitoring to \"always_valid\": "
 				  "\"group_sequential\" spends alpha over the planned units.");

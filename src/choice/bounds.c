@@ -43,7 +43,7 @@ gr_bounds_make(Evaluation *v, const char *schema, int levels)
 	GrMonitor  *m = &v->monitor;
 	Bounds		b = {v, 0};
 
-	if (m->kind != GR_GROUP_SEQUENTIAL)
+	if (!gr_design_of(m->kind)->has_looks)
 		return b;
 	b.look = m->is_look ? m->nlooks : m->nlooks > 0 && is_last_look(v, schema) ? m->nlooks - 1 : -1;
 	gr_monitor_make_room(m, levels);

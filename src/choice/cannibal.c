@@ -166,6 +166,7 @@ static Exchange
 exchange(const Bounds *b, const JointEffect *e, const GrResult *const r[2], int won, double alpha)
 {
 	const GrMonitor *m = &b->v->monitor;
+	const GrDesign *design = gr_design_of(m->kind);
 	double		n = (double) (r[0]->arm->units + b->v->control.units);
 	double		df = fewer_df(r);
 	Exchange	out = {NULL, NAN, NAN, NAN, NAN, e->why_not};
@@ -180,13 +181,8 @@ exchange(const Bounds *b, const JointEffect *e, const GrResult *const r[2], int 
 		out.why_not = "between two looks there is no region";
 		return out;
 	}
-	out.region = m->kind == GR_GROUP_SEQUENTIAL ? "box" : "ellipse";
-	if (m->kind == GR_GROUP_SEQUENTIAL)
-		out.radius = gr_bounds_multiplier(b, alpha / 2, n, df);
-	else if (m->kind == GR_ALWAYS_VALID)
-		out.radius = gr_ellipse_radius_mixture(alpha, n, gr_mixture_rho(m->n_star, alpha, 2));
-	else
-		out.radius = gr_ellipse_radius(alpha);
+	out.region = design->radius ? "ellipse" : "box";
+	out.radius = design->radius ? design->radius(m, alpha, n) : gr_bounds_multiplier(b, alpha / 2, n, df);
 	if (gr_fieller_ratio(e->effect[1 - won], e->effect[won], e->variance[1 - won], e->variance[won],
 						 e->covariance, crit, &out.lower, &out.upper) != GR_OK)
 		out.why_not = "the gain does not differ significantly from zero at this level, so the rate has no bounds";

@@ -12,22 +12,6 @@
 #include "catalog/pg_type.h"
 
 static int
-add_fold(CollectSpec *spec, FoldKind kind, int column)
-{
-	for (int i = 0; i < spec->nfolds; i++)
-		if (spec->folds[i].kind == kind && spec->folds[i].column == column)
-			return i;
-	if (spec->nfolds >= GR_MAX_FOLDS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the rules need more than %d numbers per unit", GR_MAX_FOLDS),
-				 errhint("Split the metrics between two experiments.")));
-	spec->folds[spec->nfolds].kind = kind;
-	spec->folds[spec->nfolds].column = column;
-	return spec->nfolds++;
-}
-
-static int
 add_metric(CollectSpec *spec, const Metric *m)
 {
 	for (int i = 0; i < spec->nmetrics; i++)
@@ -49,7 +33,7 @@ add_metric(CollectSpec *spec, const Metric *m)
 
 /* Over the units that the rule looks at. */
 static Metric
-plain(const JointRule *r, MetricShape shape, int fold)
+plain(const JointRule *r, GrShapeLetter shape, int fold)
 {
 	Metric		m = gr_metric_make(shape, fold, -1);
 
@@ -81,7 +65,7 @@ sign_fold(ScanPlan *plan, int column, bool positive, const char *schema)
 	for (int i = 0; i < k; i++)
 		if (strcmp(plan->column_value[i], value) == 0 &&
 			plan->column_filter[i] == plan->column_filter[column])
-			return add_fold(spec, FOLD_MAX, i);
+			return gr_spec_fold(spec, FOLD_MAX, i);
 	if (k >= GR_MAX_COLUMNS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -92,7 +76,7 @@ sign_fold(ScanPlan *plan, int column, bool positive, const char *schema)
 	plan->column_type[k] = INT4OID;
 	spec->filtered[k] = spec->filtered[column];
 	spec->ncolumns++;
-	return add_fold(spec, FOLD_MAX, k);
+	return gr_spec_fold(spec, FOLD_MAX, k);
 }
 
 static JointTerm *
@@ -112,11 +96,11 @@ carry_over(CollectSpec *spec, const Fold *folds, const Metric *m)
 {
 	Metric		out = *m;
 
-	out.a = add_fold(spec, folds[m->a].kind, folds[m->a].column);
+	out.a = gr_spec_fold(spec, folds[m->a].kind->letter, folds[m->a].column);
 	if (m->b >= 0)
-		out.b = add_fold(spec, folds[m->b].kind, folds[m->b].column);
+		out.b = gr_spec_fold(spec, folds[m->b].kind->letter, folds[m->b].column);
 	if (m->mature >= 0)
-		out.mature = add_fold(spec, folds[m->mature].kind, folds[m->mature].column);
+		out.mature = gr_spec_fold(spec, folds[m->mature].kind->letter, folds[m->mature].column);
 	out.covariate = -1;
 	return out;
 }
@@ -131,36 +115,30 @@ plan_rule(ScanPlan *plan, const Fold *folds, const Metric *metric, const char *s
 
 	memset(r, 0, sizeof(*r));
 	r->negative = r->mature = -1;
-	if (metric->shape != SHAPE_VALUE && metric->shape != SHAPE_POSITIVE &&
-		metric->shape != SHAPE_AVERAGE && metric->shape != SHAPE_RATIO)
-	{
-		r->why_not = gr_metric_has_histogram(metric) ? "a quantile has no joint covariance with another metric" :
-			"metrics of this kind have no joint covariance with another metric";
+	r->why_not = metric->shape->unjoined;
+	if (r->why_not)
 		return;
-	}
 	own = carry_over(spec, folds, metric);
 	r->mature = own.mature;
 	/* the covariate of units that have no value would count */
-	if (metric->covariate >= 0 &&
-		(metric->shape == SHAPE_AVERAGE || spec->folds[own.a].kind == FOLD_MAX ||
-		 spec->folds[own.a].kind == FOLD_MIN))
+	if (metric->covariate >= 0 && (metric->shape->may_lack || spec->folds[own.a].kind->starts_unknown))
 	{
 		r->why_not = "an average or extreme per unit with a covariate has no joint covariance here";
 		return;
 	}
-	if (metric->shape == SHAPE_RATIO && !capped)
+	if (metric->shape->dim > 1 && !capped)
 	{
 		add_term(r, plain(r, SHAPE_VALUE, own.a), 0, own.a);
 		add_term(r, plain(r, SHAPE_VALUE, own.b), 0, own.b);
 	}
-	else if (metric->shape == SHAPE_RATIO)
+	else if (metric->shape->dim > 1)
 	{
 		add_term(r, own, 0, -1);
 		add_term(r, own, 1, -1);
 	}
-	else if (metric->shape == SHAPE_VALUE && !capped)
+	else if (metric->shape->is_folds && !capped)
 		add_term(r, own, 0, own.a);
-	else if (metric->shape == SHAPE_POSITIVE && !capped)
+	else if (metric->shape->is_zero_or_one && !capped)
 	{
 		Metric		negative = plain(r, SHAPE_POSITIVE,
 									 sign_fold(plan, folds[metric->a].column, false, schema));
@@ -172,7 +150,7 @@ plan_rule(ScanPlan *plan, const Fold *folds, const Metric *metric, const char *s
 		add_term(r, own, 0, -1);
 	if (metric->covariate >= 0)
 	{
-		int			u = add_fold(spec, folds[metric->covariate].kind, folds[metric->covariate].column);
+		int			u = gr_spec_fold(spec, folds[metric->covariate].kind->letter, folds[metric->covariate].column);
 
 		r->has_covariate = true;
 		add_term(r, plain(r, SHAPE_VALUE, u), 0, u);
@@ -245,7 +223,7 @@ gr_joint_plan(Experiment *e, const char *schema, const bool *wanted)
 	spec->metrics = palloc0(sizeof(Metric) * GR_MAX_METRICS);
 	spec->nfolds = spec->nmetrics = 0;
 	if (spec->events >= 0)
-		spec->events = add_fold(spec, folds[spec->events].kind, folds[spec->events].column);
+		spec->events = gr_spec_fold(spec, folds[spec->events].kind->letter, folds[spec->events].column);
 	for (int i = 0; i < e->nrules; i++)
 	{
 		bool		any = false;

@@ -107,7 +107,7 @@ point(const Search *s, double setting, const GrEstimate *e, int64 units, double 
 {
 	GrSetting	p = {setting, e->value, e->variance, NAN};
 
-	if (s->v->monitor.kind != GR_FIXED)
+	if (!gr_design_of(s->v->monitor.kind)->once)
 		p.half_width = sqrt(e->variance) * gr_bounds_multiplier(&s->bounds, level, (double) units, e->df);
 	return p;
 }

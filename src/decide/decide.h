@@ -8,6 +8,7 @@
 #ifndef GR_DECIDE_H
 #define GR_DECIDE_H
 
+#include "decide/design.h"
 #include "decide/kind.h"
 #include "decide/test.h"
 

@@ -32,49 +32,49 @@ const GrKind gr_kinds[GR_KINDS] = {
 		.allowed = COMMON | BIT(UNIT_AGGREGATE) | BIT(COVARIATE) | BIT(CAP_QUANTILE) | BIT(CAP_VALUE),
 		.required = BIT(VALUE),
 		.keeps_scale = true,.grows = true,
-		.of_units = 'v',.of_averages = 'a'
+		.of_units = SHAPE_VALUE,.of_averages = SHAPE_AVERAGE
 	},
 	{
 		.name = "proportion",
 		.allowed = COMMON | BIT(COVARIATE) | BIT(AT_LEAST),
 		.required = BIT(VALUE),
 		.is_share = true,.shows_early = true,
-		.of_units = 'p'
+		.of_units = SHAPE_POSITIVE
 	},
 	{
 		.name = "ratio",
 		.allowed = COMMON | BIT(DENOMINATOR) | BIT(COVARIATE) | BIT(CAP_QUANTILE),
 		.required = BIT(VALUE),
 		.keeps_scale = true,
-		.of_units = 'r'
+		.of_units = SHAPE_RATIO
 	},
 	{
 		.name = "quantile",
 		.allowed = COMMON | BIT(QUANTILE) | BIT(QUANTILE_OVER) | BIT(UNIT_AGGREGATE),
 		.required = BIT(VALUE) | BIT(QUANTILE),
 		.keeps_scale = true,.has_histogram = true,
-		.of_events = 'e',.of_units = 'u',.of_averages = 'w'
+		.of_events = SHAPE_EVENTS,.of_units = SHAPE_UNITS,.of_averages = SHAPE_UNITS_AVERAGE
 	},
 	{
 		.name = "retention",
 		.allowed = BIT(VALUE) | BIT(COVARIATE) | BIT(RETENTION_DAY) | BIT(RETENTION_TIME_ZONE),
 		.required = BIT(RETENTION_DAY),
 		.is_share = true,
-		.of_units = 'p'
+		.of_units = SHAPE_POSITIVE
 	},
 	{
 		.name = "distinct",
 		.allowed = COMMON | BIT(COVARIATE),
 		.required = BIT(VALUE),
 		.takes_category = true,.grows = true,.unfollowed = ALL_VALUES,
-		.of_units = 'd'
+		.of_units = SHAPE_DISTINCT
 	},
 	{
 		.name = "entropy",
 		.allowed = COMMON | BIT(COVARIATE),
 		.required = BIT(VALUE),
 		.takes_category = true,.unfollowed = ALL_VALUES,
-		.of_units = 'y'
+		.of_units = SHAPE_ENTROPY
 	}
 };
 
@@ -123,7 +123,7 @@ gr_kind_requires(const GrKind *kind, GrRuleColumn column)
 	return (kind->required >> column) & 1;
 }
 
-char
+GrShapeLetter
 gr_kind_shape(const GrKind *kind, bool over_units, bool averaged)
 {
 	if (kind->of_events && !over_units)

@@ -3,7 +3,7 @@
  *	  The kinds of metrics: what each is, as one row of a table.
  *
  * No other code asks which kind a rule has: it asks the row.  A new kind is one row
- * here, and one in units/shape.c when its units are observed as no other kind's are.
+ * here, and one in spec/shape.c when its units are observed as no other kind's are.
  */
 #ifndef GR_KIND_H
 #define GR_KIND_H
@@ -37,6 +37,24 @@ typedef struct GrRuleColumnRow
 
 extern const GrRuleColumnRow gr_rule_columns[GR_RULE_COLUMNS];
 
+/*
+ * The letters of shapes (spec/shape.c): how folds of a unit's values, a and for some
+ * b, become an observation.
+ */
+typedef enum GrShapeLetter
+{
+	SHAPE_NONE = 0,
+	SHAPE_VALUE = 'v',			/* x = a */
+	SHAPE_POSITIVE = 'p',		/* x = 1 if a > 0 (or a >= at_least), else 0 */
+	SHAPE_AVERAGE = 'a',		/* x = a / b, no observation when b = 0 */
+	SHAPE_RATIO = 'r',			/* x = a, y = b */
+	SHAPE_EVENTS = 'e',			/* histogram of the events of list a */
+	SHAPE_UNITS = 'u',			/* histogram over units of a */
+	SHAPE_UNITS_AVERAGE = 'w',	/* histogram over units of a / b */
+	SHAPE_DISTINCT = 'd',		/* x = number of different values in list a */
+	SHAPE_ENTROPY = 'y'			/* x = entropy of the values in list a, in bits */
+} GrShapeLetter;
+
 #define GR_KINDS 7
 
 typedef struct GrKind
@@ -52,10 +70,10 @@ typedef struct GrKind
 	bool		grows;			/* of a unit, while the unit takes part; an average does not */
 	bool		shows_early;	/* the first events tell what share the control has */
 	const char *unfollowed;		/* why a cursor cannot follow it; NULL: one can */
-	/* the letters of its shapes (units/shape.c), 0 for none: */
-	char		of_events;		/* over events, unless quantile_over is units */
-	char		of_units;		/* over units */
-	char		of_averages;	/* over units, by unit_aggregate avg */
+	/* the shapes of its metric: */
+	GrShapeLetter of_events;	/* over events, unless quantile_over is units */
+	GrShapeLetter of_units;		/* over units */
+	GrShapeLetter of_averages;	/* over units, by unit_aggregate avg */
 } GrKind;
 
 extern const GrKind gr_kinds[GR_KINDS];
@@ -73,7 +91,7 @@ extern bool gr_kind_requires(const GrKind *kind, GrRuleColumn column);
 /* The names of the kinds that may set a column, and NULL. */
 extern void gr_kinds_allowing(GrRuleColumn column, const char *names[GR_KINDS + 1]);
 
-/* The letter of the shape that the metric has. */
-extern char gr_kind_shape(const GrKind *kind, bool over_units, bool averaged);
+/* The shape that the metric has. */
+extern GrShapeLetter gr_kind_shape(const GrKind *kind, bool over_units, bool averaged);
 
 #endif							/* GR_KIND_H */

@@ -10,6 +10,8 @@
  *	 fixed				Student t, once
  *	 always_valid		normal mixture, any time (sequential.c)
  *	 group_sequential	Lan-DeMets spending at the looks (spending.c)
+ *
+ * design.c has what they differ in.
  */
 #ifndef GR_MONITOR_H
 #define GR_MONITOR_H
@@ -20,7 +22,8 @@ typedef enum GrMonitoring
 {
 	GR_ALWAYS_VALID,
 	GR_GROUP_SEQUENTIAL,
-	GR_FIXED
+	GR_FIXED,
+	GR_DESIGNS					/* how many there are */
 } GrMonitoring;
 
 typedef enum GrTestKind
@@ -97,5 +100,19 @@ extern double gr_monitor_multiplier(GrMonitor *m, GrTestKind kind, double level,
  */
 extern double gr_monitor_p(GrMonitor *m, GrTestKind kind, double z,
 						   const GrOccasion *at);
+
+/* Does the design test at looks, of which this evaluation is none? */
+extern bool gr_monitor_awaits_look(const GrMonitor *m);
+
+/* 2 where the levels of a kind of test are of both sides, else 1. */
+static inline int
+gr_sides_of(GrTestKind kind)
+{
+	return kind == GR_TEST_GOAL ? 2 : 1;
+}
+
+/* Of a design with looks (group_sequential.c); where a look has no bound nothing is rejected. */
+extern double gr_looks_multiplier(GrMonitor *m, GrTestKind kind, double level, const GrOccasion *at);
+extern double gr_looks_p(GrMonitor *m, GrTestKind kind, double z, const GrOccasion *at);
 
 #endif							/* GR_MONITOR_H */

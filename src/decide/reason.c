@@ -1,6 +1,9 @@
 /*
  * reason.c
  *	  Results in words that a product manager understands.
+ *
+ * A reason is at most GR_REASON_SIZE bytes, ends at a whole UTF-8 character, and changes no
+ * status: it only reads what was decided.
  */
 #include "decide/words.h"
 
@@ -135,7 +138,7 @@ append_undecided(GrResult *r, const GrArm *control, const GrTestState *test)
 		gr_append(r->reason, GR_REASON_SIZE,
 			   ": %" PRId64 " units, at least %" PRId64 " are needed in each variant",
 			   fewest, test->min_units);
-	else if (test->monitor->kind == GR_GROUP_SEQUENTIAL && !test->monitor->is_look)
+	else if (gr_monitor_awaits_look(test->monitor))
 		gr_append(r->reason, GR_REASON_SIZE, test->monitor->nlooks > 0 ?
 			   ": undecided at the last look" : ": the first look needs more units");
 	else if (!test->over && test->planned_units > 0)

@@ -54,7 +54,7 @@ int
 gr_decide_segments(GrResult *const *results, const double *log_e, int n,
 				   const GrTestState *test, GrScratch *s)
 {
-	bool		e_values = test->monitor->kind == GR_ALWAYS_VALID;
+	bool		e_values = gr_design_of(test->monitor->kind)->log_e != NULL;
 	GrCode		code;
 	int			k = 0;
 
@@ -106,7 +106,7 @@ gr_segment_title(const GrRule *rule, const char *expression, const char *value,
 static void
 correction_note(const GrResult *r, int ntests, const GrTestState *test, char *buf, size_t size)
 {
-	const char *method = test->monitor->kind == GR_ALWAYS_VALID ? "e-BH" : "BH";
+	const char *method = gr_design_of(test->monitor->kind)->segments_by;
 	bool		alarm = r->p_breach_adjusted <= r->rule->alpha;
 
 	buf[0] = '\0';

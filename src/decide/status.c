@@ -98,8 +98,7 @@ estimate_result(GrResult *r, const GrArm *control, const GrTestState *test)
 	r->at.df = NAN;
 	memset(r->is_witness, 0, sizeof(r->is_witness));
 	r->enough_units = has_enough_units(r, control, test);
-	r->usable = r->status == GR_UNDECIDED && r->enough_units &&
-		(m->kind != GR_GROUP_SEQUENTIAL || m->is_look);
+	r->usable = r->status == GR_UNDECIDED && r->enough_units && !gr_monitor_awaits_look(m);
 	(void) gr_contrast_statistic(gr_contrast_of(rule->limit_kind), &r->treatment, &r->control,
 								 gr_signed_limit(rule), &z, &df, &r->se);
 	gr_find_obstacle(r);
@@ -126,10 +125,10 @@ test_bound(const GrResult *r, GrTestKind kind, double level, int direction, cons
 	const GrPast *past = &r->past[kind];
 	double		limit = gr_signed_limit(r->rule);
 	double		bound = direction > 0 ? -INFINITY : INFINITY;
-	bool		fixed = test->monitor->kind == GR_FIXED;
+	bool		once = gr_design_of(test->monitor->kind)->once;
 
-	/* a fixed test that is not over decides nothing, and so may show them always */
-	if ((r->usable || (fixed && !test->over)) && may_claim(r, kind))
+	/* one test that is not over decides nothing, and so may show them always */
+	if ((r->usable || (once && !test->over)) && may_claim(r, kind))
 	{
 		GrSample	t,
 					c;

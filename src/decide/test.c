@@ -2,12 +2,13 @@
  * test.c
  *	  Evidence under a monitoring design.
  *
- * z goes to the design (monitor.c) as it is; under fixed it is read in Welch's t.
- * Shares under always_valid: an average of two e-values is one, and so half the weight
+ * z goes to the design (design.c) as it is; one that reads degrees of freedom takes Welch's.
+ * Shares where evidence is an e-value: an average of two e-values is one, and so half the weight
  * is on the mixture for shares that few units have (share_sequence.c), which is valid
  * at any count, and half on the normal mixture, which speaks only from thirty expected
  * events on and finds more there.
  */
+#include "decide/design.h"
 #include "decide/test.h"
 
 #include <math.h>
@@ -18,7 +19,7 @@
 static bool
 is_share_sequence(const GrMonitor *m, const GrTested *x)
 {
-	return m->kind == GR_ALWAYS_VALID && x->treatment->kind == GR_SAMPLE_SHARE &&
+	return gr_design_of(m->kind)->log_e && x->treatment->kind == GR_SAMPLE_SHARE &&
 		(x->kind == GR_ABSOLUTE || x->control->kind == GR_SAMPLE_SHARE);
 }
 
@@ -43,13 +44,14 @@ log_average(double a, double b)
 static double
 share_log_e(const GrMonitor *m, const GrTested *x, double limit, int direction, double alpha)
 {
+	GrOccasion	at = {.n = x->at.n,.alpha = alpha};
 	GrSaid		e;
 	double		normal = 0.0;
 
 	if (evidence(x, limit, direction, &e) != GR_OK)
 		return NAN;
 	if (e.expected >= ENOUGH_EVENTS)
-		normal = gr_mixture_log_e(e.z, x->at.n, gr_mixture_rho(m->n_star, alpha, 1), 1);
+		normal = gr_design_of(m->kind)->log_e(m, GR_TEST_BREACH, e.z, &at);
 	normal = log_average(gr_share_log_e(x->kind, x->treatment, x->control, limit, direction), normal);
 	/* where the arms are not split as planned: an estimate on the other side is no evidence */
 	return e.z > 0.0 ? normal : fmin(normal, 0.0);
@@ -80,11 +82,13 @@ gr_test_log_e(const GrMonitor *m, const GrTested *x, double limit, int direction
 {
 	GrSaid		e;
 
+	if (gr_design_of(m->kind)->log_e == NULL)
+		return NAN;
 	if (is_share_sequence(m, x))
 		return share_log_e(m, x, limit, direction, x->at.alpha);
 	if (evidence(x, limit, direction, &e) != GR_OK)
 		return NAN;
-	return gr_mixture_log_e(e.z, x->at.n, gr_mixture_rho(m->n_star, x->at.alpha, 1), 1);
+	return gr_design_of(m->kind)->log_e(m, GR_TEST_BREACH, e.z, &x->at);
 }
 
 double
@@ -145,7 +149,7 @@ excess_at(void *arg, double limit)
 
 		return share_log_e(s->m, s->x, limit, s->direction, at.alpha / sides) + log(s->level / sides);
 	}
-	if (s->m->kind != GR_FIXED)
+	if (!gr_design_of(s->m->kind)->reads_df)
 		return e.z - s->multiplier;
 	at.df = e.df;
 	return e.z - gr_monitor_multiplier(s->m, s->kind, s->level, &at);
@@ -160,9 +164,11 @@ gr_test_bound(GrMonitor *m, GrTestKind kind, const GrTested *x, double level,
 
 	if (!(level > 0.0 && level < 1.0))
 		return none;
-	if (m->kind != GR_FIXED)
+	if (!gr_design_of(m->kind)->reads_df)
+	{
 		s.multiplier = gr_monitor_multiplier(m, kind, level, &x->at);
-	if (m->kind != GR_FIXED && !isfinite(s.multiplier))
-		return none;
+		if (!isfinite(s.multiplier))
+			return none;
+	}
 	return gr_evidence_bound(x->kind, x->treatment, x->control, direction, hint, excess_at, &s);
 }

@@ -33,7 +33,10 @@ extern double gr_test_p(GrMonitor *m, GrTestKind kind, const GrTested *x, double
 extern double gr_test_bound(GrMonitor *m, GrTestKind kind, const GrTested *x, double level,
 							int direction, double hint);
 
-/* ln of the e-value of the one-sided claim under always_valid; NaN: no test. */
+/*
+ * ln of the e-value of the one-sided claim, under a design whose evidence is one; NaN:
+ * no test.
+ */
 extern double gr_test_log_e(const GrMonitor *m, const GrTested *x, double limit, int direction);
 
 #endif							/* GR_TEST_H */

@@ -117,7 +117,7 @@ fill_test(Evaluation *v)
 	t->crossover_units = v->c->crossover_units;
 	gr_test_split(v);
 	t->mature_units = mature_units(v);
-	t->over = e->monitoring != GR_FIXED || e->ended ||
+	t->over = !gr_design_of(e->monitoring)->once || e->ended ||
 		(((t->planned_units > 0 && t->mature_units >= t->planned_units) || strcmp(e->state, "stopped") == 0) &&
 		 !waits_for_windows(v));
 	t->beta = planned_beta(e);

@@ -19,7 +19,7 @@ gr_fixed_decides(const Evaluation *v)
 	char		why[GR_REASON_SIZE];
 	bool		enough = false;
 
-	if (v->e->monitoring != GR_FIXED || !v->test.over || v->test.decided || gr_test_invalid(&v->test, why, sizeof(why)))
+	if (!gr_design_of(v->e->monitoring)->once || !v->test.over || v->test.decided || gr_test_invalid(&v->test, why, sizeof(why)))
 		return false;
 	for (int i = 0; i < v->e->nrules; i++)
 	{
@@ -113,7 +113,7 @@ gr_fixed_recall(Evaluation *v, const char *schema)
 				events[2];
 	StringInfoData note;
 
-	if (v->e->monitoring != GR_FIXED || v->e->plan_version == 0)
+	if (!gr_design_of(v->e->monitoring)->once || v->e->plan_version == 0)
 		return;
 	gr_writer_enter(&saved, v->e->function);
 	check_id = deciding_check(v, schema, &row);

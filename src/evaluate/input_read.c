@@ -41,7 +41,7 @@ number_rules(Experiment *e, ArrayType *metrics, ArrayType *fingerprints, const C
 		rule->metric = ((int32 *) ARR_DATA_PTR(metrics))[i];
 		rule->fingerprint = ((int64 *) ARR_DATA_PTR(fingerprints))[i];
 		fit = rule->metric >= 0 && rule->metric < spec->nmetrics &&
-			gr_metric_has_histogram(&spec->metrics[rule->metric]) == rule->rule.kind->has_histogram &&
+			spec->metrics[rule->metric].shape->has_histogram == rule->rule.kind->has_histogram &&
 			(spec->metrics[rule->metric].covariate >= 0) == (rule->covariate != NULL);
 	}
 	if (!fit)

@@ -142,18 +142,19 @@ Past *
 gr_past_load(const char *schema, const Experiment *e, MemoryContext context)
 {
 	Past	   *past = MemoryContextAllocZero(context, sizeof(Past));
+	bool		once = gr_design_of(e->monitoring)->once;
 	OwnerContext saved;
 
 	past->srm_p = NAN;
 	if (e->plan_version == 0)
 		return past;
 	gr_writer_enter(&saved, e->function);
-	if (e->monitoring != GR_FIXED)
+	if (!once)
 		load_looks(past, schema, e, context);
 	load_results(past, schema, e, context);
 	gr_owner_leave(&saved);
 	/* of a fixed test that no check has decided only what was BREACHED stands */
-	for (int i = 0; e->monitoring == GR_FIXED && i < past->nresults; i++)
+	for (int i = 0; once && i < past->nresults; i++)
 		memset(past->results[i].test, 0, sizeof(past->results[i].test));
 	return past;
 }
@@ -204,7 +205,7 @@ gr_monitor_setup(GrMonitor *m, const char *schema, const Experiment *e, const Pa
 	m->n_star = e->planned_units > 0 ? Max(1, (double) e->planned_units / 4) : 5000;
 	m->spending = e->spending;
 	m->phi = e->spending_phi;
-	if (m->kind != GR_GROUP_SEQUENTIAL)
+	if (!gr_design_of(m->kind)->has_looks)
 		return;
 	m->nlooks = past->nlooks;
 	m->fraction = past->fraction;

@@ -79,7 +79,7 @@ gr_verdict_row(const Evaluation *v, int arm, Writer *w)
 	put_count(w, "events_treatment", v->arms[arm].events);
 	put_count(w, "null_unit_rows", v->c->null_unit_rows);
 	put_count(w, "unknown_arm_rows", v->c->unknown_arm_rows);
-	put_text(w, "monitoring", gr_words_monitoring[v->e->monitoring]);
+	put_text(w, "monitoring", gr_design_of(v->e->monitoring)->name);
 	put_number(w, "information", v->e->planned_units > 0 ?
 			   (double) v->test.mature_units / (double) v->e->planned_units : NAN);
 	put_int(w, "unmeasured", d->unmeasured);

@@ -68,8 +68,7 @@ evaluate_segment(const Evaluation *whole, Experiment *e, const GrMonitor *m, Seg
 	gr_evaluation_results(v);
 	segment->log_e = palloc(sizeof(double) * Max(v->narms * e->nrules, 1));
 	for (int i = 0; i < v->narms * e->nrules; i++)
-		segment->log_e[i] = m->kind == GR_ALWAYS_VALID ?
-			gr_segment_log_e(&v->results[i], &v->monitor) : NAN;
+		segment->log_e[i] = gr_segment_log_e(&v->results[i], &v->monitor);
 	return v;
 }
 

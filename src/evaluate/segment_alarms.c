@@ -114,7 +114,7 @@ gr_segments_collect(Evaluation *v, const char *schema, MemoryContext context)
 		s->segment[i].expression = v->e->segments[scan->segment[i].expression];
 		s->segment[i].past = palloc0(sizeof(Past));
 	}
-	if (v->e->plan_version > 0 && v->e->monitoring != GR_FIXED)
+	if (v->e->plan_version > 0 && !gr_design_of(v->e->monitoring)->once)
 		load_alarms(v, schema);
 	qsort(s->segment, s->n, sizeof(Segment), compare_segments);
 }

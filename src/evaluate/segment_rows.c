@@ -80,7 +80,7 @@ gr_segments_explain(StringInfo buf, const Evaluation *v)
 	if (s == NULL)
 		return;
 	appendStringInfo(buf, "\nSegments: %d tests by %s\n", s->ntests,
-					 v->monitor.kind == GR_ALWAYS_VALID ? "e-BH" : "BH");
+					 gr_design_of(v->monitor.kind)->segments_by);
 	for (int i = 0; i < s->n; i++)
 		if (s->segment[i].data.why)
 			appendStringInfo(buf, "  segment %s was not tested: %s\n", s->segment[i].expression,

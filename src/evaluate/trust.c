@@ -7,9 +7,6 @@
 
 #include <math.h>
 
-/* Concentration of the prior of the sequential test of the split. */
-#define SRM_PRIOR 10000
-
 /* The arm that is furthest from its share, in words. */
 static void
 name_culprit(const Evaluation *v, StringInfo buf, const int64 *counts,
@@ -46,9 +43,7 @@ gr_test_split(Evaluation *v)
 	int			n = v->narms + 1;
 	int64	   *counts = palloc(sizeof(int64) * n);
 	double	   *shares = palloc(sizeof(double) * n);
-	double		statistic,
-				df,
-				total = 0,
+	double		total = 0,
 				sum = 0;
 	StringInfoData split;
 	bool		enough = n >= 2;
@@ -75,18 +70,8 @@ gr_test_split(Evaluation *v)
 		enough = enough && total * shares[i] / sum >= 5;
 	if (!enough || v->test.surplus_arms)
 		v->test.srm_p = v->past->srm_p;
-	else if (e->monitoring == GR_FIXED)
-		(void) gr_srm(counts, shares, n, &statistic, &df, &v->test.srm_p);
 	else
-	{
-		double		log_e;
-
-		v->test.srm_p = 1;
-		if (gr_srm_sequential(counts, shares, n, SRM_PRIOR, true, &log_e) == GR_OK)
-			v->test.srm_p = Min(1, exp(-log_e));
-		if (v->past->srm_p < v->test.srm_p)
-			v->test.srm_p = v->past->srm_p;
-	}
+		v->test.srm_p = gr_design_of(e->monitoring)->split_p(counts, shares, n, v->past->srm_p);
 	name_culprit(v, &split, counts, shares, total, sum);
 	v->test.split = split.data;
 }

@@ -154,7 +154,7 @@ gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experiment *e,
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	/* a design that was left open is settled now, and so part of the plan */
 	gr_update_lifecycle(schema, psprintf("%s%smonitoring = '%s', plan_version = %d", set, set[0] ? ", " : "",
-										 gr_words_monitoring[e->monitoring], version), 1, args);
+										 gr_design_of(e->monitoring)->name, version), 1, args);
 	PushActiveSnapshot(GetLatestSnapshot());
 	gr_spi_query(psprintf("SELECT %s.guardrail_plan_body($1)", schema), true, 1, args);
 	args[1] = gr_spi_text(0, 1);

@@ -61,7 +61,7 @@ note_growing_means(const Experiment *e)
 {
 	StringInfoData names;
 
-	if (e->monitoring != GR_ALWAYS_VALID)
+	if (!gr_design_of(e->monitoring)->any_time)
 		return;
 	initStringInfo(&names);
 	for (int i = 0; i < e->nrules; i++)
@@ -69,7 +69,8 @@ note_growing_means(const Experiment *e)
 			appendStringInfo(&names, "%s\"%s\"", names.len ? ", " : "", e->rules[i].rule.metric);
 	if (names.len > 0)
 		ereport(NOTICE,
-				(errmsg("always_valid monitoring tests %s without a window_length", names.data),
+				(errmsg("%s monitoring tests %s without a window_length", gr_design_of(e->monitoring)->name,
+						names.data),
 				 errdetail("The total of a unit grows while the unit takes part, so the estimated mean drifts. Error rates then "
 						   "hold at each look only if old and new units behave alike.")));
 }

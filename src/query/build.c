@@ -88,43 +88,6 @@ plan_condition(ScanPlan *plan, const Experiment *e, const char *condition)
 	return add_column(plan, e, psprintf("(%s)", condition), NULL, BOOLOID, false);
 }
 
-static int
-plan_fold(CollectSpec *spec, FoldKind kind, int column)
-{
-	for (int i = 0; i < spec->nfolds; i++)
-		if (spec->folds[i].kind == kind && spec->folds[i].column == column)
-			return i;
-	spec->folds[spec->nfolds].kind = kind;
-	spec->folds[spec->nfolds].column = column;
-	return spec->nfolds++;
-}
-
-/* Fold of a unit's events by unit_aggregate; *b >= 0: the average a/b. */
-static void
-plan_unit_value(CollectSpec *spec, const Rule *rule, int column, int *a, int *b)
-{
-	*b = -1;
-	switch (gr_word(rule->unit_aggregate, gr_words_unit_aggregate))
-	{
-		case 1:
-			*a = plan_fold(spec, FOLD_COUNT, column);
-			break;
-		case 2:
-			*a = plan_fold(spec, FOLD_MAX, column);
-			break;
-		case 3:
-			*a = plan_fold(spec, FOLD_MIN, column);
-			break;
-		case 4:
-			*a = plan_fold(spec, FOLD_SUM, column);
-			*b = plan_fold(spec, FOLD_COUNT, column);
-			break;
-		default:
-			*a = plan_fold(spec, FOLD_SUM, column);
-			break;
-	}
-}
-
 static Metric
 plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 {
@@ -132,57 +95,30 @@ plan_metric(ScanPlan *plan, const Experiment *e, const Rule *rule)
 	char	   *guard = gr_sql_counts_for(e, rule);
 	char	   *mature = gr_sql_is_mature(e, rule);
 	int			column = plan_column(plan, e, rule, rule->value, rule->filter, guard);
-	Metric		m = gr_metric_make(SHAPE_VALUE, -1, -1);
+	bool		averaged = strcmp(rule->unit_aggregate, "avg") == 0;
+	const GrKind *kind = rule->rule.kind;
+	const Shape *shape = gr_shape(gr_kind_shape(kind, rule->over_units, averaged));
+	Metric		m = gr_metric_make(shape->letter, -1, -1);
 
 	m.cap_quantile = rule->cap_quantile;
 	m.cap_value = rule->cap_value;
-	if (rule->rule.kind->is_share)
-	{
-		m.shape = SHAPE_POSITIVE;
+	m.a = gr_spec_fold(spec, shape->list ? shape->list :
+					   gr_kind_allows(kind, GR_COLUMN_UNIT_AGGREGATE) ? gr_fold_of_aggregate(rule->unit_aggregate) :
+					   FOLD_SUM, column);
+	if (shape->has_b)
+		m.b = gr_kind_allows(kind, GR_COLUMN_DENOMINATOR) && rule->denominator ?
+			gr_spec_fold(spec, FOLD_SUM, plan_column(plan, e, rule, rule->denominator, rule->filter, guard)) :
+			gr_spec_fold(spec, FOLD_COUNT, column);
+	if (shape->is_zero_or_one)
 		m.at_least = rule->at_least;
-		m.a = plan_fold(spec, FOLD_SUM, column);
-	}
-	else if (strcmp(rule->rule.kind->name, "ratio") == 0)
-	{
-		m.shape = SHAPE_RATIO;
-		m.a = plan_fold(spec, FOLD_SUM, column);
-		m.b = rule->denominator ?
-			plan_fold(spec, FOLD_SUM, plan_column(plan, e, rule, rule->denominator, rule->filter, guard)) :
-			plan_fold(spec, FOLD_COUNT, column);
-	}
-	else if (strcmp(rule->rule.kind->name, "quantile") == 0 && !rule->over_units)
-	{
-		m.shape = SHAPE_EVENTS;
-		m.a = plan_fold(spec, FOLD_EVENTS, column);
-	}
-	else if (strcmp(rule->rule.kind->name, "quantile") == 0)
-	{
-		plan_unit_value(spec, rule, column, &m.a, &m.b);
-		m.shape = m.b >= 0 ? SHAPE_UNITS_AVERAGE : SHAPE_UNITS;
-	}
-	else if (rule->rule.kind->takes_category)
-	{
-		m.shape = strcmp(rule->rule.kind->name, "entropy") == 0 ? SHAPE_ENTROPY : SHAPE_DISTINCT;
-		m.a = plan_fold(spec, FOLD_VALUES, column);
-	}
-	else if (strcmp(rule->rule.kind->name, "mean") == 0)
-	{
-		plan_unit_value(spec, rule, column, &m.a, &m.b);
-		m.shape = m.b >= 0 ? SHAPE_AVERAGE : SHAPE_VALUE;
-	}
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("rule \"%s\" is of kind \"%s\", which this version does not evaluate",
-						rule->rule.metric, rule->rule.kind->name)));
-	m.is_flag = plan->column_type[column] == BOOLOID && strcmp(rule->unit_aggregate, "count") != 0 &&
-		(m.shape == SHAPE_VALUE || m.shape == SHAPE_AVERAGE || m.shape == SHAPE_RATIO);
+	m.is_flag = shape->keeps_flags && plan->column_type[column] == BOOLOID &&
+		strcmp(rule->unit_aggregate, "count") != 0;
 	/* constant per unit, so its largest value is its value */
 	if (rule->covariate)
-		m.covariate = plan_fold(spec, FOLD_MAX, plan_column(plan, e, rule, rule->covariate, NULL,
+		m.covariate = gr_spec_fold(spec, FOLD_MAX, plan_column(plan, e, rule, rule->covariate, NULL,
 															gr_sql_is_event(e)));
 	if (mature)
-		m.mature = plan_fold(spec, FOLD_MAX, plan_condition(plan, e, mature));
+		m.mature = gr_spec_fold(spec, FOLD_MAX, plan_condition(plan, e, mature));
 	return m;
 }
 
@@ -225,7 +161,7 @@ gr_plan_make(Experiment *e)
 	}
 	spec->events = -1;
 	if (is_event)
-		spec->events = plan_fold(spec, FOLD_SUM, plan_condition(plan, e, is_event));
+		spec->events = gr_spec_fold(spec, FOLD_SUM, plan_condition(plan, e, is_event));
 	gr_spec_number(spec);
 	for (int i = 0; i < e->nsegments && e->segments_failure == NULL; i++)
 		(void) gr_segment_type(e->events, e->segments[i]);

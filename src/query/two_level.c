@@ -53,73 +53,11 @@ sql_rows(const Experiment *e, const ScanPlan *plan, const char *schema, bool fil
 	return buf.data;
 }
 
-static void
-append_fold(StringInfo buf, const Fold *fold, int number, const char *schema)
-{
-	const char *finite = psprintf("FILTER (WHERE v%d > '-Infinity' AND v%d < 'Infinity')",
-								  fold->column, fold->column);
-
-	switch (fold->kind)
-	{
-		case FOLD_SUM:
-			appendStringInfo(buf, ", COALESCE(sum(v%d) %s, 0) AS x%d", fold->column, finite, number);
-			break;
-		case FOLD_COUNT:
-			appendStringInfo(buf, ", (count(v%d) %s)::float8 AS x%d", fold->column, finite, number);
-			break;
-		case FOLD_MAX:
-			appendStringInfo(buf, ", max(v%d) %s AS x%d", fold->column, finite, number);
-			break;
-		case FOLD_MIN:
-			appendStringInfo(buf, ", min(v%d) %s AS x%d", fold->column, finite, number);
-			break;
-		case FOLD_EVENTS:
-			appendStringInfo(buf, ", %s.guardrail_histogram(v%d) %s AS x%d", schema, fold->column, finite, number);
-			break;
-		case FOLD_VALUES:
-			appendStringInfo(buf, ", array_agg(v%d) %s AS x%d", fold->column, finite, number);
-			break;
-	}
-}
-
-/* A unit's observation of a metric, or the second number of it, over its folds. */
-static char *
-observation(const Metric *m, int variable, const char *schema)
-{
-	char	   *x = psprintf("x%d", variable == 0 ? m->a : m->b);
-
-	switch (m->shape)
-	{
-		case SHAPE_POSITIVE:
-			x = isnan(m->at_least) ? psprintf("(x%d > 0)::int::float8", m->a) :
-				psprintf("(x%d >= '%.17g'::float8)::int::float8", m->a, m->at_least);
-			break;
-		case SHAPE_AVERAGE:
-		case SHAPE_UNITS_AVERAGE:
-			x = psprintf("(x%d / NULLIF(x%d, 0))", m->a, m->b);
-			break;
-		case SHAPE_DISTINCT:
-			x = psprintf("COALESCE(%s.guardrail_distinct(x%d), 0)", schema, m->a);
-			break;
-		case SHAPE_ENTROPY:
-			x = psprintf("%s.guardrail_entropy(x%d)", schema, m->a);
-			break;
-		case SHAPE_VALUE:
-		case SHAPE_RATIO:
-		case SHAPE_UNITS:
-		case SHAPE_EVENTS:
-			break;
-	}
-	if (m->mature >= 0)
-		x = psprintf("CASE WHEN x%d > 0 THEN %s END", m->mature, x);
-	return x;
-}
-
 /* The denominator, or the observation itself, not above its cap. */
 static char *
 capped(const Metric *m, int number, int variable, const char *schema)
 {
-	char	   *x = observation(m, variable, schema);
+	char	   *x = gr_metric_sql(m, variable, schema);
 	char	   *cap = NULL;
 
 	if (m->cap_quantile > 0)
@@ -147,31 +85,31 @@ static void
 append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 {
 	char	   *x = capped(m, number, 0, schema);
-	char	   *y = m->shape == SHAPE_RATIO ? psprintf(", %s", capped(m, number, 1, schema)) : "";
+	char	   *y = m->shape->dim > 1 ? psprintf(", %s", capped(m, number, 1, schema)) : "";
 	char	   *u = m->covariate >= 0 ? psprintf("x%d", m->covariate) : NULL;
 	char	   *without = u ? psprintf(" FILTER (WHERE %s IS NULL)", u) : "";
 
-	if (gr_metric_has_histogram(m))
+	if (m->shape->has_histogram)
 	{
 		appendStringInfo(buf, ", %s.%s(%s), 0::bigint, NULL, NULL::float8, NULL::float8", schema,
-						 m->shape == SHAPE_EVENTS ? "guardrail_rollup" : "guardrail_histogram", x);
+						 m->shape->sql_summary, x);
 		append_immature(buf, m);
-		if (m->shape == SHAPE_EVENTS)
+		if (m->shape->over_events)
 			appendStringInfoString(buf, ", NULL::bytea");
 		else
 			appendStringInfo(buf, ", %s.guardrail_ties(%s)", schema, x);
 		return;
 	}
-	appendStringInfo(buf, ", %s.guardrail_summarize(%s%s)%s, count(*) FILTER (WHERE %s <> 0)",
-					 schema, x, y, without, x);
+	appendStringInfo(buf, ", %s.%s(%s%s)%s, count(*) FILTER (WHERE %s <> 0)",
+					 schema, m->shape->sql_summary, x, y, without, x);
 	if (u)
-		appendStringInfo(buf, ", %s.guardrail_summarize(%s%s, %s) FILTER (WHERE %s IS NOT NULL)",
-						 schema, x, y, u, u);
+		appendStringInfo(buf, ", %s.%s(%s%s, %s) FILTER (WHERE %s IS NOT NULL)",
+						 schema, m->shape->sql_summary, x, y, u, u);
 	else
 		appendStringInfoString(buf, ", NULL");
 	for (int i = 0; i < 2; i++)
 	{
-		if (m->cap_quantile > 0 && i < gr_metric_dim(m))
+		if (m->cap_quantile > 0 && i < m->shape->dim)
 			appendStringInfo(buf, ", max(cap%d_%d)", number, i);
 		else if (!isnan(m->cap_value) && i == 0)
 			appendStringInfo(buf, ", '%.17g'::float8", m->cap_value);
@@ -193,14 +131,14 @@ sql_caps(const ScanPlan *plan, const char *schema)
 	{
 		const Metric *m = &plan->spec->metrics[k];
 
-		for (int i = 0; m->cap_quantile > 0 && i < gr_metric_dim(m); i++)
+		for (int i = 0; m->cap_quantile > 0 && i < m->shape->dim; i++)
 		{
-			char	   *x = observation(m, i, schema);
+			char	   *x = gr_metric_sql(m, i, schema);
 			char	   *all = psprintf("percentile_cont(%.17g) WITHIN GROUP (ORDER BY %s)"
 									   " FILTER (WHERE arm IS NOT NULL%%s)", m->cap_quantile, x);
 
 			appendStringInfoString(&buf, buf.len ? ", " : "SELECT ");
-			if (m->shape == SHAPE_RATIO)
+			if (m->shape->caps_zeros)
 				appendStringInfo(&buf, all, "");
 			else
 			{
@@ -233,7 +171,7 @@ gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const char *schema)
 					 plan->spec->events < 0 ? "count(*)" :
 					 psprintf("sum(v%d)", plan->spec->folds[plan->spec->events].column));
 	for (int f = 0; f < plan->spec->nfolds; f++)
-		append_fold(&buf, &plan->spec->folds[f], f, schema);
+		appendStringInfo(&buf, ", %s AS x%d", gr_fold_sql(&plan->spec->folds[f], schema), f);
 	appendStringInfo(&buf, "\nFROM (%s) AS rows\nWHERE unit IS NOT NULL AND %s\nGROUP BY unit)\n",
 					 sql_rows(e, plan, schema, false), gr_sql_known_arms(e, "arm"));
 	appendStringInfoString(&buf, "SELECT arm, batch, count(*), sum(events)::bigint");
@@ -263,7 +201,7 @@ gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema)
 						 ", count(*) FILTER (WHERE v%d IN ('NaN', 'Infinity', '-Infinity'))",
 						 k, plan->column_filter[k] ? psprintf(" AND f%d", k) : "", k);
 	for (int f = 0; f < plan->spec->nfolds; f++)
-		if (plan->spec->folds[f].kind == FOLD_EVENTS)
+		if (plan->spec->folds[f].kind->in_bins)
 			appendStringInfo(&buf, ", %s.guardrail_ties(v%d)", schema, plan->spec->folds[f].column);
 	appendStringInfo(&buf, "\nFROM (%s) AS rows\nGROUP BY 1, 2", sql_rows(e, plan, schema, true));
 	return buf.data;

@@ -167,7 +167,7 @@ read_counts(Collection *c, const CollectSpec *spec)
 			arm->counts.nonfinite[k * GR_BATCHES + batch] += gr_spi_int8(row, 5 + 2 * k, 0);
 		}
 		for (int f = 0, column = 4 + 2 * spec->ncolumns; f < spec->nfolds; f++)
-			if (spec->folds[f].kind == FOLD_EVENTS)
+			if (spec->folds[f].kind->in_bins)
 			{
 				TieList		ties = read_ties(row, column++);
 

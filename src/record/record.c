@@ -274,13 +274,13 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 		record_evaluation(&check, v);
 		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
 	}
-	if (check.look_no > 0 && v->e->monitoring != GR_FIXED)
+	if (check.look_no > 0 && gr_design_of(v->e->monitoring)->has_looks)
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);
 	if (v)
 		gr_segments_notice(v);
-	if (check.look_no > 0 && v->e->monitoring != GR_FIXED && v->test.mature_units > v->e->planned_units)
+	if (check.look_no > 0 && gr_design_of(v->e->monitoring)->has_looks && v->test.mature_units > v->e->planned_units)
 		ereport(NOTICE,
 				(errmsg("experiment \"%s\" has " INT64_FORMAT " units, which is more than the " INT64_FORMAT " planned",
 						id, v->test.mature_units, v->e->planned_units),

@@ -68,17 +68,30 @@ gr_slice_store(Stored *s, const char *to, bool fold, Collection **c, MemoryConte
 	return result;
 }
 
+/* The events after a position. */
+typedef struct Tail
+{
+	char	   *range;
+	bool		fits;			/* in the memory setting */
+	Units	   *units;			/* NULL: there is no event */
+} Tail;
+
+static Tail
+read_tail(Stored *s, const char *position)
+{
+	Tail		tail = {.range = gr_cursor_range(s->cursor, position, NULL)};
+
+	tail.fits = gr_slice_scan(s, tail.range, CurrentMemoryContext, &tail.units);
+	return tail;
+}
+
 /* Stored slices and all events after them; NULL when they cannot be put together. */
 static Collection *
-read_on(Stored *s, MemoryContext context)
+read_on(Stored *s, const Tail *tail, MemoryContext context)
 {
-	char	   *range = gr_cursor_range(s->cursor, s->position, NULL);
-	Units	   *tail;
 	Head	   *delta;
 
-	if (!gr_slice_scan(s, range, CurrentMemoryContext, &tail))
-		return NULL;
-	return gr_slice_fold_on(s, tail, range, true, &delta, context);
+	return tail->fits ? gr_slice_fold_on(s, tail->units, tail->range, true, &delta, context) : NULL;
 }
 
 static void
@@ -102,12 +115,36 @@ warn(const Stored *s, bool recorded)
 			 errhint("Store the events again with CALL guardrail_check(); until then, every call reads all of them.")));
 }
 
-/* Store what is new; the collection, when it came on the way. */
+/*
+ * Store the events up to a cursor.  True when they are stored to the last one and the
+ * arms still have the numbers that they had.
+ */
+static bool
+store_up_to(Stored *s, const char *upper, bool fold, Collection **c, MemoryContext context)
+{
+	StoreResult result = gr_slice_store(s, upper, fold, c, context);
+	bool		disagree = (result == GR_NO_AGREEMENT);
+
+	if (disagree)
+	{
+		start_again(s, "they do not agree with the events");
+		*c = NULL;
+		result = gr_slice_store(s, upper, fold, c, context);
+		if (result == GR_NO_AGREEMENT)
+			gr_slice_corrupt("The slices do not agree with the events that they were just made from.");
+	}
+	gr_totals_mend(s);
+	gr_stored_save(s);
+	gr_stored_see_writes();
+	return result == GR_STORED && !disagree;
+}
+
+/* Store what is new, and collect: no event is read twice, unless what is stored is not what it was. */
 static Collection *
 catch_up(Stored *s, MemoryContext context)
 {
 	Collection *c = NULL;
-	Units	   *rest = NULL;
+	Tail		tail;
 	bool		reset;
 	char	   *upper;
 
@@ -119,25 +156,12 @@ catch_up(Stored *s, MemoryContext context)
 	if (reset)
 		start_again(s, "events that were already read have been removed");
 	PushCopiedSnapshot(GetLatestSnapshot());
-	if (upper)
-	{
-		/* nothing beyond: one pass does for both */
-		bool		all = gr_slice_scan(s, gr_cursor_range(s->cursor, upper, NULL),
-										CurrentMemoryContext, &rest) && rest == NULL;
-
-		if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
-		{
-			start_again(s, "they do not agree with the events");
-			c = NULL;
-			if (gr_slice_store(s, upper, all, &c, context) == GR_NO_AGREEMENT)
-				gr_slice_corrupt("The slices do not agree with the events that they were just made from.");
-		}
-		gr_totals_mend(s);
-		gr_stored_save(s);
-		gr_stored_see_writes();
-	}
+	tail = read_tail(s, upper ? upper : s->position);
+	/* nothing beyond: one pass over the units does for both */
+	if (upper && !store_up_to(s, upper, tail.fits && tail.units == NULL, &c, context) && c == NULL)
+		tail = read_tail(s, s->position);
 	if (c == NULL)
-		c = read_on(s, context);
+		c = read_on(s, &tail, context);
 	PopActiveSnapshot();
 	return c;
 }
@@ -149,7 +173,7 @@ gr_slices_serve(const Experiment *e, const ScanPlan *plan)
 	if (e->cursor_column == NULL || !guardrail_use_slices)
 		return false;
 	for (int m = 0; m < plan->spec->nmetrics; m++)
-		if (gr_metric_has_values(&plan->spec->metrics[m]))
+		if (plan->spec->metrics[m].shape->observe_values)
 			return false;
 	return gr_rows_are_events(e) && gr_fast_shape_fits(plan);
 }
@@ -180,7 +204,11 @@ use_stored(void *arg)
 	if (w->recorded)
 		w->c = catch_up(s, w->context);
 	else if (s->known && s->position && !s->misfit && s->stored_fingerprint == s->fingerprint)
-		w->c = read_on(s, w->context);
+	{
+		Tail		tail = read_tail(s, s->position);
+
+		w->c = read_on(s, &tail, w->context);
+	}
 }
 
 Collection *

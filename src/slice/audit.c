@@ -146,9 +146,9 @@ compare_arm(const Audit *a, const char *name, ArmData *stored, ArmData *events, 
 	{
 		const char *metric = metric_name(a->s->e, m);
 
-		if (!gr_metric_has_histogram(&spec->metrics[m]))
+		if (!spec->metrics[m].shape->has_histogram)
 			compare_metric(a, name, metric, &stored->metrics[m], &events->metrics[m]);
-		else if (whole || spec->metrics[m].shape != SHAPE_EVENTS)
+		else if (whole || !spec->metrics[m].shape->over_events)
 			compare_histogram(a, name, metric, &stored->metrics[m].pooled, &events->metrics[m].pooled);
 	}
 }
@@ -262,7 +262,7 @@ compare_totals(Audit *a, Stored *s)
 			const MetricData *x = &t->metrics[m];
 			const char *name = metric_name(a->s->e, m);
 
-			if (s->spec->metrics[m].shape == SHAPE_EVENTS)
+			if (s->spec->metrics[m].shape->over_events)
 			{
 				if (heads)
 					compare_events(a, i, m, x, &u->metrics[m]);

@@ -54,7 +54,7 @@ keep_values(void *arg, const GrMergedUnit *unit)
 	{
 		if (spec->metrics[m].cap_quantile <= 0 || !gr_metric_observe(spec, &spec->metrics[m], e->slots, x))
 			continue;
-		for (int i = 0; i < gr_metric_dim(&spec->metrics[m]); i++)
+		for (int i = 0; i < spec->metrics[m].shape->dim; i++)
 			if (isfinite(x[i]))
 				keep_value(v, 2 * m + i, x[i]);
 	}

@@ -86,7 +86,7 @@ add_head(Collection *c, const CollectSpec *spec, Head *head, bool events)
 			MetricData *data = &c->arms[a].metrics[m];
 			const BinList *bins;
 
-			if (spec->metrics[m].shape != SHAPE_EVENTS)
+			if (!spec->metrics[m].shape->over_events)
 				continue;
 			bins = gr_head_bins(head, a, spec->folds[spec->metrics[m].a].slot);
 			memcpy(data->batch, bins, sizeof(BinList) * GR_BATCHES);
@@ -110,7 +110,7 @@ name_and_pool(Collection *c, const Stored *s)
 	{
 		c->arms[a].name = pstrdup(s->arm[a]);
 		for (int m = 0; m < c->nmetrics; m++)
-			if (c->arms[a].metrics[m].batch && s->spec->metrics[m].shape != SHAPE_EVENTS)
+			if (c->arms[a].metrics[m].batch && !s->spec->metrics[m].shape->over_events)
 				gr_metric_pool(&c->arms[a].metrics[m]);
 	}
 }
@@ -200,7 +200,7 @@ events_spec(const CollectSpec *spec)
 	events->nmetrics = 0;
 	events->metrics = palloc(sizeof(Metric) * spec->nmetrics);
 	for (int m = 0; m < spec->nmetrics; m++)
-		if (spec->metrics[m].shape == SHAPE_EVENTS)
+		if (spec->metrics[m].shape->over_events)
 			events->metrics[events->nmetrics++] = spec->metrics[m];
 	return events;
 }
@@ -417,7 +417,7 @@ ties_known(const Stored *s, Collection *c)
 			const TieList *ties = &data->ties;
 			const GrTie *tie;
 
-			if (data->batch == NULL || s->spec->metrics[s->e->rules[i].metric].shape == SHAPE_EVENTS)
+			if (data->batch == NULL || s->spec->metrics[s->e->rules[i].metric].shape->over_events)
 				continue;
 			gr_metric_pool(data);
 			if (ties->lost || data->pooled.nbins == 0)

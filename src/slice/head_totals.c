@@ -81,7 +81,7 @@ keep_ties(HeadTotals *t, int arm)
 		TieList		all,
 					kept;
 
-		if (fold->kind != FOLD_EVENTS || ties->n == 0)
+		if (!fold->kind->in_bins || ties->n == 0)
 			continue;
 		all = gr_ties_list(ties);
 		kept = all;
@@ -236,7 +236,7 @@ gr_head_totals_complete(const HeadTotals *t, const Experiment *e, Collection *c)
 			MetricData *data = &c->arms[a].metrics[m];
 			int			list;
 
-			if (spec->metrics[m].shape != SHAPE_EVENTS)
+			if (!spec->metrics[m].shape->over_events)
 				continue;
 			list = spec->folds[spec->metrics[m].a].slot;
 			for (int b = 0; b < GR_BATCHES; b++)

@@ -60,14 +60,19 @@ is_uncertain(const Totals *t, bool *worn)
 static bool
 are_worn(Totals *t)
 {
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "collection", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(work);
+	MemoryContext work,
+				old;
 	bool		worn = false;
-	bool		wrong = gr_totals_collect(t, t->narms) == NULL && !is_uncertain(t, &worn);
+	bool		wrong;
 
+	if (t->certain || t->lacks_ties)
+		return t->lacks_ties;
+	work = AllocSetContextCreate(CurrentMemoryContext, "collection", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(work);
+	wrong = gr_totals_collect(t, t->narms) == NULL && !is_uncertain(t, &worn);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
-	return wrong || worn || t->lacks_ties;
+	return wrong || worn;
 }
 
 void

@@ -21,7 +21,7 @@ bool
 gr_totals_suit(const CollectSpec *spec)
 {
 	for (int m = 0; m < spec->nmetrics; m++)
-		if (spec->metrics[m].mature >= 0 || gr_metric_has_values(&spec->metrics[m]))
+		if (spec->metrics[m].mature >= 0 || spec->metrics[m].shape->observe_values)
 			return false;
 	return !gr_spec_has_pooled_cap(spec);
 }
@@ -48,11 +48,11 @@ gr_totals_need_arm(Totals *t, int arm)
 		a->metrics = palloc0(sizeof(MetricTotal) * t->spec->nmetrics);
 		for (int m = 0; m < t->spec->nmetrics; m++)
 		{
-			int			dim = gr_metric_dim(&t->spec->metrics[m]);
+			int			dim = t->spec->metrics[m].shape->dim;
 
 			gr_sums_init(&a->metrics[m].sums[0], dim);
 			gr_sums_init(&a->metrics[m].sums[1], Min(dim + 1, GR_MAX_DIM));
-			if (t->spec->metrics[m].shape != SHAPE_EVENTS && gr_metric_has_histogram(&t->spec->metrics[m]))
+			if (!t->spec->metrics[m].shape->over_events && t->spec->metrics[m].shape->has_histogram)
 				a->metrics[m].batch = palloc0(sizeof(BinList) * GR_BATCHES);
 			a->metrics[m].ties.context = t->context;
 		}
@@ -69,7 +69,7 @@ change_metric(Totals *t, const Metric *metric, MetricTotal *total, const UnitEnt
 	double		x[GR_MAX_DIM];
 	bool		adjusted;
 
-	if (metric->shape == SHAPE_EVENTS || !gr_metric_observe(t->spec, metric, e->slots, x))
+	if (metric->shape->over_events || !gr_metric_observe(t->spec, metric, e->slots, x))
 		return;
 	if (total->batch)
 	{
@@ -122,6 +122,7 @@ gr_totals_change(Totals *t, const UnitEntry *e, int sign)
 	MemoryContext old;
 	ArmTotal   *arm;
 
+	t->certain = false;
 	if (e->arm < 0)
 	{
 		t->crossover_units += sign;
@@ -183,7 +184,7 @@ collect_metric(const Metric *metric, const MetricTotal *total, MetricData *data)
 		return false;
 	if (total->batch)
 		data->ties = gr_ties_list(&total->ties);
-	if (gr_metric_has_histogram(metric))
+	if (metric->shape->has_histogram)
 		return true;
 	if (!isnan(metric->cap_value))
 		data->cap[0] = metric->cap_value;
@@ -215,6 +216,7 @@ gr_totals_collect(Totals *t, int narms)
 			if (!collect_metric(&t->spec->metrics[m], &t->arms[a].metrics[m], &c->arms[a].metrics[m]))
 				return NULL;
 	}
+	t->certain = true;
 	return c;
 }
 

@@ -34,6 +34,7 @@ struct Totals
 	int64		crossover_units;
 	int			narms;
 	int			batch;			/* at hand */
+	bool		certain;		/* nothing changed since a collection was made of them */
 	bool		lacks_ties;		/* an end of a bin that was asked for is not known */
 	ArmTotal	arms[GR_MAX_ARMS];
 	HeadTotals *heads;

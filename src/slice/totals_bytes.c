@@ -116,7 +116,7 @@ send_metric(StringInfo buf, const Metric *metric, const MetricTotal *total)
 
 		gr_ties_encode(buf, &ties);
 	}
-	if (gr_metric_has_histogram(metric))
+	if (metric->shape->has_histogram)
 		return;
 	send_sums(buf, &total->sums[0]);
 	if (metric->covariate >= 0)
@@ -142,7 +142,7 @@ receive_metric(Bytes *b, const Metric *metric, MetricTotal *total)
 		b->right = gr_ties_decode(&ties, &b->p, b->end);
 		gr_ties_merge_list(&total->ties, &ties);
 	}
-	if (gr_metric_has_histogram(metric))
+	if (metric->shape->has_histogram)
 		return;
 	receive_sums(b, &total->sums[0]);
 	if (metric->covariate >= 0)

@@ -27,7 +27,7 @@ list_of_rule(const CollectSpec *spec, const Rule *rule)
 {
 	const Metric *metric = &spec->metrics[rule->metric];
 
-	return metric->shape == SHAPE_EVENTS ? spec->folds[metric->a].slot : -1;
+	return metric->shape->over_events ? spec->folds[metric->a].slot : -1;
 }
 
 static int32

@@ -110,7 +110,7 @@ make_input(FunctionCallInfo fcinfo, const CollectSpec *spec)
 	input->column_type = palloc(sizeof(Oid) * Max(spec->ncolumns, 1));
 	input->has_ties = palloc0(sizeof(bool) * Max(spec->ncolumns, 1));
 	for (int f = 0; f < spec->nfolds; f++)
-		if (spec->folds[f].kind == FOLD_EVENTS)
+		if (spec->folds[f].kind->in_bins)
 			input->has_ties[spec->folds[f].column] = true;
 	for (int k = 0; k < spec->ncolumns; k++)
 	{

@@ -52,7 +52,7 @@ gr_collection_take_ties(Collection *c, const CollectSpec *spec)
 {
 	for (int a = 0; a < c->narms; a++)
 		for (int m = 0; c->arms[a].counts.ties && m < spec->nmetrics; m++)
-			if (spec->metrics[m].shape == SHAPE_EVENTS)
+			if (spec->metrics[m].shape->over_events)
 				c->arms[a].metrics[m].ties =
 					gr_ties_list(&c->arms[a].counts.ties[spec->folds[spec->metrics[m].a].column]);
 }
@@ -76,11 +76,11 @@ gr_collection_make(const CollectSpec *spec, int narms)
 		{
 			arm->metrics[m].cap[0] = arm->metrics[m].cap[1] = get_float8_infinity();
 			gr_moments_init(&arm->metrics[m].moments,
-							gr_metric_dim(&spec->metrics[m]));
+							spec->metrics[m].shape->dim);
 			if (spec->metrics[m].covariate >= 0)
 				gr_moments_init(&arm->metrics[m].adjusted,
-								gr_metric_dim(&spec->metrics[m]) + 1);
-			if (gr_metric_has_histogram(&spec->metrics[m]))
+								spec->metrics[m].shape->dim + 1);
+			if (spec->metrics[m].shape->has_histogram)
 				arm->metrics[m].batch = palloc0(sizeof(BinList) * GR_BATCHES);
 		}
 	}
@@ -340,14 +340,14 @@ receive_packed_bins(StringInfo buf, BinList *list)
 }
 
 static void
-receive_histogram(StringInfo buf, MetricData *m, int kind)
+receive_histogram(StringInfo buf, MetricData *m, int form)
 {
 	void		(*receive) (StringInfo, BinList *) =
-		kind == PACKED_REDUCED_HISTOGRAM ? receive_packed_bins : receive_bins;
+		form == PACKED_REDUCED_HISTOGRAM ? receive_packed_bins : receive_bins;
 
 	for (int b = 0; b < GR_BATCHES; b++)
 		receive(buf, &m->batch[b]);
-	m->reduced = (kind != HISTOGRAM);
+	m->reduced = (form != HISTOGRAM);
 	if (m->reduced)
 		receive(buf, &m->pooled);
 	else
@@ -410,16 +410,16 @@ receive_ties(StringInfo buf, MetricData *m, int version)
 static void
 receive_metric(StringInfo buf, MetricData *m, int version)
 {
-	int			kind = pq_getmsgbyte(buf);
+	int			form = pq_getmsgbyte(buf);
 
 	m->skipped = pq_getmsgint64(buf);
 	m->nonzero = pq_getmsgint64(buf);
 	m->immature = pq_getmsgint64(buf);
-	if (kind > PACKED_REDUCED_HISTOGRAM || (kind != NO_HISTOGRAM) != (m->batch != NULL))
+	if (form > PACKED_REDUCED_HISTOGRAM || (form != NO_HISTOGRAM) != (m->batch != NULL))
 		corrupt();
 	if (m->batch)
 	{
-		receive_histogram(buf, m, kind);
+		receive_histogram(buf, m, form);
 		receive_ties(buf, m, version);
 		return;
 	}

@@ -8,8 +8,8 @@
 #ifndef GR_COLLECTION_H
 #define GR_COLLECTION_H
 
+#include "spec/spec.h"
 #include "units/bins.h"
-#include "units/spec.h"
 #include "units/ties.h"
 
 /* Units are dealt into batches by the top bits of their hash. */

@@ -65,7 +65,7 @@ fold_moments(const CollectSpec *spec, const Metric *metric, const UnitEntry *e,
 			 MetricData *data, MetricBuffer *buffer, double *x)
 {
 	int			which = gr_metric_complete(spec, metric, e->slots, data->cap, x);
-	int			dim = gr_metric_dim(metric) + which;
+	int			dim = metric->shape->dim + which;
 	UnitBuffer *to = &buffer->units[which];
 
 	if (to->x == NULL)
@@ -89,7 +89,7 @@ gr_pooled_cap(const Metric *metric, double *values, Size n)
 	gsl_sort(values, 1, n);
 	while (positive < n && values[n - 1 - positive] > 0)
 		positive++;
-	if (metric->shape == SHAPE_RATIO || (n > 0 && values[0] < 0))
+	if (metric->shape->caps_zeros || (n > 0 && values[0] < 0))
 		positive = n;
 	if (positive == 0)
 		return get_float8_infinity();
@@ -134,7 +134,7 @@ set_caps(Walk *walk, Collection *c, double (*caps)[2])
 
 		if (!isnan(metric->cap_value))
 			cap[0] = metric->cap_value;
-		for (int i = 0; metric->cap_quantile > 0 && i < gr_metric_dim(metric); i++)
+		for (int i = 0; metric->cap_quantile > 0 && i < metric->shape->dim; i++)
 			cap[i] = caps ? caps[m][i] : pooled_quantile(walk, metric, i);
 		for (int a = 0; a < c->narms; a++)
 			memcpy(c->arms[a].metrics[m].cap, cap, sizeof(cap));
@@ -167,10 +167,7 @@ observe_values(const Walk *walk, const Metric *metric, BinBuffer *buffer, double
 	values = (double *) buffer->bin;
 	n = buffer->n / GR_BINS_OF_VALUE;
 	buffer->n = 0;
-	if (metric->shape == SHAPE_ENTROPY)
-		x[0] = gr_entropy(values, n);
-	else
-		x[0] = gr_distinct(values, n);
+	x[0] = metric->shape->observe_values(values, n);
 	return !isnan(x[0]);
 }
 
@@ -187,16 +184,16 @@ fold_unit(const Walk *walk, int m, const UnitEntry *e, MetricData *data, MetricB
 		if (!gr_metric_looks_at(walk->spec, metric, e->slots))
 			return;
 	}
-	if (metric->shape == SHAPE_EVENTS)
+	if (metric->shape->over_events)
 	{
 		if (walk->with_bins)
 			buffer_list(walk, metric, &buffer->bins);
 		return;
 	}
-	if (gr_metric_has_values(metric) ? !observe_values(walk, metric, &buffer->bins, x) :
+	if (metric->shape->observe_values ? !observe_values(walk, metric, &buffer->bins, x) :
 		!gr_metric_observe(walk->spec, metric, e->slots, x))
 		return;
-	if (!gr_metric_has_histogram(metric))
+	if (!metric->shape->has_histogram)
 		fold_moments(walk->spec, metric, e, data, buffer, x);
 	else if (isfinite(x[0]))
 	{
@@ -279,7 +276,7 @@ static bool
 events_by_table(const Units *u)
 {
 	for (int m = 0; m < u->spec->nmetrics; m++)
-		if (gr_metric_has_values(&u->spec->metrics[m]))
+		if (u->spec->metrics[m].shape->observe_values)
 			return false;
 	return !u->flat && u->tables && u->nparts == 0 && u->hash_bits + u->table_bits >= GR_BATCH_BITS;
 }
@@ -309,7 +306,7 @@ fold_events(const Units *u, TableOrder *order, Collection *c)
 			const FlatList *events;
 			int32	   *bin;
 
-			if (looking.metric->shape != SHAPE_EVENTS)
+			if (!looking.metric->shape->over_events)
 				continue;
 			events = gr_order_events(order, u, t, u->spec->folds[looking.metric->a].slot, c->narms,
 									 looks_at, &looking);

@@ -17,41 +17,6 @@
 #define DIVIDED_UNITS 8192
 #define DIVIDED_EVENTS ((Size) 512 * 1024)
 
-/*
- * One fold of n rows, x apart by "step".  A sum never is -0, so adding 0 for a
- * missing value changes nothing.
- */
-static void
-fold_rows(UnitEntry **e, FoldKind kind, int slot, const char *x, Size step, int n)
-{
-#define X (*(const double *) (x + step * i))
-	switch (kind)
-	{
-		case FOLD_SUM:
-			for (int i = 0; i < n; i++)
-				e[i]->slots[slot] += isnan(X) ? 0 : X;
-			break;
-		case FOLD_COUNT:
-			for (int i = 0; i < n; i++)
-				e[i]->slots[slot] += !isnan(X);
-			break;
-		case FOLD_MAX:
-			for (int i = 0; i < n; i++)
-				if (X > e[i]->slots[slot] || isnan(e[i]->slots[slot]))
-					e[i]->slots[slot] = X;
-			break;
-		case FOLD_MIN:
-			for (int i = 0; i < n; i++)
-				if (X < e[i]->slots[slot] || isnan(e[i]->slots[slot]))
-					e[i]->slots[slot] = X;
-			break;
-		case FOLD_EVENTS:
-		case FOLD_VALUES:
-			break;
-	}
-#undef X
-}
-
 /* There is room for one more than those that count: no branch that data decides. */
 static void
 append_events(EventList *list, const uint32 *unit, const char *x, Size step, int n)
@@ -131,12 +96,12 @@ add_rows(Units *u, UnitTable *t, const char *rows, int n)
 		const Fold *fold = &u->spec->folds[f];
 		const char *x = rows + offsetof(BufferedRow, value) + sizeof(double) * fold->column;
 
-		if (fold->kind == FOLD_EVENTS)
+		if (fold->kind->in_bins)
 			append_events(&t->lists[fold->slot], unit, x, u->row_size, n);
-		else if (fold->kind == FOLD_VALUES)
+		else if (fold->kind->is_list)
 			append_values(&t->lists[fold->slot], unit, x, u->row_size, n);
 		else
-			fold_rows(e, fold->kind, fold->slot, x, u->row_size, n);
+			fold->kind->add_rows((char *const *) e, GR_ENTRY_SIZE(fold->slot), x, u->row_size, n);
 	}
 	return true;
 }

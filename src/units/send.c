@@ -9,8 +9,6 @@
  */
 #include "units/walk.h"
 
-#include <math.h>
-
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "utils/dsa.h"

@@ -128,7 +128,7 @@ make_blank(const CollectSpec *spec, Size size)
 	UnitEntry  *e = palloc0(size);
 
 	for (int f = 0; f < spec->nfolds; f++)
-		if (spec->folds[f].kind == FOLD_MAX || spec->folds[f].kind == FOLD_MIN)
+		if (spec->folds[f].kind->starts_unknown)
 			e->slots[spec->folds[f].slot] = NAN;
 	return e;
 }
@@ -314,15 +314,9 @@ gr_entry_add(const CollectSpec *spec, UnitEntry *to, const UnitEntry *from, int 
 	for (int f = 0; f < spec->nfolds; f++)
 	{
 		const Fold *fold = &spec->folds[f];
-		double	   *x = &to->slots[fold->slot];
-		double		y = from->slots[fold->slot];
 
-		if (fold->kind == FOLD_SUM || fold->kind == FOLD_COUNT)
-			*x += y;
-		else if (fold->kind == FOLD_MAX)
-			*x = (isnan(*x) || y > *x) ? y : *x;
-		else if (fold->kind == FOLD_MIN)
-			*x = (isnan(*x) || y < *x) ? y : *x;
+		if (!fold->kind->is_list)
+			to->slots[fold->slot] = fold->kind->merge(to->slots[fold->slot], from->slots[fold->slot]);
 	}
 }
 

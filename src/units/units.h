@@ -22,7 +22,7 @@
 #define GR_UNITS_H
 
 #include "units/collection.h"
-#include "units/spec.h"
+#include "spec/spec.h"
 
 /* not the code of temp_file_limit, which another way to the same would meet too */
 #define GR_ERRCODE_UNITS_MEMORY ERRCODE_INSUFFICIENT_RESOURCES

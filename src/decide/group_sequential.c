@@ -1,8 +1,8 @@
 /*
- * monitor.c
- *	  Multipliers and p-values under the three monitoring designs.
+ * group_sequential.c
+ *	  Multipliers and p-values where alpha is spent over looks.
  *
- * Under group_sequential a p-value is the smallest level at which the design
+ * A p-value is the smallest level at which the design
  * would have rejected at this look (a repeated p-value, Jennison and Turnbull
  * 1999, ch. 9).  It is exact at the announced levels and read between them; a
  * decision is only ever taken at such a level.
@@ -11,12 +11,6 @@
 
 #include <math.h>
 #include <string.h>
-
-static int
-sides_of(GrTestKind kind)
-{
-	return kind == GR_TEST_GOAL ? 2 : 1;
-}
 
 static GrSpending
 spending_of(const GrMonitor *m, GrTestKind kind)
@@ -52,34 +46,12 @@ gr_monitor_row(GrMonitor *m, GrTestKind kind, double level)
 	row->level = level;
 	row->announced = false;
 	row->known = 0;
-	gr_look_init(row->state, sides_of(kind));
+	gr_look_init(row->state, gr_sides_of(kind));
 	return row;
-}
-
-bool
-gr_monitor_level(GrMonitor *m, GrTestKind kind, double level)
-{
-	GrBoundRow *row;
-
-	if (m->kind != GR_GROUP_SEQUENTIAL)
-		return true;
-	row = gr_monitor_row(m, kind, level);
-	if (row)
-		row->announced = true;
-	return row != NULL;
 }
 
 /* Levels of statistics that are beyond all others. */
 static const double deep_levels[GR_DEEP_LEVELS] = {1e-6, 1e-8, 1e-11, 1e-15, 1e-20, 1e-26};
-
-void
-gr_monitor_p_levels(GrMonitor *m, GrTestKind kind)
-{
-	static const double levels[GR_P_LEVELS] = {0.4, 0.1, 1e-2, 1e-4};
-
-	for (int i = 0; i < GR_P_LEVELS; i++)
-		(void) gr_monitor_level(m, kind, levels[i]);
-}
 
 /*
  * The bounds of a row at all looks that are not known yet, this evaluation's last
@@ -88,7 +60,7 @@ gr_monitor_p_levels(GrMonitor *m, GrTestKind kind)
 static void
 fill_row(GrMonitor *m, GrBoundRow *row)
 {
-	int			sides = sides_of(row->kind);
+	int			sides = gr_sides_of(row->kind);
 	int			nlooks = m->nlooks + (m->is_look ? 1 : 0);
 
 	for (int k = row->known; k < nlooks; k++)
@@ -116,24 +88,11 @@ row_bound(GrMonitor *m, GrBoundRow *row, int look)
 }
 
 double
-gr_monitor_multiplier(GrMonitor *m, GrTestKind kind, double level,
-					  const GrOccasion *at)
+gr_looks_multiplier(GrMonitor *m, GrTestKind kind, double level, const GrOccasion *at)
 {
-	int			sides = sides_of(kind);
-	GrBoundRow *row;
+	GrBoundRow *row = find_row(m, kind, level);
 
-	switch (m->kind)
-	{
-		case GR_FIXED:
-			return gr_t_isf(level / sides, at->df);
-		case GR_ALWAYS_VALID:
-			return gr_mixture_multiplier(at->n, gr_mixture_rho(m->n_star, at->alpha, sides),
-										 level, sides);
-		case GR_GROUP_SEQUENTIAL:
-			row = find_row(m, kind, level);
-			return row ? row_bound(m, row, at->look) : INFINITY;
-	}
-	return INFINITY;
+	return row ? row_bound(m, row, at->look) : INFINITY;
 }
 
 /*
@@ -143,7 +102,7 @@ gr_monitor_multiplier(GrMonitor *m, GrTestKind kind, double level,
 static double
 single_look_z(const GrMonitor *m, GrTestKind kind, int look, double level)
 {
-	int			sides = sides_of(kind);
+	int			sides = gr_sides_of(kind);
 
 	return gr_normal_isf(gr_alpha_spent(spending_of(m, kind), m->phi, fraction_of(m, look), level, sides) / sides);
 }
@@ -151,7 +110,7 @@ single_look_z(const GrMonitor *m, GrTestKind kind, int look, double level)
 static double
 single_look_level(const GrMonitor *m, GrTestKind kind, int look, double z)
 {
-	int			sides = sides_of(kind);
+	int			sides = gr_sides_of(kind);
 
 	return gr_alpha_of_spent(spending_of(m, kind), m->phi, fraction_of(m, look),
 							 fmin(1.0, sides * gr_normal_sf(z)), sides);
@@ -225,9 +184,10 @@ announce_if_bounded(GrMonitor *m, GrTestKind kind, double level, int look)
 	return row && row->announced;
 }
 
-static double
-group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
+double
+gr_looks_p(GrMonitor *m, GrTestKind kind, double z, const GrOccasion *at)
 {
+	int			look = at->look;
 	LevelBound	reached,
 				missed;
 	double		p;
@@ -242,7 +202,7 @@ group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
 	/* above every level: as far from its bound as in the normal, so that no two are alike */
 	if (reached.level == 0)
 	{
-		p = sides_of(kind) * gr_normal_sf(gr_normal_isf(missed.level / sides_of(kind)) - (missed.z - z));
+		p = gr_sides_of(kind) * gr_normal_sf(gr_normal_isf(missed.level / gr_sides_of(kind)) - (missed.z - z));
 		return fmin(1, fmax(missed.level * (1 + CLEAR_OF_LEVEL), p));
 	}
 	reached.level *= 1 - CLEAR_OF_LEVEL;
@@ -251,25 +211,4 @@ group_sequential_p(GrMonitor *m, GrTestKind kind, double z, int look)
 	else
 		p = beyond(m, kind, look, z, reached);
 	return fmax(missed.level * (1 + CLEAR_OF_LEVEL), fmin(reached.level, p));
-}
-
-double
-gr_monitor_p(GrMonitor *m, GrTestKind kind, double z, const GrOccasion *at)
-{
-	int			sides = sides_of(kind);
-
-	if (sides == 2)
-		z = fabs(z);
-	switch (m->kind)
-	{
-		case GR_FIXED:
-			return fmin(1, sides * gr_t_sf(z, at->df));
-		case GR_ALWAYS_VALID:
-			return fmin(1, exp(-gr_mixture_log_e(z, at->n,
-												 gr_mixture_rho(m->n_star, at->alpha, sides),
-												 sides)));
-		case GR_GROUP_SEQUENTIAL:
-			return group_sequential_p(m, kind, z, at->look);
-	}
-	return 1;
 }
