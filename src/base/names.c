@@ -63,7 +63,7 @@ plain(const char *name)
 
 	for (int i = 0; i < length; i++)
 	{
-		char		c = pg_tolower((unsigned char) name[i]);
+		char		c = pg_ascii_tolower((unsigned char) name[i]);
 
 		if (!(c == '_' || c == '-' || c == '.' || c == ' ' || c == '/'))
 			plain[n++] = c;

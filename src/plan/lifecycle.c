@@ -28,7 +28,7 @@ next_version(FunctionCallInfo fcinfo, const char *schema, const char *id)
 static char *
 describe_design(const Experiment *e)
 {
-	const char *name = gr_words_monitoring[e->monitoring];
+	const char *name = gr_design_of(e->monitoring)->name;
 
 	return e->planned_units > 0 ? psprintf("%s over %s units", name, gr_thousands(e->planned_units)) : pstrdup(name);
 }
