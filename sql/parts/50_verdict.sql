@@ -123,7 +123,7 @@ COMMENT ON PROCEDURE guardrail_check(text) IS
 CREATE FUNCTION guardrail_launch(experiment text, unseen boolean DEFAULT false) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_launch(text, boolean) IS
-  'launches a draft: checks the whole plan, registers it in guardrail_plan, and freezes it; unseen: although the events that are there have other names than the plan; returns a line that says what was launched and which variants were seen';
+  'launches a draft: checks the whole plan, registers it in guardrail_plan, and freezes it; with unseen, also if the events have other names than the plan; returns a line that says what was launched and which variants were seen';
 CREATE FUNCTION guardrail_stop(experiment text) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_stop(text) IS

@@ -186,7 +186,9 @@ tell_of_nothing(const Look *l)
 {
 	ereport(NOTICE,
 			(errmsg("experiment \"%s\" has no events yet", l->e->id),
-			 errdetail("guardrail could not check that they have %s.",
+			 errdetail("%sguardrail could not check that they have %s.",
+					   l->ids ? psprintf("Column \"%s\" of %s has %s. ", l->e->experiment_column, gr_relation_name(l->relation),
+										 gr_seen_list(l->ids, false, MOST_NAMES)) : "",
 					   l->e->narms > 0 ? psprintf("the variants %s", gr_name_list((const char *const *) l->e->arms, l->e->narms, MOST_NAMES)) :
 					   psprintf("the control %s", gr_shown(l->e->control)))));
 }
