@@ -66,6 +66,9 @@ extern ErrorData *gr_try_evaluate(Oid function, const char *id, GrPurpose purpos
  */
 extern void gr_evaluation_decide(Evaluation *v, const char *schema);
 
+/* The verdicts of what is decided, with what is known of the test by now. */
+extern void gr_evaluation_verdicts(Evaluation *v);
+
 /* The units and events of an arm. */
 extern void gr_fill_arm(GrArm *arm, const Collection *c, const char *name);
 
