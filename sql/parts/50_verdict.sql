@@ -14,9 +14,10 @@ CREATE TABLE guardrail_check_log (
     @columns verdict@,
     @columns cannibalization@,
     @columns verdict_0.3.0@,
+    @columns effort_0.3.0@,
     PRIMARY KEY (check_id, arm_no)
 );
-@comments guardrail_check_log check error verdict cannibalization verdict_0.3.0@
+@comments guardrail_check_log check error verdict cannibalization verdict_0.3.0 effort_0.3.0@
 COMMENT ON COLUMN guardrail_check_log.arm_no IS 'number of the row in its check';
 COMMENT ON COLUMN guardrail_check_log.look_no IS 'number of the look under group_sequential, from 1; 1 under fixed if the check decides; NULL: no look';
 ALTER TABLE guardrail_check_log ALTER experiment_id SET NOT NULL, ALTER verdict SET NOT NULL;

@@ -25,7 +25,7 @@ is_cancel(const ErrorData *error)
 }
 
 ErrorData *
-gr_attempt(void (*work) (void *), void *arg)
+gr_attempt_but(bool (*is_caught) (const ErrorData *error), void (*work) (void *), void *arg)
 {
 	MemoryContext here = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -43,7 +43,7 @@ gr_attempt(void (*work) (void *), void *arg)
 	{
 		MemoryContextSwitchTo(here);
 		error = CopyErrorData();
-		cancelled = is_cancel(error);
+		cancelled = is_cancel(error) && !(is_caught && is_caught(error));
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -57,4 +57,10 @@ gr_attempt(void (*work) (void *), void *arg)
 		error->message = pnstrdup(error->message,
 								  pg_mbcliplen(error->message, strlen(error->message), MAX_MESSAGE));
 	return error;
+}
+
+ErrorData *
+gr_attempt(void (*work) (void *), void *arg)
+{
+	return gr_attempt_but(NULL, work, arg);
 }

@@ -20,9 +20,9 @@ require_select(Oid relation)
 					   get_rel_name(relation));
 }
 
-Evaluation *
-gr_evaluate(Oid function, const char *id, GrPurpose purpose,
-			const Shared *shared, MemoryContext context)
+static Evaluation *
+evaluate(Oid function, const char *id, GrPurpose purpose,
+		 const Shared *shared, MemoryContext context)
 {
 	char	   *schema = gr_schema_of_function(function);
 	Experiment *e;
@@ -49,6 +49,7 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	old = MemoryContextSwitchTo(context);
 	v = palloc0(sizeof(Evaluation));
 	v->e = e;
+	v->rows_read = -1;
 	e->function = function;
 	if (purpose != GR_FOR_PLAN)
 	{
@@ -71,6 +72,25 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 		v->past = gr_past_load(schema, e, context);
 	gr_evaluation_decide(v, schema);
 	MemoryContextSwitchTo(old);
+	return v;
+}
+
+Evaluation *
+gr_evaluate(Oid function, const char *id, GrPurpose purpose,
+			const Shared *shared, MemoryContext context)
+{
+	List	   *locks = gr_session_locks();
+	Evaluation *volatile v = NULL;
+
+	PG_TRY();
+	{
+		v = evaluate(function, id, purpose, shared, context);
+	}
+	PG_FINALLY();
+	{
+		gr_restore_session_locks(locks);
+	}
+	PG_END_TRY();
 	return v;
 }
 

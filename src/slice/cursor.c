@@ -5,7 +5,8 @@
  * Of an integer a transaction draws its values after it has locked the events for
  * writing, and until it ends it keeps the lock.  So once the transactions that hold
  * such a lock now have ended, no event at or below a value seen now is still to
- * come.  Who draws values before he inserts (hands out numbers of his own) breaks
+ * come.  Of those that do not end soon nothing is stored that lies above the position:
+ * it is read anew until they have.  Who draws values before he inserts (hands out numbers of his own) breaks
  * this, as does CACHE.
  *
  * Of a time, no event is still to come below the start of the oldest transaction
@@ -33,6 +34,9 @@
  */
 #define START_MARGIN (10 * USECS_PER_SEC)
 #define ZONE_MARGIN (12 * USECS_PER_HOUR)
+
+/* ms that a check waits for writers at most */
+#define LONGEST_WAIT 10000
 
 /* ---- may it be followed? ------------------------------------------------------- */
 
@@ -225,21 +229,81 @@ writers(Oid events, bool *prepared)
 	return found;
 }
 
+/* Writers that did not end while they were waited for, the newest ones: no check waits for them again. */
+#define REMEMBERED 32
+
+static VirtualTransactionId too_long[REMEMBERED];
+static int	ntoo_long = 0;
+
+static bool
+is_remembered(VirtualTransactionId writer)
+{
+	for (int i = 0; i < Min(ntoo_long, REMEMBERED); i++)
+		if (VirtualTransactionIdEquals(too_long[i], writer))
+			return true;
+	return false;
+}
+
+static void
+wait_for_end(void *writer)
+{
+	(void) VirtualXactLock(*(VirtualTransactionId *) writer, true);
+}
+
+/* How long writers are waited for: half of what a check has, so that it can do without them. */
+static int
+longest_wait(void)
+{
+	return guardrail_check_timeout > 0 ? Max(1, Min(LONGEST_WAIT, guardrail_check_timeout / 2)) : LONGEST_WAIT;
+}
+
+/* Wait for a writer to end, some milliseconds; false: it has not. */
+static bool
+has_ended(VirtualTransactionId *writer, int wait)
+{
+	int			level = NewGUCNestLevel();
+	bool		is_ours = LockTimeout == 0 || LockTimeout > wait;
+	ErrorData  *error;
+
+	/* a lock_timeout that is shorter ends the check, as it ends all that waits */
+	if (is_ours)
+		gr_set_local("lock_timeout", psprintf("%d", wait));
+	error = gr_attempt(wait_for_end, writer);
+	AtEOXact_GUC(false, level);
+	if (error && !(is_ours && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE))
+		ReThrowError(error);
+	return error == NULL;
+}
+
 /*
- * VACUUM, ANALYZE and index builds hold stronger locks and write no events, so
+ * False: some have not ended in time, and what lies above the position is not to be
+ * stored yet.  VACUUM, ANALYZE and index builds hold stronger locks and write no events, so
  * WaitForLockersMultiple would wait for too many.
  */
-static void
+static bool
 wait_for_writers(Oid events)
 {
 	bool		prepared;
 	ListCell   *cell;
+	List	   *list = writers(events, &prepared);
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), longest_wait());
 
-	foreach(cell, writers(events, &prepared))
+	foreach(cell, list)
+		if (is_remembered(*(VirtualTransactionId *) lfirst(cell)))
+			return false;
+	foreach(cell, list)
 	{
+		VirtualTransactionId *writer = lfirst(cell);
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
 		CHECK_FOR_INTERRUPTS();
-		(void) VirtualXactLock(*(VirtualTransactionId *) lfirst(cell), true);
+		if (!has_ended(writer, (int) Max(left, 1)))
+		{
+			too_long[ntoo_long++ % REMEMBERED] = *writer;
+			return false;
+		}
 	}
+	return true;
 }
 
 /* When the oldest transaction of this database began; 0: it is not known. */
@@ -330,8 +394,13 @@ upper_integer(const Stored *s, bool *reset)
 	}
 	if (upper == NULL || (s->position && strcmp(upper, s->position) == 0))
 		return NULL;
-	wait_for_writers(s->e->events);
-	return upper;
+	if (wait_for_writers(s->e->events))
+		return upper;
+	ereport(NOTICE,
+			(errmsg("new events of experiment \"%s\" are read but not stored, because a transaction that writes events has not ended",
+					s->e->id),
+			 errhint("Look for it in pg_stat_activity and pg_prepared_xacts. A later check stores the events once it has ended.")));
+	return NULL;
 }
 
 char *
