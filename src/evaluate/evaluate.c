@@ -36,9 +36,7 @@ evaluate(Oid function, const char *id, GrPurpose purpose,
 	e = gr_experiment_load(schema, id, context);
 	if (purpose != GR_FOR_READER)
 		gr_owner_leave(&saved);
-	(void) gr_relation_name(e->events);
-	if (OidIsValid(e->exposures))
-		(void) gr_relation_name(e->exposures);
+	gr_require_existing(e, function);
 	/* live results are only for who may read the events himself */
 	if (purpose == GR_FOR_READER)
 	{
