@@ -128,10 +128,11 @@ cut(const char *text, int most)
 static void
 note_failure(Run *run, const char *id, const ErrorData *failure)
 {
-	if (ends_with_error(run))
+	if (!run->all)
 	{
 		appendStringInfoString(&run->failures, failure->message);
-		appendStringInfo(&run->hint, "%s ", failure->hint ? failure->hint : "");
+		if (failure->hint)
+			appendStringInfo(&run->hint, "%s ", failure->hint);
 	}
 	else if (run->nfailed < MOST_FAILURES)
 		appendStringInfo(&run->failures, "%s\"%s\" (%s)", run->nfailed > 0 ? ", " : "",
@@ -235,11 +236,13 @@ fail_if_any_failed(const Run *run, const char *id)
 {
 	if (run->nfailed == 0 || !(run->commits || (run->nunrecorded > 0 && !run->all)))
 		return;
-	if (ends_with_error(run) && run->nunrecorded == 0)
+	if (!run->all)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("check of experiment \"%s\" failed: %s", id, run->failures.data),
-				 errhint("%sThe failure is recorded in guardrail_check_log.", run->hint.data)));
+				 run->nunrecorded > 0 ? errdetail("The failure could not be recorded; the warning above says why.") : 0,
+				 errhint("%s%s", run->hint.data,
+						 run->nunrecorded > 0 ? "" : "The failure is recorded in guardrail_check_log.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 run->nfailed <= MOST_FAILURES ?
