@@ -6,14 +6,15 @@
  * writing, and until it ends it keeps the lock.  So once the transactions that hold
  * such a lock now have ended, no event at or below a value seen now is still to
  * come.  Of those that do not end soon nothing is stored that lies above the position:
- * it is read anew until they have.  Who draws values before he inserts (hands out numbers of his own) breaks
- * this, as does CACHE.
+ * it is read anew until they have.  Who draws values before he inserts (hands out
+ * numbers of his own) breaks this, as does CACHE.
  *
  * Of a time, no event is still to come below the start of the oldest transaction
  * that runs: its default (now(), clock_timestamp()) is not before that start.
  * Writers are not waited for.
  */
 #include "slice/stored.h"
+#include "base/writers.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -34,9 +35,6 @@
  */
 #define START_MARGIN (10 * USECS_PER_SEC)
 #define ZONE_MARGIN (12 * USECS_PER_HOUR)
-
-/* ms that a check waits for writers at most */
-#define LONGEST_WAIT 10000
 
 /* ---- may it be followed? ------------------------------------------------------- */
 
@@ -202,110 +200,6 @@ query(const Experiment *e, const char *sql, int nargs, const char *const *args)
 	return value;
 }
 
-/* Transactions of others that hold a lock for writing on the events. */
-static List *
-writers(Oid events, bool *prepared)
-{
-	List	   *relations = find_all_inheritors(events, NoLock, NULL);
-	LockData   *locks = GetLockStatusData();
-	List	   *found = NIL;
-
-	*prepared = false;
-	for (int i = 0; i < locks->nelements; i++)
-	{
-		const LockInstanceData *lock = &locks->locks[i];
-		VirtualTransactionId *vxid;
-
-		if (lock->locktag.locktag_type != LOCKTAG_RELATION ||
-			lock->locktag.locktag_field1 != MyDatabaseId || lock->pid == MyProcPid ||
-			(lock->holdMask & LOCKBIT_ON(RowExclusiveLock)) == 0 ||
-			!list_member_oid(relations, lock->locktag.locktag_field2))
-			continue;
-		*prepared |= (lock->pid == 0);
-		vxid = palloc(sizeof(VirtualTransactionId));
-		GR_LOCK_VXID(*vxid, lock);
-		found = lappend(found, vxid);
-	}
-	return found;
-}
-
-/* Writers that did not end while they were waited for, the newest ones: no check waits for them again. */
-#define REMEMBERED 32
-
-static VirtualTransactionId too_long[REMEMBERED];
-static int	ntoo_long = 0;
-
-static bool
-is_remembered(VirtualTransactionId writer)
-{
-	for (int i = 0; i < Min(ntoo_long, REMEMBERED); i++)
-		if (VirtualTransactionIdEquals(too_long[i], writer))
-			return true;
-	return false;
-}
-
-static void
-wait_for_end(void *writer)
-{
-	(void) VirtualXactLock(*(VirtualTransactionId *) writer, true);
-}
-
-/* How long writers are waited for: half of what a check has, so that it can do without them. */
-static int
-longest_wait(void)
-{
-	return guardrail_check_timeout > 0 ? Max(1, Min(LONGEST_WAIT, guardrail_check_timeout / 2)) : LONGEST_WAIT;
-}
-
-/* Wait for a writer to end, some milliseconds; false: it has not. */
-static bool
-has_ended(VirtualTransactionId *writer, int wait)
-{
-	int			level = NewGUCNestLevel();
-	bool		is_ours = LockTimeout == 0 || LockTimeout > wait;
-	ErrorData  *error;
-
-	/* a lock_timeout that is shorter ends the check, as it ends all that waits */
-	if (is_ours)
-		gr_set_local("lock_timeout", psprintf("%d", wait));
-	error = gr_attempt(wait_for_end, writer);
-	AtEOXact_GUC(false, level);
-	if (error && !(is_ours && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE))
-		ReThrowError(error);
-	return error == NULL;
-}
-
-/*
- * False: some have not ended in time, and what lies above the position is not to be
- * stored yet.  VACUUM, ANALYZE and index builds hold stronger locks and write no events, so
- * WaitForLockersMultiple would wait for too many.
- */
-static bool
-wait_for_writers(Oid events)
-{
-	bool		prepared;
-	ListCell   *cell;
-	List	   *list = writers(events, &prepared);
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), longest_wait());
-
-	foreach(cell, list)
-		if (is_remembered(*(VirtualTransactionId *) lfirst(cell)))
-			return false;
-	foreach(cell, list)
-	{
-		VirtualTransactionId *writer = lfirst(cell);
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-
-		CHECK_FOR_INTERRUPTS();
-		if (!has_ended(writer, (int) Max(left, 1)))
-		{
-			too_long[ntoo_long++ % REMEMBERED] = *writer;
-			return false;
-		}
-	}
-	return true;
-}
-
 /* When the oldest transaction of this database began; 0: it is not known. */
 static TimestampTz
 oldest_start(void)
@@ -343,7 +237,7 @@ upper_time(const Stored *s)
 	const char *args[2];
 
 	/* what is prepared is written, who knows when it began */
-	(void) writers(s->e->events, &prepared);
+	(void) gr_writers(s->e->events, &prepared);
 	if (upper == 0 || prepared)
 		return NULL;
 	upper -= START_MARGIN + (c->basetype == TIMESTAMPOID ? ZONE_MARGIN : 0);
@@ -394,7 +288,7 @@ upper_integer(const Stored *s, bool *reset)
 	}
 	if (upper == NULL || (s->position && strcmp(upper, s->position) == 0))
 		return NULL;
-	if (wait_for_writers(s->e->events))
+	if (gr_wait_for_writers(s->e->events))
 		return upper;
 	ereport(NOTICE,
 			(errmsg("new events of experiment \"%s\" are read but not stored, because a transaction that writes events has not ended",
