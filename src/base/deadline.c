@@ -6,7 +6,8 @@
  * with its parallel workers, and a wait for a lock end at once.  While that error is
  * being raised it is given a message of its own, by which it is known from a cancel that
  * somebody asked for, and from a statement_timeout: those end the session's work.  The
- * timer fires again every second, for a function that catches what it is told.
+ * timer fires again every second, for a function that catches what it is told; then the
+ * error has another code every other time, of those that no handler catches unless it names them.
  */
 #include "base/guardrail.h"
 
@@ -24,6 +25,7 @@ static const char *const our_format = "check took longer than guardrail.check_ti
 
 static int	limit = 0;			/* ms; 0: no work is timed */
 static volatile sig_atomic_t asked = false; /* to cancel, by the timer alone */
+static int	times = 0;			/* that it was told to end */
 
 static void
 ask_to_cancel(void)
@@ -60,6 +62,8 @@ name_cancel(void *arg)
 		errmsg_internal(our_format, limit / 1000, "s");
 	else
 		errmsg_internal(our_format, limit, "ms");
+	if (++times % 2 == 0)
+		errcode(ERRCODE_ASSERT_FAILURE);
 	errhint("Look for a lock on its events or a slow expression, or increase guardrail.check_timeout.");
 }
 
@@ -89,6 +93,7 @@ set_timer(int milliseconds)
 		timer = RegisterTimeout(USER_TIMEOUT, ask_to_cancel);
 	registered = true;
 	limit = milliseconds;
+	times = 0;
 	asked = false;
 	enable_timeout_every(timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds), AGAIN_AFTER);
 }

@@ -18,7 +18,8 @@ $node->start;
 $node->safe_psql('postgres', q{
 CREATE EXTENSION guardrail;
 CREATE FUNCTION sleepy(x int) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM pg_sleep(1000); RETURN x; END $$;
-CREATE FUNCTION stubborn(x int) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN BEGIN PERFORM pg_sleep(1000); EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(1000); END; RETURN x; END $$;
+CREATE FUNCTION stubborn(x int) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN LOOP BEGIN PERFORM pg_sleep(1000); EXCEPTION WHEN query_canceled OR OTHERS THEN NULL; END; END LOOP; END $$;
+CREATE FUNCTION slow(x int) RETURNS int LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$ BEGIN PERFORM pg_sleep(10); RETURN x; END $$;
 CREATE TABLE ev AS SELECT format('e%s', to_char(e, 'FM00')) AS experiment_id, i AS user_id, CASE WHEN i % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant, 100 + i % 7 AS x
   FROM generate_series(1, 20) e, generate_series(1, 400) i;
 CREATE TABLE own AS SELECT user_id, variant, x FROM ev WHERE experiment_id = 'e01';
@@ -100,6 +101,17 @@ is(recorded(), '', 'which records nothing');
 # no cancel is left over for what comes after
 is($node->psql('postgres', q{SET guardrail.check_timeout = '100ms'; CALL guardrail_check('e07'); SELECT count(pg_sleep(2))}, on_error_stop => 0, stdout => \my $out), 0, 'the session goes on');
 is($out, '1', 'undisturbed');
+recorded();
+
+# ---- parallel workers end too
+
+$node->safe_psql('postgres', q{
+INSERT INTO guardrail_experiment (experiment_id, events, experiment_column) VALUES ('parallel', 'own', NULL);
+INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) SELECT 'parallel', r, r, 'mean', 'public.slow(x)', 'higher', 'difference', 5 FROM unnest('{primary,guardrail}'::text[]) r;
+SELECT guardrail_launch('parallel')});
+like(check(q{SET guardrail.check_timeout = '2s'; SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET max_parallel_workers_per_gather = 2}, 'parallel'),
+	qr/ERROR:  check of experiment "parallel" failed: check took longer/, 'a scan by several processes ends');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), '0', 'with all of them');
 recorded();
 
 # ---- in a transaction block a failure warns, and the rest is kept
