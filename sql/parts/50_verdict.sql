@@ -119,7 +119,7 @@ COMMENT ON FUNCTION guardrail_explain(text) IS
 CREATE PROCEDURE guardrail_check(experiment text DEFAULT NULL)
   AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE guardrail_check(text) IS
-  'evaluates one experiment, or all running experiments, records the verdicts, and notifies channel guardrail of changed verdicts';
+  'evaluates one experiment, or all running experiments, records the verdicts, notifies channel guardrail of changed verdicts, and ends with an error if a check failed';
 
 CREATE FUNCTION guardrail_launch(experiment text) RETURNS void
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;

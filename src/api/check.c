@@ -42,6 +42,8 @@ typedef struct Run
 	bool		commits;		/* after each experiment */
 	List	   *shared;			/* what one scan collected for several */
 	int			n;
+	char	  **ids;			/* in the order of their turns */
+	Oid		   *events;			/* of those */
 	int			nfailed;
 	int			nunrecorded;	/* of those, failures that are not in the log */
 	StringInfoData failures;	/* the first of them, in words */
@@ -140,9 +142,33 @@ note_failure(Run *run, const char *id, const ErrorData *failure)
 	run->nfailed++;
 }
 
+/*
+ * What took all its time may have waited for a lock on its events, or be slow because of
+ * them: those over the same events come after all others.
+ */
 static void
-check_one(Run *run, const char *id)
+postpone_those_like(Run *run, int i)
 {
+	int			rest = run->n - i - 1;
+	char	  **ids = palloc(sizeof(char *) * Max(rest, 1));
+	Oid		   *events = palloc(sizeof(Oid) * Max(rest, 1));
+	int			n = 0;
+
+	for (int like = 0; like < 2; like++)
+		for (int k = i + 1; k < run->n; k++)
+			if ((run->events[k] == run->events[i]) == (like == 1))
+			{
+				ids[n] = run->ids[k];
+				events[n++] = run->events[k];
+			}
+	memcpy(run->ids + i + 1, ids, sizeof(char *) * rest);
+	memcpy(run->events + i + 1, events, sizeof(Oid) * rest);
+}
+
+static void
+check_one(Run *run, int i)
+{
+	const char *id = run->ids[i];
 	CheckWork	work = {run, id, NULL, GetCurrentTimestamp(), CurrentMemoryContext};
 	ErrorData  *failure = attempt(&work, NULL);
 	const char *error = failure ? failure->message : NULL;
@@ -152,6 +178,9 @@ check_one(Run *run, const char *id)
 	if (error)
 		note_failure(run, id, failure);
 	run->nunrecorded += unrecorded != NULL;
+	if (error && guardrail_check_timeout > 0 && run->all &&
+		TimestampDifferenceExceeds(work.began, GetCurrentTimestamp(), guardrail_check_timeout))
+		postpone_those_like(run, i);
 	if (unrecorded)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
@@ -177,54 +206,50 @@ refuse_where_nothing_is_recorded(FunctionCallInfo fcinfo)
 }
 
 /* The experiments that run, in the order of their turns; *sound: how many did not fail last time. */
-static char **
-experiments_by_turn(const Run *run, MemoryContext context, int *n, int *sound)
+static void
+experiments_by_turn(Run *run, MemoryContext context, int *sound)
 {
-	char	  **ids;
-
-	gr_spi_query(psprintf("SELECT e.experiment_id, COALESCE(last.failed, false)"
+	gr_spi_query(psprintf("SELECT e.experiment_id, COALESCE(last.failed, false), e.events::pg_catalog.oid::pg_catalog.int8"
 						  " FROM %s.guardrail_experiment e LEFT JOIN LATERAL"
 						  " (SELECT l.error IS NOT NULL AS failed, l.check_id FROM %s.guardrail_check_log l"
 						  "  WHERE l.experiment_id = e.experiment_id ORDER BY l.check_id DESC LIMIT 1) AS last ON true"
 						  " WHERE e.state = 'running'"
 						  " ORDER BY 2, last.check_id NULLS FIRST, e.experiment_id COLLATE pg_catalog.\"C\"",
 						  run->schema, run->schema), true, 0, NULL);
-	*n = (int) SPI_processed;
-	*sound = 0;
-	ids = MemoryContextAlloc(context, sizeof(char *) * Max(*n, 1));
-	for (int i = 0; i < *n; i++)
+	run->n = (int) SPI_processed;
+	run->ids = MemoryContextAlloc(context, sizeof(char *) * Max(run->n, 1));
+	run->events = MemoryContextAlloc(context, sizeof(Oid) * Max(run->n, 1));
+	for (int i = 0; i < run->n; i++)
 	{
-		ids[i] = MemoryContextStrdup(context, gr_spi_text(i, 1));
+		run->ids[i] = MemoryContextStrdup(context, gr_spi_text(i, 1));
 		*sound += !gr_spi_bool(i, 2);
+		run->events[i] = (Oid) gr_spi_int8(i, 3, 0);
 	}
-	return ids;
 }
 
 /* The experiments to check: the one named, or those that run. */
-static char **
-find_experiments(Run *run, MemoryContext context, int *n, int *sound)
+static void
+find_experiments(Run *run, MemoryContext context, int *sound)
 {
 	OwnerContext saved;
-	char	  **ids;
 
 	/* whoever may call this needs no right on the catalog or on the events */
 	gr_writer_enter(&saved, run->fcinfo->flinfo->fn_oid);
 	if (run->all)
-		ids = experiments_by_turn(run, context, n, sound);
+		experiments_by_turn(run, context, sound);
 	else
 	{
-		ids = MemoryContextAlloc(context, sizeof(char *));
-		ids[0] = MemoryContextStrdup(context, gr_arg_text(run->fcinfo, 0, "experiment"));
-		*n = 1;
+		run->n = 1;
+		run->ids = MemoryContextAlloc(context, sizeof(char *));
+		run->ids[0] = MemoryContextStrdup(context, gr_arg_text(run->fcinfo, 0, "experiment"));
 		/* one that does not exist, or a draft: the caller's error, no failed check */
-		if (strcmp(gr_experiment_load(run->schema, ids[0], context)->state, "draft") == 0)
+		if (strcmp(gr_experiment_load(run->schema, run->ids[0], context)->state, "draft") == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("experiment \"%s\" is a draft", ids[0]),
+					 errmsg("experiment \"%s\" is a draft", run->ids[0]),
 					 errhint("Launch it with guardrail_launch(), or use guardrail_evaluate(), which also accepts drafts.")));
 	}
 	gr_owner_leave(&saved);
-	return ids;
 }
 
 /*
@@ -232,14 +257,14 @@ find_experiments(Run *run, MemoryContext context, int *n, int *sound)
  * back what was recorded; there the warnings must do.
  */
 static void
-fail_if_any_failed(const Run *run, const char *id)
+fail_if_any_failed(const Run *run)
 {
 	if (run->nfailed == 0 || !(run->commits || (run->nunrecorded > 0 && !run->all)))
 		return;
 	if (!run->all)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("check of experiment \"%s\" failed: %s", id, run->failures.data),
+				 errmsg("check of experiment \"%s\" failed: %s", run->ids[0], run->failures.data),
 				 run->nunrecorded > 0 ? errdetail("The failure could not be recorded; the warning above says why.") : 0,
 				 errhint("%s%s", run->hint.data,
 						 run->nunrecorded > 0 ? "" : "The failure is recorded in guardrail_check_log.")));
@@ -262,7 +287,6 @@ guardrail_check(PG_FUNCTION_ARGS)
 	MemoryContext loop;
 	CallContext *call = (CallContext *) fcinfo->context;
 	Run			run = {fcinfo, gr_schema_of(fcinfo), PG_ARGISNULL(0)};
-	char	  **ids;
 	int			sound = 0;
 
 	refuse_where_nothing_is_recorded(fcinfo);
@@ -271,23 +295,23 @@ guardrail_check(PG_FUNCTION_ARGS)
 	run.commits = call && IsA(call, CallContext) && !call->atomic && !IsSubTransaction();
 	if (SPI_connect_ext(run.commits ? SPI_OPT_NONATOMIC : 0) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	ids = find_experiments(&run, context, &run.n, &sound);
+	find_experiments(&run, context, &sound);
 	/* one that failed would fail with those that it shares a scan with */
 	if (sound > 1)
-		run.shared = gr_share_scans(fcinfo->flinfo->fn_oid, ids, sound, context);
+		run.shared = gr_share_scans(fcinfo->flinfo->fn_oid, run.ids, sound, context);
 	loop = AllocSetContextCreate(context, "guardrail_check", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < run.n; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(loop);
 
 		CHECK_FOR_INTERRUPTS();
-		check_one(&run, ids[i]);
+		check_one(&run, i);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(loop);
 		if (run.commits)
 			SPI_commit();
 	}
-	fail_if_any_failed(&run, run.n > 0 ? ids[0] : NULL);
+	fail_if_any_failed(&run);
 	SPI_finish();
 	MemoryContextDelete(loop);
 	PG_RETURN_VOID();
