@@ -131,8 +131,10 @@ CREATE FUNCTION guardrail_assert_shippable(experiment text, variant text, newer_
 COMMENT ON FUNCTION guardrail_assert_shippable(text, text, interval) IS
   'raises an error unless the recorded verdict is SHIP and newer than the interval; for deploy jobs';
 
--- who may record checks is granted, not given
+-- Everybody may check what they own; the procedure itself refuses the rest to roles that have no grant of their own. Both
+-- statements leave the entries in the order in which an upgrade leaves them.
 REVOKE EXECUTE ON PROCEDURE guardrail_check(text) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE guardrail_check(text) TO PUBLIC;
 
 -- ---- dump and restore ---------------------------------------------------
 

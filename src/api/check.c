@@ -10,6 +10,8 @@
  * The experiment's row is locked, so that two checks of one experiment come one
  * after the other; then comes reading, in a fresh snapshot, then writing.
  */
+#include "api/api.h"
+#include "catalog/protect.h"
 #include "plan/plan.h"
 #include "record/record.h"
 
@@ -134,6 +136,7 @@ find_experiments(Run *run, MemoryContext context, int *n)
 
 	/* whoever may call this needs no right on the catalog or on the events */
 	gr_writer_enter(&saved, run->fcinfo->flinfo->fn_oid);
+	gr_require_all_rows(run->fcinfo->flinfo->fn_oid);
 	if (run->all)
 		ids = gr_experiments_running(run->schema, n, context);
 	else
@@ -168,6 +171,7 @@ guardrail_check(PG_FUNCTION_ARGS)
 	run.commits = call && IsA(call, CallContext) && !call->atomic && !IsSubTransaction();
 	if (SPI_connect_ext(run.commits ? SPI_OPT_NONATOMIC : 0) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	gr_require_may_check(fcinfo, run.schema);
 	ids = find_experiments(&run, context, &n);
 	if (run.all && n > 1)
 		run.shared = gr_share_scans(fcinfo->flinfo->fn_oid, ids, n, context);

@@ -7,17 +7,28 @@
  * with the reader's for live calls.  A plan that was tampered with is not scanned for.
  */
 #include "evaluate/past.h"
+#include "base/rights.h"
 #include "catalog/expression.h"
 
 #include "catalog/objectaddress.h"
 #include "miscadmin.h"
 
 static void
+hint_at_events(void *relation)
+{
+	gr_hint_events(relation);
+}
+
+static void
 require_select(Oid relation)
 {
+	ErrorContextCallback callback = {error_context_stack, hint_at_events, gr_relation_name(relation)};
+
+	error_context_stack = &callback;
 	if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relation)),
 					   get_rel_name(relation));
+	error_context_stack = callback.previous;
 }
 
 Evaluation *

@@ -1,0 +1,27 @@
+/*
+ * rights.h
+ *	  What a missing right means, and what to do about it.
+ */
+#ifndef GR_RIGHTS_H
+#define GR_RIGHTS_H
+
+#include "base/guardrail.h"
+
+/*
+ * May the current role execute the function because it, or a role that it inherits
+ * from, was granted that by name?  What PUBLIC may do does not count.  The function's
+ * owner and superusers may.
+ */
+extern bool gr_granted_by_name(Oid function);
+
+/*
+ * An error context callback: an error of a missing right that comes without a hint
+ * gets one, which names the role that lacks the right and, for guardrail's own tables,
+ * what to grant it or to read instead.
+ */
+extern void gr_hint_at_rights(void *arg);
+
+/* The hint of an error of a missing right on the events: what to grant to the current role. */
+extern int	gr_hint_events(const char *relation);
+
+#endif							/* GR_RIGHTS_H */
