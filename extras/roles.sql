@@ -57,10 +57,11 @@ SELECT format('CREATE ROLE %I NOLOGIN', role)
   FROM unnest(ARRAY[:'analyst', :'operator', :'deploy', :'bi', :'cron']) AS role
   WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
 
--- ---- the schema: all use it, and only its owner creates objects beside the extension's
+-- ---- the schema: every role may use it, as the owners of experiments must, since their event queries call guardrail's
+-- functions; only its owner creates objects in it
 
 REVOKE CREATE ON SCHEMA :"schema" FROM PUBLIC;
-GRANT USAGE ON SCHEMA :"schema" TO :"analyst", :"operator", :"deploy", :"bi", :"cron";
+GRANT USAGE ON SCHEMA :"schema" TO PUBLIC;
 
 -- ---- analyst: writes, launches, amends, checks and stops experiments of the owners it is a member of; reads all verdicts
 
