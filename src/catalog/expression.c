@@ -257,9 +257,9 @@ gr_type_is_hashable(Oid type)
 }
 
 static bool
-fits(Oid type, ExpressionKind kind)
+fits(Oid type, ExpressionRole role)
 {
-	switch (kind)
+	switch (role)
 	{
 		case EXPRESSION_NUMBER:
 			return gr_is_number_type(type);
@@ -308,18 +308,18 @@ checked_type(Oid events, const char *text, const char *column, const char *kind,
 
 Oid
 gr_expression_check(Oid events, const char *text, const char *column,
-					const char *metric, ExpressionKind kind)
+					const char *metric, ExpressionRole role)
 {
 	Oid			type = checked_type(events, text, column, "rule", metric);
 
-	if (fits(type, kind))
+	if (fits(type, role))
 		return type;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of rule \"%s\" holds \"%s\", which is of type %s",
 					column, metric, text, format_type_be(type)),
-			 kind == EXPRESSION_CONDITION ? errhint("Set it to a boolean expression.") :
-			 kind == EXPRESSION_CATEGORY ? errhint("Set it to an expression of a type that can be hashed.") :
+			 role == EXPRESSION_CONDITION ? errhint("Set it to a boolean expression.") :
+			 role == EXPRESSION_CATEGORY ? errhint("Set it to an expression of a type that can be hashed.") :
 			 errhint("Set it to a number or a boolean, which counts as 0 or 1; "
 					 "extract(epoch from ...) converts an interval to seconds.")));
 }

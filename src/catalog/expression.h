@@ -21,18 +21,18 @@ extern Oid	gr_expression_type(Oid events, const char *text);
 extern List *gr_expression_functions(Oid events, const char *text, List *functions);
 
 /* What an expression must be. */
-typedef enum ExpressionKind
+typedef enum ExpressionRole
 {
 	EXPRESSION_NUMBER,			/* or boolean */
 	EXPRESSION_CONDITION,
 	EXPRESSION_CATEGORY			/* of any type that can be hashed */
-} ExpressionKind;
+} ExpressionRole;
 
 extern bool gr_type_is_hashable(Oid type);
 
 /* The same as gr_expression_type with errors that name column and metric. */
 extern Oid	gr_expression_check(Oid events, const char *text, const char *column,
-								const char *metric, ExpressionKind kind);
+								const char *metric, ExpressionRole role);
 
 /* A segment is an expression of any type; its text is what counts. */
 extern Oid	gr_segment_type(Oid events, const char *text);

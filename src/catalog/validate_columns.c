@@ -23,9 +23,9 @@ refuse_relation(const Row *row, const char *column)
 static bool
 has_rows(Oid relation)
 {
-	char		kind = get_rel_relkind(relation);
+	char		relkind = get_rel_relkind(relation);
 
-	return kind == '\0' || strchr("rpvmf", kind) != NULL;
+	return relkind == '\0' || strchr("rpvmf", relkind) != NULL;
 }
 
 /*

@@ -66,7 +66,7 @@ compare(const Choice *c, int a, int b)
 	const GrEstimate *x = primary_value(c, a);
 	const GrEstimate *y = primary_value(c, b);
 	const GrEstimate *control = primary_value(c, CONTROL);
-	GrContrastKind kind = gr_joint_contrast(c->primary);
+	GrContrastKind contrast = gr_joint_contrast(c->primary);
 	GrEstimate	gap = {x->value - y->value, x->variance + y->variance, NAN};
 	Difference	d = {0, 0, 0};
 	double		z,
@@ -81,16 +81,16 @@ compare(const Choice *c, int a, int b)
 	crit = gr_bounds_multiplier(&c->bounds, c->level, (double) (units_of(c, a) + units_of(c, b)), gap.df);
 	if (units_of(c, a) < c->v->test.min_units || units_of(c, b) < c->v->test.min_units)
 		crit = INFINITY;
-	if (kind == GR_DIFFERENCE || b == CONTROL)
+	if (contrast == GR_DIFFERENCE || b == CONTROL)
 	{
-		d.estimate = gr_effect(kind, x, y);
+		d.estimate = gr_effect(contrast, x, y);
 		if (isfinite(crit))
-			(void) gr_contrast_bounds(kind, x, y, crit, &d.lower, &d.upper);
+			(void) gr_contrast_bounds(contrast, x, y, crit, &d.lower, &d.upper);
 		return d;
 	}
 	/* a ratio to the control, which is independent of both: Fieller's set of gap/control */
-	d.estimate = gr_effect(kind, &gap, control) + 1;
-	if (isfinite(crit) && gr_contrast_bounds(kind, &gap, control, crit, &d.lower, &d.upper) == GR_OK)
+	d.estimate = gr_effect(contrast, &gap, control) + 1;
+	if (isfinite(crit) && gr_contrast_bounds(contrast, &gap, control, crit, &d.lower, &d.upper) == GR_OK)
 	{
 		d.lower += 1;
 		d.upper += 1;

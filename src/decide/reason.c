@@ -1,6 +1,9 @@
 /*
  * reason.c
  *	  Results in words that a product manager understands.
+ *
+ * A reason is at most GR_REASON_SIZE bytes, ends at a whole UTF-8 character, and changes no
+ * status: it only reads what was decided.
  */
 #include "decide/words.h"
 

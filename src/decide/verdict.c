@@ -1,6 +1,9 @@
 /*
  * verdict.c
  *	  From the statuses of an arm's metrics to SHIP, HOLD, BLOCK or INVALID.
+ *
+ * An invalid test has no other verdict.  A veto comes before everything else, and an arm
+ * ships only when nothing is left that keeps it from it.
  */
 #include "decide/decide.h"
 

@@ -1,6 +1,8 @@
 /*
  * words.c
  *	  The words and numbers that reasons are made of.
+ *
+ * Nothing is written beyond the size that is given, and no UTF-8 character is cut.
  */
 #include "decide/words.h"
 

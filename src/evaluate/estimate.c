@@ -44,17 +44,17 @@ sample_quantile(const Evaluation *v, const MetricData *data, const GrRule *rule,
 				double n_compared, double units, GrSample *out)
 {
 	BatchEvents e;
-	GrTestKind	kind = rule->role == GR_GUARDRAIL ? GR_TEST_BREACH : GR_TEST_GOAL;
+	GrTestKind	test = rule->role == GR_GUARDRAIL ? GR_TEST_BREACH : GR_TEST_GOAL;
 	GrOccasion	at = {v->monitor.nlooks, n_compared, 1, rule->alpha};
 	double		multiplier;
 
 	fill_batch_events(data, gr_quantile_bin(data->pooled.bins, data->pooled.nbins, rule->quantile), &e);
 	/* the multiplier in force; between looks and before there is one, t's */
 	at.df = Max(e.n - 1, 1);
-	(void) gr_monitor_level((GrMonitor *) &v->monitor, kind, rule->alpha);
-	multiplier = gr_monitor_multiplier((GrMonitor *) &v->monitor, kind, rule->alpha, &at);
+	(void) gr_monitor_level((GrMonitor *) &v->monitor, test, rule->alpha);
+	multiplier = gr_monitor_multiplier((GrMonitor *) &v->monitor, test, rule->alpha, &at);
 	if (!isfinite(multiplier))
-		multiplier = gr_t_isf(rule->alpha / (kind == GR_TEST_GOAL ? 2 : 1), at.df);
+		multiplier = gr_t_isf(rule->alpha / (test == GR_TEST_GOAL ? 2 : 1), at.df);
 	gr_sample_of_quantile(data->pooled.bins, data->pooled.nbins, data->ties.ties, data->ties.n,
 						  &(GrClusters) {e.n, e.upto, e.under, e.total},
 						  rule->quantile, multiplier, units, out);

@@ -1,6 +1,8 @@
 /*
  * moments_text.c
  *	  The text form of moments.
+ *
+ * Finite numbers are read back exactly as they were printed.
  */
 #include "numeric/numeric.h"
 

@@ -9,11 +9,9 @@
 #include "evaluate/segment.h"
 #include "record/record.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 /* The row of an evaluation. */
@@ -61,10 +59,6 @@ segments_count(const Evaluation *v)
 static void
 store_segments(const Evaluation *v, const char *schema, int64 check_id, GrChecksum *c)
 {
-	const Oid	types[] = {INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, BYTEAOID};
-	char	   *sql = psprintf("INSERT INTO %s.guardrail_segment_input (check_id, segment_no, expression, value,"
-							   " why, collection, past) VALUES ($1, $2, $3, $4, $5, $6, $7)", schema);
-
 	if (v->segments == NULL || !segments_count(v))
 		return;
 	for (int i = 0; i < v->segments->n; i++)
@@ -72,23 +66,18 @@ store_segments(const Evaluation *v, const char *schema, int64 check_id, GrChecks
 		const Segment *s = &v->segments->segment[i];
 		bytea	   *collection = s->data.why ? NULL : gr_input_collection(s->v);
 		bytea	   *past = gr_past_encode(s->past);
-		Datum		values[lengthof(types)] = {Int64GetDatum(check_id), Int32GetDatum(i),
-		Int32GetDatum(s->data.expression)};
-		char		nulls[lengthof(types) + 1] = "       ";
+		Writer		w = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		if (s->data.value)
-			values[3] = CStringGetTextDatum(s->data.value);
-		if (s->data.why)
-			values[4] = CStringGetTextDatum(s->data.why);
-		values[5] = PointerGetDatum(collection);
-		values[6] = PointerGetDatum(past);
 		gr_segment_checksum(c, s->data.expression, s->data.value, s->data.why, collection, past);
-		nulls[3] = s->data.value ? ' ' : 'n';
-		nulls[4] = s->data.why ? ' ' : 'n';
-		nulls[5] = s->data.why ? 'n' : ' ';
-		if (SPI_execute_with_args(sql, lengthof(types), (Oid *) types, values, nulls, false, 0) != SPI_OK_INSERT)
-			elog(ERROR, "could not insert into guardrail_segment_input");
+		put_count(&w, "check_id", check_id);
+		put_int(&w, "segment_no", i);
+		put_int(&w, "expression", s->data.expression);
+		put_text(&w, "value", s->data.value);
+		put_text(&w, "why", s->data.why);
+		put(&w, "collection", BYTEAOID, PointerGetDatum(collection), collection == NULL);
+		put(&w, "past", BYTEAOID, PointerGetDatum(past), false);
+		gr_insert_row(schema, "guardrail_segment_input", &w);
 	}
 }
 
@@ -96,41 +85,31 @@ void
 gr_input_store(const Evaluation *v, const char *schema, int64 check_id, TimestampTz checked_at,
 			   const char *snapshot)
 {
-	const Oid	types[] = {INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, BOOLOID, TEXTOID,
-	TEXTOID, INT4ARRAYOID, INT8ARRAYOID, BYTEAOID, BYTEAOID, INT8OID, TEXTARRAYOID, BOOLOID, TEXTOID};
-	char		nulls[lengthof(types) + 1];
 	InputRow	row = input_row(v);
 	GrChecksum	c;
-	Datum		values[lengthof(types)];
+	Writer		w = {0};
 
 	gr_checksum_start(&c);
 	gr_checksum_int(&c, check_id);
 	store_segments(v, schema, check_id, &c);
 	gr_input_checksum(&c, &row);
-	values[0] = Int64GetDatum(check_id);
-	values[1] = CStringGetTextDatum(row.id);
-	values[2] = Int32GetDatum(row.plan_version);
-	values[3] = TimestampTzGetDatum(checked_at);
-	values[4] = CStringGetTextDatum(row.state);
-	values[5] = BoolGetDatum(row.ended);
-	values[6] = CStringGetTextDatum(snapshot);
-	values[7] = CStringGetTextDatum(row.spec);
-	values[8] = PointerGetDatum(row.metrics);
-	values[9] = PointerGetDatum(row.fingerprints);
-	values[10] = PointerGetDatum(row.collection);
-	values[11] = PointerGetDatum(row.past);
-	values[12] = Int64GetDatum(gr_checksum_end(&c));
-	memset(nulls, ' ', lengthof(types));
-	nulls[13] = row.failures ? ' ' : 'n';
-	values[13] = PointerGetDatum(row.failures);
-	values[14] = BoolGetDatum(row.surplus_arms);
-	nulls[15] = row.decided ? ' ' : 'n';
-	values[15] = row.decided ? CStringGetTextDatum(row.decided) : (Datum) 0;
-	if (SPI_execute_with_args(psprintf("INSERT INTO %s.guardrail_check_input (check_id, experiment_id, plan_version,"
-									   " checked_at, state, ended, snapshot, spec, metrics, fingerprints, collection, past,"
-									   " checksum, failures, surplus_arms, decided, extension_version) SELECT $1, $2, $3, $4, $5, $6,"
-									   " $7::pg_catalog.pg_snapshot, $8, $9, $10, $11, $12, $13, $14, $15, $16, x.extversion"
-									   " FROM pg_catalog.pg_extension x WHERE x.extname = 'guardrail'", schema),
-							  lengthof(types), (Oid *) types, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not insert into guardrail_check_input");
+	put_count(&w, "check_id", check_id);
+	put_text(&w, "experiment_id", row.id);
+	put_int(&w, "plan_version", row.plan_version);
+	put(&w, "checked_at", TIMESTAMPTZOID, TimestampTzGetDatum(checked_at), false);
+	put_text(&w, "state", row.state);
+	put_bool(&w, "ended", row.ended);
+	put(&w, "snapshot", PG_SNAPSHOTOID, DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(snapshot)), false);
+	/* that of the extension's objects: the experiment would not have been read otherwise */
+	put_text(&w, "extension_version", GUARDRAIL_VERSION);
+	put_text(&w, "spec", row.spec);
+	put(&w, "metrics", INT4ARRAYOID, PointerGetDatum(row.metrics), false);
+	put(&w, "fingerprints", INT8ARRAYOID, PointerGetDatum(row.fingerprints), false);
+	put(&w, "collection", BYTEAOID, PointerGetDatum(row.collection), false);
+	put(&w, "past", BYTEAOID, PointerGetDatum(row.past), false);
+	put_count(&w, "checksum", gr_checksum_end(&c));
+	put(&w, "failures", TEXTARRAYOID, PointerGetDatum(row.failures), row.failures == NULL);
+	put_bool(&w, "surplus_arms", row.surplus_arms);
+	put_text(&w, "decided", row.decided);
+	gr_insert_row(schema, "guardrail_check_input", &w);
 }

@@ -54,9 +54,9 @@ check_relations(Oid events, const char *id, const char *column)
 	foreach(cell, find_all_inheritors(events, AccessShareLock, NULL))
 	{
 		Oid			relation = lfirst_oid(cell);
-		char		kind = get_rel_relkind(relation);
+		char		relkind = get_rel_relkind(relation);
 
-		if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 			refuse(id, column, psprintf("%s is not a table", gr_relation_name(relation)),
 				   "Leave cursor_column NULL for views, materialized views and foreign tables; "
 				   "guardrail follows cursors in tables and partitioned tables only.");

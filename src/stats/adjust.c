@@ -1,6 +1,9 @@
 /*
  * adjust.c
  *	  Adjusted p-values, and the level that each test was held to.
+ *
+ * An adjusted p-value is at most its level exactly when the p-value is at most the level
+ * over its divisor, so bounds and adjusted p-values agree.
  */
 #include "stats.h"
 

@@ -1,6 +1,8 @@
 /*
  * estimate.c
  *	  Means, ratios and clustered quantiles with the variance of each.
+ *
+ * Without a variance an estimate still has its value, as far as there is one.
  */
 #include "stats.h"
 

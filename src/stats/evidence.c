@@ -29,6 +29,28 @@ normal_evidence(GrContrastKind kind, const GrSample *t, const GrSample *c,
 	return isnan(out->z) || !(out->df > 0.0) ? GR_UNDEFINED : GR_OK;
 }
 
+typedef GrCode (*Test) (GrContrastKind kind, const GrSample *t, const GrSample *c,
+						double limit, int direction, GrSaid *out);
+
+/* The test of two samples that are alike, by what they are. */
+static const Test tests[] = {
+	[GR_SAMPLE_NORMAL] = normal_evidence,
+	[GR_SAMPLE_MEAN] = gr_score_evidence,
+	[GR_SAMPLE_SHARE] = gr_share_evidence,
+	[GR_SAMPLE_RATIO] = gr_score_evidence,
+	[GR_SAMPLE_QUANTILE] = gr_curve_evidence
+};
+
+/* Of two that differ, as much as is known of both is used. */
+static Test
+test_for(const GrSample *t, const GrSample *c)
+{
+	if (t->kind == c->kind)
+		return tests[t->kind];
+	return t->kind == GR_SAMPLE_NORMAL || c->kind == GR_SAMPLE_NORMAL || t->kind == GR_SAMPLE_QUANTILE ?
+		normal_evidence : gr_score_evidence;
+}
+
 GrCode
 gr_evidence(GrContrastKind kind, const GrSample *t, const GrSample *c,
 			double limit, int direction, GrSaid *out)
@@ -41,15 +63,7 @@ gr_evidence(GrContrastKind kind, const GrSample *t, const GrSample *c,
 		return GR_UNDEFINED;
 	if (kind == GR_RELATIVE && (c->estimate.value < 0.0 || limit < -1.0))
 		return GR_UNDEFINED;
-	if (t->kind == GR_SAMPLE_QUANTILE && (alone || c->kind == GR_SAMPLE_QUANTILE))
-		code = gr_curve_evidence(kind, t, c, limit, direction, out);
-	else if (t->kind == GR_SAMPLE_SHARE && (alone || c->kind == GR_SAMPLE_SHARE))
-		code = gr_share_evidence(kind, t, c, limit, direction, out);
-	else if (t->kind == GR_SAMPLE_NORMAL || (!alone && c->kind == GR_SAMPLE_NORMAL) ||
-			 t->kind == GR_SAMPLE_QUANTILE)
-		code = normal_evidence(kind, t, c, limit, direction, out);
-	else
-		code = gr_score_evidence(kind, t, c, limit, direction, out);
+	code = test_for(t, alone ? t : c) (kind, t, c, limit, direction, out);
 	if (code != GR_OK)
 		out->z = out->df = NAN;
 	/* no correction makes evidence of an estimate on the other side */

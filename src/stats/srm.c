@@ -1,6 +1,8 @@
 /*
  * srm.c
  *	  Sample ratio mismatch: were the units split as planned?
+ *
+ * Counts and shares are in the same order.  A test that cannot be made has no p-value (NaN).
  */
 #include "stats.h"
 

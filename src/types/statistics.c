@@ -158,7 +158,7 @@ guardrail_compare(PG_FUNCTION_ARGS)
 	static const char *const names[] = {"treatment", "control"};
 	GrMoments	m[2];
 	GrEstimate	e[2];
-	GrContrastKind kind;
+	GrContrastKind scale;
 	double		margin,
 				level;
 	GrAlternative alternative;
@@ -179,15 +179,15 @@ guardrail_compare(PG_FUNCTION_ARGS)
 				 errmsg("cannot compare summaries of %d and %d variables",
 						m[0].dim, m[1].dim)));
 	/* the order of GrContrastKind */
-	kind = (GrContrastKind) gr_arg_choice(fcinfo, 2, "kind", kinds);
+	scale = (GrContrastKind) gr_arg_choice(fcinfo, 2, "kind", kinds);
 	margin = gr_arg_number(fcinfo, 3, "margin");
 	alternative = gr_arg_alternative(fcinfo, 4);
 	level = gr_arg_number_in(fcinfo, 5, "level", 0, 1, true);
-	if (kind == GR_RELATIVE && e[1].value <= 0)
+	if (scale == GR_RELATIVE && e[1].value <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"control\" must have a positive estimate for a relative comparison"),
 				 errdetail("It is %g.", e[1].value)));
-	(void) gr_contrast_test(kind, &e[0], &e[1], margin, alternative, level, &test);
+	(void) gr_contrast_test(scale, &e[0], &e[1], margin, alternative, level, &test);
 	return test_record(fcinfo, &test);
 }

@@ -340,14 +340,14 @@ receive_packed_bins(StringInfo buf, BinList *list)
 }
 
 static void
-receive_histogram(StringInfo buf, MetricData *m, int kind)
+receive_histogram(StringInfo buf, MetricData *m, int form)
 {
 	void		(*receive) (StringInfo, BinList *) =
-		kind == PACKED_REDUCED_HISTOGRAM ? receive_packed_bins : receive_bins;
+		form == PACKED_REDUCED_HISTOGRAM ? receive_packed_bins : receive_bins;
 
 	for (int b = 0; b < GR_BATCHES; b++)
 		receive(buf, &m->batch[b]);
-	m->reduced = (kind != HISTOGRAM);
+	m->reduced = (form != HISTOGRAM);
 	if (m->reduced)
 		receive(buf, &m->pooled);
 	else
@@ -410,16 +410,16 @@ receive_ties(StringInfo buf, MetricData *m, int version)
 static void
 receive_metric(StringInfo buf, MetricData *m, int version)
 {
-	int			kind = pq_getmsgbyte(buf);
+	int			form = pq_getmsgbyte(buf);
 
 	m->skipped = pq_getmsgint64(buf);
 	m->nonzero = pq_getmsgint64(buf);
 	m->immature = pq_getmsgint64(buf);
-	if (kind > PACKED_REDUCED_HISTOGRAM || (kind != NO_HISTOGRAM) != (m->batch != NULL))
+	if (form > PACKED_REDUCED_HISTOGRAM || (form != NO_HISTOGRAM) != (m->batch != NULL))
 		corrupt();
 	if (m->batch)
 	{
-		receive_histogram(buf, m, kind);
+		receive_histogram(buf, m, form);
 		receive_ties(buf, m, version);
 		return;
 	}
