@@ -11,11 +11,17 @@ COMMENT ON FUNCTION guardrail_sees_all() IS
   'marks roles: under row-level security a role that may execute this function reads the experiments of all owners; returns true';
 REVOKE EXECUTE ON FUNCTION guardrail_sees_all() FROM PUBLIC;
 
+CREATE FUNCTION _guardrail_sees_row(owner oid) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'guardrail_sees_row' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION _guardrail_sees_row(oid) IS
+  'policy of guardrail_experiment: returns true if the current role is a member of the owner; raises an error if the role writes no experiments and would see none of them';
+
 CREATE POLICY guardrail_own_rows ON guardrail_experiment
   USING (pg_catalog.pg_has_role(owner::pg_catalog.oid, 'MEMBER'::text))
   WITH CHECK (pg_catalog.pg_has_role(owner::pg_catalog.oid, 'MEMBER'::text));
 CREATE POLICY guardrail_all_rows ON guardrail_experiment FOR SELECT
-  USING (pg_catalog.has_function_privilege('guardrail_sees_all()'::regprocedure::pg_catalog.oid, 'EXECUTE'::text));
+  USING (pg_catalog.has_function_privilege('guardrail_sees_all()'::regprocedure::pg_catalog.oid, 'EXECUTE'::text)
+    OR _guardrail_sees_row(owner::pg_catalog.oid));
 CREATE POLICY guardrail_own_rows ON guardrail_rule
   USING (EXISTS (SELECT FROM guardrail_experiment e
     WHERE e.experiment_id = guardrail_rule.experiment_id AND pg_catalog.pg_has_role(e.owner::pg_catalog.oid, 'MEMBER'::text)))

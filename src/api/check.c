@@ -11,6 +11,7 @@
  * after the other; then comes reading, in a fresh snapshot, then writing.
  */
 #include "api/api.h"
+#include "base/rights.h"
 #include "catalog/protect.h"
 #include "plan/plan.h"
 #include "record/record.h"
@@ -93,7 +94,7 @@ attempt(const Run *run, const char *id, const char *error)
 	CheckWork	work = {run, id, error, CurrentMemoryContext};
 	ErrorData  *failure = gr_attempt(do_check, &work);
 
-	return failure ? failure->message : NULL;
+	return failure ? gr_error_text(failure) : NULL;
 }
 
 /* Did what the check found, be it an error, get into the log? */

@@ -4,6 +4,7 @@
  *	  guardrail_status, guardrail_explain.  They write nothing.
  */
 #include "api/api.h"
+#include "base/rights.h"
 #include "catalog/protect.h"
 
 #include "executor/spi.h"
@@ -124,7 +125,7 @@ status_lines(FunctionCallInfo fcinfo, const char *id)
 	ErrorData  *failure = gr_try_evaluate(fcinfo->flinfo->fn_oid, id, GR_FOR_READER, CurrentMemoryContext, &v);
 
 	if (failure)
-		add_line(fcinfo, psprintf("%s: NO DATA: %s", id, failure->message));
+		add_line(fcinfo, psprintf("%s: NO DATA: %s", id, gr_error_text(failure)));
 	else if (v->narms == 0)
 		add_line(fcinfo, psprintf("%s: NO DATA", id));
 	for (int a = 0; !failure && a < v->narms; a++)
@@ -138,11 +139,8 @@ status_lines(FunctionCallInfo fcinfo, const char *id)
 static void
 tell_hidden(FunctionCallInfo fcinfo, const char *schema, int visible)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			hidden = gr_hidden_running(fcinfo->flinfo->fn_oid, visible);
 	const char *role = GetUserNameFromId(GetUserId(), false);
-	bool		null = false;
-	Datum		line;
 
 	if (hidden > 0 && visible == 0)
 		ereport(ERROR,
@@ -152,11 +150,8 @@ tell_hidden(FunctionCallInfo fcinfo, const char *schema, int visible)
 						 "GRANT EXECUTE ON FUNCTION %s.guardrail_sees_all() TO %s; or read view %s.guardrail_verdict.",
 						 quote_identifier(role), schema, quote_identifier(role), schema)));
 	if (hidden > 0)
-	{
-		line = CStringGetTextDatum(psprintf("NOT SHOWN: row-level security hides %d more running experiment%s from role \"%s\"",
-											hidden, hidden == 1 ? "" : "s", role));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &line, &null);
-	}
+		add_line(fcinfo, psprintf("NOT SHOWN: row-level security hides %d more running experiment%s from role \"%s\"",
+								  hidden, hidden == 1 ? "" : "s", role));
 }
 
 /* guardrail_status(): one line per running experiment and treatment arm */

@@ -113,3 +113,11 @@ gr_hint_events(const char *relation)
 	return errhint("GRANT SELECT ON %s TO %s. The recorded verdicts in view guardrail_verdict need no right on the events.",
 				   relation, current_role());
 }
+
+const char *
+gr_error_text(const ErrorData *error)
+{
+	if (error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE || error->hint == NULL)
+		return error->message;
+	return psprintf("%s: %s", error->message, error->hint);
+}

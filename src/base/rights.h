@@ -21,6 +21,9 @@ extern bool gr_granted_by_name(Oid function);
  */
 extern void gr_hint_at_rights(void *arg);
 
+/* An error in one line: its message and, where a right is missing, what to grant. */
+extern const char *gr_error_text(const ErrorData *error);
+
 /* The hint of an error of a missing right on the events: what to grant to the current role. */
 extern int	gr_hint_events(const char *relation);
 

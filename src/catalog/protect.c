@@ -22,6 +22,7 @@
 
 PG_FUNCTION_INFO_V1(guardrail_protect);
 PG_FUNCTION_INFO_V1(guardrail_protect_tables);
+PG_FUNCTION_INFO_V1(guardrail_sees_row);
 
 /* the order in which other functions lock them */
 static const char *const tables[] = {"guardrail_rule", "guardrail_experiment"};
@@ -134,6 +135,66 @@ guardrail_protect(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(enable ?
 									 "row-level security is on: a role sees the experiments whose owner it is a member of" :
 									 "row-level security is off: a role that may read guardrail_experiment sees every experiment"));
+}
+
+/* Is the role a member of the owner of any experiment? */
+static bool
+owns_any(Oid function, Oid role)
+{
+	const char *args[] = {psprintf("%u", role)};
+	OwnerContext saved;
+	bool		any;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	gr_writer_enter(&saved, function);
+	gr_spi_query(psprintf("SELECT EXISTS (SELECT FROM %s.guardrail_experiment"
+						  " WHERE pg_catalog.pg_has_role($1::oid, owner::oid, 'MEMBER'))",
+						  gr_schema_of_function(function)), true, 1, args);
+	any = gr_spi_bool(0, 1);
+	gr_owner_leave(&saved);
+	SPI_finish();
+	return any;
+}
+
+/*
+ * guardrail_sees_row(owner): does row-level security show the row to the current role?
+ *
+ * A role that writes experiments, or belongs to the owner of one, sees its own.  To any
+ * other nothing would be left, and a table without rows reads like one without problems:
+ * an error.
+ */
+Datum
+guardrail_sees_row(PG_FUNCTION_ARGS)
+{
+	Oid			function = fcinfo->flinfo->fn_oid;
+	Oid			role = GetUserId();
+	const char *name;
+	char	   *schema;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	if (is_member_of_role(role, PG_GETARG_OID(0)))
+		PG_RETURN_BOOL(true);
+	/* asked once for all rows of a query */
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		bool	   *limited = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(bool));
+
+		*limited = pg_class_aclcheck(table_oid(function, 1), role, ACL_INSERT) == ACLCHECK_OK ||
+			owns_any(function, role);
+		fcinfo->flinfo->fn_extra = limited;
+	}
+	if (*(bool *) fcinfo->flinfo->fn_extra)
+		PG_RETURN_BOOL(false);
+	name = GetUserNameFromId(role, false);
+	schema = gr_schema_of_function(function);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("row-level security hides experiments from role \"%s\"", name),
+			 errhint("To let it see those of all owners, GRANT EXECUTE ON FUNCTION %s.guardrail_sees_all() TO %s; "
+					 "to let it see those of a team, grant it the team's role. View %s.guardrail_verdict has the recorded verdicts of all.",
+					 schema, quote_identifier(name), schema)));
 }
 
 bool
