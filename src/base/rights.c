@@ -107,11 +107,16 @@ gr_hint_at_rights(void *arg)
 	MemoryContextSwitchTo(old);
 }
 
-int
-gr_hint_events(const char *relation)
+void
+gr_hint_events(const char *relation, Oid role, bool is_owner)
 {
-	return errhint("GRANT SELECT ON %s TO %s. The recorded verdicts in view guardrail_verdict need no right on the events.",
-				   relation, current_role());
+	const char *name = quote_identifier(GetUserNameFromId(role, false));
+
+	if (is_owner)
+		errhint("GRANT SELECT ON %s TO %s, which owns the experiment.", relation, name);
+	else
+		errhint("GRANT SELECT ON %s TO %s. The recorded verdicts in view guardrail_verdict need no right on the events.",
+				relation, name);
 }
 
 const char *

@@ -24,7 +24,7 @@ extern void gr_hint_at_rights(void *arg);
 /* An error in one line: its message and, where a right is missing, what to grant. */
 extern const char *gr_error_text(const ErrorData *error);
 
-/* The hint of an error of a missing right on the events: what to grant to the current role. */
-extern int	gr_hint_events(const char *relation);
+/* The hint of an error of a missing right on the events: what to grant to the role that reads them. */
+extern void gr_hint_events(const char *relation, Oid role, bool is_owner);
 
 #endif							/* GR_RIGHTS_H */

@@ -12,23 +12,49 @@
 
 #include "catalog/objectaddress.h"
 #include "miscadmin.h"
+#include "utils/syscache.h"
+
+/* Who reads the events, and why. */
+typedef struct Reader
+{
+	Oid			relation;
+	Oid			role;
+	bool		is_owner;		/* of the experiment: columns are enough */
+} Reader;
 
 static void
-hint_at_events(void *relation)
+hint_at_events(void *arg)
 {
-	gr_hint_events(relation);
+	Reader	   *r = arg;
+
+	gr_hint_events(gr_relation_name(r->relation), r->role, r->is_owner);
 }
 
 static void
-require_select(Oid relation)
+require_select(Oid relation, Oid role, bool is_owner)
 {
-	ErrorContextCallback callback = {error_context_stack, hint_at_events, gr_relation_name(relation)};
+	Reader		reader = {relation, role, is_owner};
+	ErrorContextCallback callback = {error_context_stack, hint_at_events, &reader};
+	char		kind = get_rel_relkind(relation);
 
+	/* a dump may bring an index, which nobody has rights on: reading it fails */
+	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
+		return;
 	error_context_stack = &callback;
-	if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relation)),
+	if (pg_class_aclcheck(relation, role, ACL_SELECT) != ACLCHECK_OK &&
+		!(is_owner && pg_attribute_aclcheck_all(relation, role, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK))
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(kind),
 					   get_rel_name(relation));
 	error_context_stack = callback.previous;
+}
+
+/* Of the events and the exposures. */
+static void
+require_selects(const Experiment *e, Oid role, bool is_owner)
+{
+	require_select(e->events, role, is_owner);
+	if (OidIsValid(e->exposures))
+		require_select(e->exposures, role, is_owner);
 }
 
 Evaluation *
@@ -52,11 +78,7 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 		(void) gr_relation_name(e->exposures);
 	/* live results are only for who may read the events himself */
 	if (purpose == GR_FOR_READER)
-	{
-		require_select(e->events);
-		if (OidIsValid(e->exposures))
-			require_select(e->exposures);
-	}
+		require_selects(e, GetUserId(), false);
 	old = MemoryContextSwitchTo(context);
 	v = palloc0(sizeof(Evaluation));
 	v->e = e;
@@ -72,6 +94,9 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 		MemoryContextSwitchTo(old);
 		return v;
 	}
+	/* an owner that was dropped has an error of its own */
+	if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(e->owner)))
+		require_selects(e, e->owner, true);
 	gr_rescue_plan(v);
 	gr_rescue_collect(v, schema, shared, purpose == GR_FOR_LOG, context);
 	v->scanned = v->plan;
