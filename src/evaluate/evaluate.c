@@ -35,15 +35,15 @@ require_select(Oid relation, Oid role, bool is_owner)
 {
 	Reader		reader = {relation, role, is_owner};
 	ErrorContextCallback callback = {error_context_stack, hint_at_events, &reader};
-	char		kind = get_rel_relkind(relation);
+	char		relkind = get_rel_relkind(relation);
 
 	/* a dump may bring an index, which nobody has rights on: reading it fails */
-	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
+	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
 		return;
 	error_context_stack = &callback;
 	if (pg_class_aclcheck(relation, role, ACL_SELECT) != ACLCHECK_OK &&
 		!(is_owner && pg_attribute_aclcheck_all(relation, role, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK))
-		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(kind),
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(relkind),
 					   get_rel_name(relation));
 	error_context_stack = callback.previous;
 }
