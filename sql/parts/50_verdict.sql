@@ -139,8 +139,10 @@ CREATE FUNCTION guardrail_assert_shippable(experiment text, newer_than interval 
 COMMENT ON FUNCTION guardrail_assert_shippable(text, interval) IS
   'the same for the only treatment variant of an experiment; an error if it has several';
 
--- who may record checks is granted, not given
+-- Everybody may check what they own; the procedure itself refuses the rest to roles that have no grant of their own. Both
+-- statements leave the entries in the order in which an upgrade leaves them.
 REVOKE EXECUTE ON PROCEDURE guardrail_check(text) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE guardrail_check(text) TO PUBLIC;
 
 -- ---- dump and restore ---------------------------------------------------
 

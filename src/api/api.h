@@ -20,4 +20,10 @@ extern char *gr_check_line(FunctionCallInfo fcinfo, const char *schema, const ch
 /* The text of guardrail_explain (explain.c). */
 extern char *gr_explain(const Evaluation *v, const char *schema);
 
+/*
+ * An error unless the caller may check the experiment of argument 0, or all if it is
+ * NULL (may_check.c); SPI is connected.
+ */
+extern void gr_require_may_check(FunctionCallInfo fcinfo, const char *schema);
+
 #endif							/* GR_API_H */

@@ -16,6 +16,8 @@
  * after the other; then comes reading, in a fresh snapshot, then writing.
  */
 #include "api/api.h"
+#include "base/rights.h"
+#include "catalog/protect.h"
 #include "plan/plan.h"
 #include "record/record.h"
 
@@ -118,7 +120,7 @@ static ErrorData *
 attempt_recorded(CheckWork *work, const char **unrecorded)
 {
 	ErrorData  *failure = attempt(work, NULL);
-	ErrorData  *second = failure ? attempt(work, failure->message) : NULL;
+	ErrorData  *second = failure ? attempt(work, gr_error_text(failure)) : NULL;
 
 	*unrecorded = second ? second->message : NULL;
 	return failure;
@@ -131,7 +133,7 @@ gr_check_alone(FunctionCallInfo fcinfo, char *schema, const char *id, const char
 	CheckWork	work = {&run, id, NULL, GetCurrentTimestamp(), CurrentMemoryContext};
 	ErrorData  *failure = attempt_recorded(&work, unrecorded);
 
-	return failure ? failure->message : NULL;
+	return failure ? gr_error_text(failure) : NULL;
 }
 
 /* Is the one check's failure the error of the whole run? */
@@ -194,7 +196,7 @@ check_one(Run *run, int i)
 	CheckWork	work = {run, id, NULL, GetCurrentTimestamp(), CurrentMemoryContext};
 	const char *unrecorded;
 	ErrorData  *failure = attempt_recorded(&work, &unrecorded);
-	const char *error = failure ? failure->message : NULL;
+	const char *error = failure ? gr_error_text(failure) : NULL;
 
 	if (error)
 		note_failure(run, id, failure);
@@ -258,6 +260,7 @@ find_experiments(Run *run, MemoryContext context, int *sound)
 
 	/* whoever may call this needs no right on the catalog or on the events */
 	gr_writer_enter(&saved, run->fcinfo->flinfo->fn_oid);
+	gr_require_all_rows(run->fcinfo->flinfo->fn_oid);
 	if (run->all)
 		experiments_by_turn(run, context, sound);
 	else
@@ -318,6 +321,7 @@ guardrail_check(PG_FUNCTION_ARGS)
 	run.commits = call && IsA(call, CallContext) && !call->atomic && !IsSubTransaction();
 	if (SPI_connect_ext(run.commits ? SPI_OPT_NONATOMIC : 0) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	gr_require_may_check(fcinfo, run.schema);
 	find_experiments(&run, context, &sound);
 	/* one that failed would fail with those that it shares a scan with */
 	if (sound > 1)

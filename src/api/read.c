@@ -4,6 +4,8 @@
  *	  guardrail_status, guardrail_explain.  They write nothing.
  */
 #include "api/api.h"
+#include "base/rights.h"
+#include "catalog/protect.h"
 
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -123,11 +125,33 @@ status_lines(FunctionCallInfo fcinfo, const char *id)
 	ErrorData  *failure = gr_try_evaluate(fcinfo->flinfo->fn_oid, id, GR_FOR_READER, CurrentMemoryContext, &v);
 
 	if (failure)
-		add_line(fcinfo, psprintf("%s: NO DATA: %s", id, failure->message));
+		add_line(fcinfo, psprintf("%s: NO DATA: %s", id, gr_error_text(failure)));
 	else if (v->narms == 0)
 		add_line(fcinfo, psprintf("%s: NO DATA", id));
 	for (int a = 0; !failure && a < v->narms; a++)
 		add_line(fcinfo, psprintf("%s / %s: %s", id, v->arms[a].name, v->verdicts[a].status));
+}
+
+/*
+ * Experiments that row-level security hides may be blocked: whoever sees the rest is
+ * told how many there are, and whoever sees none gets an error.
+ */
+static void
+tell_hidden(FunctionCallInfo fcinfo, const char *schema, int visible)
+{
+	int			hidden = gr_hidden_running(fcinfo->flinfo->fn_oid, visible);
+	const char *role = GetUserNameFromId(GetUserId(), false);
+
+	if (hidden > 0 && visible == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row-level security hides all running experiments (%d) from role \"%s\"", hidden, role),
+				 errhint("Grant %s the owner role of its experiments; or, to see those of all owners, "
+						 "GRANT EXECUTE ON FUNCTION %s.guardrail_sees_all() TO %s; or read view %s.guardrail_verdict.",
+						 quote_identifier(role), schema, quote_identifier(role), schema)));
+	if (hidden > 0)
+		add_line(fcinfo, psprintf("NOT SHOWN: row-level security hides %d more running experiment%s from role \"%s\"",
+								  hidden, hidden == 1 ? "" : "s", role));
 }
 
 /* guardrail_status(): one line per running experiment and treatment arm */
@@ -153,6 +177,7 @@ guardrail_status_all(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(loop);
 	}
+	tell_hidden(fcinfo, schema, n);
 	SPI_finish();
 	MemoryContextDelete(loop);
 	return (Datum) 0;

@@ -8,6 +8,7 @@
  * Whoever calls may have any search path, with operators and functions of others
  * in it that fit better than those of pg_catalog: no statement sees it.
  */
+#include "base/rights.h"
 #include "base/spi.h"
 
 #include "catalog/pg_type.h"
@@ -27,6 +28,7 @@ gr_spi_query(const char *sql, bool read_only, int nargs, const char *const *args
 	Datum		values[FUNC_MAX_ARGS];
 	char		nulls[FUNC_MAX_ARGS + 1] = "";
 	MemoryContext here = CurrentMemoryContext;
+	ErrorContextCallback callback = {error_context_stack, gr_hint_at_rights, here};
 	int			level;
 	int			code;
 
@@ -42,7 +44,9 @@ gr_spi_query(const char *sql, bool read_only, int nargs, const char *const *args
 	}
 	level = NewGUCNestLevel();
 	gr_set_local("search_path", GR_SEARCH_PATH);
+	error_context_stack = &callback;
 	code = SPI_execute_with_args(sql, nargs, types, values, nulls, read_only, 0);
+	error_context_stack = callback.previous;
 	AtEOXact_GUC(false, level);
 	if (code < 0)
 		elog(ERROR, "%s in \"%s\"", SPI_result_code_string(code), sql);

@@ -307,6 +307,21 @@ require_version(void)
 				 errhint("Run ALTER EXTENSION guardrail UPDATE in every database that uses it.")));
 }
 
+/* It may well exist where row-level security is on: others see it. */
+GR_NORETURN static void
+refuse_missing(const char *schema, const char *id)
+{
+	gr_spi_query(psprintf("SELECT pg_catalog.row_security_active(%s)",
+						  quote_literal_cstr(psprintf("%s.guardrail_experiment", schema))), true, 0, NULL);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("experiment \"%s\" does not exist", id),
+			 gr_spi_bool(0, 1) ?
+			 errhint("Correct the name. Row-level security shows role %s only the experiments whose owner it is a member of.",
+					 quote_identifier(GetUserNameFromId(GetUserId(), false))) :
+			 errhint("Insert it into %s.guardrail_experiment first, or correct the name.", schema)));
+}
+
 Experiment *
 gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 {
@@ -317,10 +332,7 @@ gr_experiment_load(const char *schema, const char *id, MemoryContext context)
 	gr_spi_query(psprintf("SELECT %s FROM %s.guardrail_experiment WHERE experiment_id = $1",
 						  experiment_columns, schema), true, 1, args);
 	if (SPI_processed == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("experiment \"%s\" does not exist", id),
-				 errhint("Insert it into %s.guardrail_experiment first, or correct the name.", schema)));
+		refuse_missing(schema, id);
 	e = take_experiment(context);
 	if (e->state == NULL)
 		ereport(ERROR,

@@ -7,17 +7,54 @@
  * with the reader's for live calls.  A plan that was tampered with is not scanned for.
  */
 #include "evaluate/past.h"
+#include "base/rights.h"
 #include "catalog/expression.h"
 
 #include "catalog/objectaddress.h"
 #include "miscadmin.h"
+#include "utils/syscache.h"
+
+/* Who reads the events, and why. */
+typedef struct Reader
+{
+	Oid			relation;
+	Oid			role;
+	bool		is_owner;		/* of the experiment: columns are enough */
+} Reader;
 
 static void
-require_select(Oid relation)
+hint_at_events(void *arg)
 {
-	if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relation)),
+	Reader	   *r = arg;
+
+	gr_hint_events(gr_relation_name(r->relation), r->role, r->is_owner);
+}
+
+static void
+require_select(Oid relation, Oid role, bool is_owner)
+{
+	Reader		reader = {relation, role, is_owner};
+	ErrorContextCallback callback = {error_context_stack, hint_at_events, &reader};
+	char		relkind = get_rel_relkind(relation);
+
+	/* a dump may bring an index, which nobody has rights on: reading it fails */
+	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
+		return;
+	error_context_stack = &callback;
+	if (pg_class_aclcheck(relation, role, ACL_SELECT) != ACLCHECK_OK &&
+		!(is_owner && pg_attribute_aclcheck_all(relation, role, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK))
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(relkind),
 					   get_rel_name(relation));
+	error_context_stack = callback.previous;
+}
+
+/* Of the events and the exposures. */
+static void
+require_selects(const Experiment *e, Oid role, bool is_owner)
+{
+	require_select(e->events, role, is_owner);
+	if (OidIsValid(e->exposures))
+		require_select(e->exposures, role, is_owner);
 }
 
 /* Which arms are those that are not planned?  Looked up where they may be what is wrong. */
@@ -55,11 +92,7 @@ evaluate(Oid function, const char *id, GrPurpose purpose,
 	gr_require_existing(e, function);
 	/* live results are only for who may read the events himself */
 	if (purpose == GR_FOR_READER)
-	{
-		require_select(e->events);
-		if (OidIsValid(e->exposures))
-			require_select(e->exposures);
-	}
+		require_selects(e, GetUserId(), false);
 	old = MemoryContextSwitchTo(context);
 	v = palloc0(sizeof(Evaluation));
 	v->e = e;
@@ -76,6 +109,9 @@ evaluate(Oid function, const char *id, GrPurpose purpose,
 		MemoryContextSwitchTo(old);
 		return v;
 	}
+	/* an owner that was dropped has an error of its own */
+	if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(e->owner)))
+		require_selects(e, e->owner, true);
 	gr_rescue_plan(v);
 	gr_rescue_collect(v, schema, shared, purpose == GR_FOR_LOG, context);
 	v->scanned = v->plan;

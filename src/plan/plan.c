@@ -70,6 +70,20 @@ gr_plan_require_state(const Experiment *e, const char *state, const char *hint)
 				 errhint("%s", hint)));
 }
 
+/* The event query calls functions of the extension: with the owner's rights. */
+static void
+require_schema(const Experiment *e, const char *schema)
+{
+	const char *args[] = {psprintf("%u", e->owner), schema};
+
+	gr_spi_query("SELECT pg_catalog.has_schema_privilege($1::oid, $2::regnamespace::oid, 'USAGE')", true, 2, args);
+	if (!gr_spi_bool(0, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\", which owns experiment \"%s\", may not use schema %s", gr_owner_name(e), e->id, schema),
+				 errhint("GRANT USAGE ON SCHEMA %s TO %s.", schema, quote_identifier(gr_owner_name(e)))));
+}
+
 void
 gr_plan_require_whole(Experiment *e, const char *schema)
 {
@@ -94,6 +108,7 @@ gr_plan_require_whole(Experiment *e, const char *schema)
 					 errhint("Set guardrail_experiment.segments, or leave segment_veto NULL.")));
 	/* every expression still fits the events, with the owner's rights */
 	gr_owner_enter(&saved, e->owner);
+	require_schema(e, schema);
 	plan = gr_plan_make(e);
 	/* nor does the owner lack a right on the exposures, or a name mean two things */
 	if (OidIsValid(e->exposures) || gr_needs_exposure_time(e))

@@ -1,5 +1,6 @@
--- Grants for three roles, as doc/production.md shows them: analysts write, launch, amend and stop experiments of their own
--- team and read all verdicts; BI reads the views; cron records checks and prunes, without a right on any event.
+-- Grants for three roles and row-level security written by hand, without extras/roles.sql: analysts write, launch, amend,
+-- check and stop experiments of their own team and read all verdicts; BI reads the views; cron records checks and prunes,
+-- without a right on any event.
 --
 -- Expected: each right and each missing right of each role, as the block says it.
 SET client_min_messages = warning;
@@ -84,8 +85,10 @@ SELECT guardrail_amend('one', 'a wider limit', '{"experiment": {"min_units": 60}
 SELECT version, made_by, reason, intact FROM guardrail_verify('one');
 SELECT experiment_id, state, owner FROM guardrail_experiment ORDER BY 1;
 SELECT experiment_id, metric FROM guardrail_rule ORDER BY 1, 2;
+CALL guardrail_check('one');
+SELECT experiment_id, verdict FROM guardrail_verdict;
 -- and what she may not
-SELECT sql, message(sql) FROM unnest(ARRAY['CALL guardrail_check()', 'CALL guardrail_check(''one'')', 'SELECT guardrail_prune(''1 day'')', 'UPDATE guardrail_experiment SET min_units = 2 WHERE experiment_id = ''one''', 'DELETE FROM guardrail_rule WHERE experiment_id = ''one'' AND metric = ''goal''', 'TRUNCATE guardrail_rule',
+SELECT sql, message(sql) FROM unnest(ARRAY['CALL guardrail_check()', 'CALL guardrail_check(''of the superuser'')', 'SELECT guardrail_prune(''1 day'')', 'UPDATE guardrail_experiment SET min_units = 2 WHERE experiment_id = ''one''', 'DELETE FROM guardrail_rule WHERE experiment_id = ''one'' AND metric = ''goal''', 'TRUNCATE guardrail_rule',
   'SELECT plan(''taken'', ''regress_guardrail_search'')', 'INSERT INTO guardrail_check_log SELECT * FROM guardrail_check_log', 'DELETE FROM guardrail_plan', 'INSERT INTO guardrail_check_input DEFAULT VALUES', 'SELECT * FROM guardrail_look_state',
   'ALTER TABLE guardrail_experiment DISABLE ROW LEVEL SECURITY', 'CREATE TABLE refers (e text REFERENCES guardrail_experiment)', 'SET ROLE regress_guardrail_cron']) sql;
 

@@ -132,6 +132,7 @@ my %objects = (
 	'constraints' => qq{SELECT conrelid::regclass, conname, contype, convalidated, condeferrable, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = $of_schema},
 	'indexes' => qq{SELECT pg_get_indexdef(indexrelid), indisunique, indisprimary, indisvalid, indisclustered, indisreplident FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE relnamespace = $of_schema},
 	'triggers' => qq{SELECT tgrelid::regclass, regexp_replace(tgname, '[0-9]+', ''), tgenabled, tgisinternal, regexp_replace(pg_get_triggerdef(t.oid), 'TriggerName|_[0-9]+', '') FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid WHERE relnamespace = $of_schema},
+	'policies' => q{SELECT tablename, policyname, permissive, roles, cmd, qual, with_check FROM pg_policies WHERE schemaname = 'guard'},
 	'views' => qq{SELECT oid::regclass, pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'v' AND relnamespace = $of_schema},
 	'sequences' => qq{SELECT seqrelid::regclass, seqtypid::regtype, seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle FROM pg_sequence},
 	'comments' => q{SELECT pg_describe_object(classoid, objoid, objsubid), description FROM pg_description WHERE pg_describe_object(classoid, objoid, objsubid) ~ 'guard'},

@@ -32,9 +32,10 @@ CALL guardrail_check();
 GRANT EXECUTE ON PROCEDURE guardrail_check TO cron;
 GRANT SELECT ON guardrail_verdict TO cron;
 });
+like($old->safe_psql('shop', 'SELECT guard.guardrail_protect()'), qr/^row-level security is on/, 'row-level security before');
 my %before = map { $_ => [ contents($old, $_, $_ eq 'shop' ? () : (schema => 'public')), intact($old, $_, $_ eq 'shop' ? 'guard' : 'public'), replayed($old, $_, $_ eq 'shop' ? 'guard' : 'public') ] } qw(shop postgres);
 my $rights = q{SELECT has_function_privilege('cron', 'guardrail_check(text)', 'EXECUTE'), has_function_privilege('analyst', 'guardrail_check(text)', 'EXECUTE'), has_table_privilege('cron', 'guardrail_verdict', 'SELECT'), has_function_privilege('cron', 'guardrail_prune(interval)', 'EXECUTE')};
-is($old->safe_psql('postgres', $rights), 't|f|t|f', 'rights before');
+is($old->safe_psql('postgres', $rights), 't|t|t|f', 'rights before');
 $old->stop;
 
 my $new = PostgreSQL::Test::Cluster->new('new', ($new_bindir eq $bindir ? () : (install_path => $new_bindir =~ s{/bin$}{}r)));
@@ -62,7 +63,8 @@ for my $db (qw(shop postgres))
 	like($err, qr/append-only/, "$db: the log is append-only");
 	is($new->safe_psql($db, q{SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'guardrail') AND classid = 'pg_class'::regclass}) > 5, 1, "$db: the tables are the extension's");
 }
-is($new->safe_psql('postgres', $rights), 't|f|t|f', 'rights after');
+is($new->safe_psql('postgres', $rights), 't|t|t|f', 'rights after');
+is($new->safe_psql($_, q{SELECT count(*) FILTER (WHERE relrowsecurity), count(DISTINCT policyname) FROM pg_class JOIN pg_policies ON tablename = relname WHERE relname IN ('guardrail_experiment', 'guardrail_rule')}), $_ eq 'shop' ? '4|2' : '0|2', "$_: row-level security after") for qw(shop postgres);
 like($new->safe_psql('shop', 'SELECT look_no FROM guard.guardrail_check_log WHERE experiment_id = \'looks\' ORDER BY check_id DESC LIMIT 1') . '|', qr/^\|$/, 'a check without new units is no look');
 $new->safe_psql('shop', q{INSERT INTO shop.ev SELECT experiment_id, user_id + 2000, variant, at, x, goal, doomed FROM shop.ev WHERE experiment_id = 'looks' AND user_id < 1000; CALL guard.guardrail_check('looks');});
 is($new->safe_psql('shop', 'SELECT look_no FROM guard.guardrail_check_log WHERE experiment_id = \'looks\' ORDER BY check_id DESC LIMIT 1'), '3', 'the next look is the third');
