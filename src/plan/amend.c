@@ -10,6 +10,7 @@
 #include "plan/plan.h"
 
 #include "catalog/validate.h"
+#include "evaluate/loosened.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
@@ -330,6 +331,23 @@ apply(FunctionCallInfo fcinfo, const char *schema, const char *id, const char *c
 	gr_owner_leave(&saved);
 }
 
+/* Say at once what holds the arms from now on. */
+static void
+notice_loosened(FunctionCallInfo fcinfo, const char *schema, Experiment *e, int version)
+{
+	char	   *loosened;
+
+	e->function = fcinfo->flinfo->fn_oid;
+	PushActiveSnapshot(GetLatestSnapshot());
+	loosened = gr_loosened_in_words(gr_loosenings(schema, e, version), version);
+	PopActiveSnapshot();
+	if (loosened)
+		ereport(NOTICE,
+				(errmsg("this amendment loosens the plan of experiment \"%s\": %s", e->id, loosened),
+				 errdetail("No variant can be SHIP until each of these is waived by name."),
+				 errhint("Call guardrail_waive(experiment, variant, metric, reason) for each variant, or amend the plan back.")));
+}
+
 /* Does an amendment of the experiment touch the names that its events must have? */
 static bool
 names_change(const char *changes)
@@ -373,6 +391,7 @@ amend(void *arg)
 	PopActiveSnapshot();
 	gr_plan_require_whole(e, schema);
 	gr_plan_register(a->fcinfo, schema, e, version, a->reason, "");
+	notice_loosened(a->fcinfo, schema, e, version);
 	/* the version that was registered just now is newer than the caller's snapshot */
 	PushActiveSnapshot(GetLatestSnapshot());
 	a->said = psprintf("amended %s: plan %d; %s", e->id, version, gr_plan_changes(a->fcinfo, schema, e->id, version));

@@ -44,8 +44,11 @@ extern char *gr_plan_seen(FunctionCallInfo fcinfo, const char *schema, const Exp
 /* What a version of the plan changed, in words (changes.c). */
 extern char *gr_plan_changes(FunctionCallInfo fcinfo, const char *schema, const char *id, int version);
 
-/* Warnings about the plan before it is registered (warnings.c). */
-extern void gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
-						 bool after_data);
+/*
+ * Warnings about the plan before it is registered; what they were found by, if that took
+ * an evaluation of the present events, or NULL (warnings.c).
+ */
+extern Evaluation *gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
+								bool after_data);
 
 #endif							/* GR_PLAN_H */

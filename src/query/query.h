@@ -106,6 +106,9 @@ extern char *gr_sql_assignments(const Experiment *e);
 /* The statement that finds a row when there is an event. */
 extern char *gr_sql_seen(const Experiment *e);
 
+/* The statement that counts the units. */
+extern char *gr_sql_unit_count(const Experiment *e);
+
 /* ---- which names the rows have (arms.c) ----------------------------------- */
 
 /* A name in the rows, with the units (of an arm) and rows that have it. */
