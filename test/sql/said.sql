@@ -82,6 +82,7 @@ SELECT guardrail_launch('shown');
 SELECT guardrail_launch('other');
 SELECT guardrail_amend('other', 'load was set in seconds', '{"rules": {"load": {"limit_value": 20, "display_unit": "ms"}, "slow": null, "more": {"role": "guardrail", "kind": "quantile", "value": "x", "quantile": 0.9, "worse": "higher", "limit_kind": "relative", "limit_value": 0.1}}, "experiment": {"max_crossover": 0.02, "description": "so"}}');
 SELECT guardrail_amend('other', 'nothing', '{}');
+SELECT guardrail_amend('other', 'one line', '{"rules": {"more": {"filter": "x > 0\n  AND x < 1000"}}}');
 SELECT guardrail_amend('other', 'x', '{"rules": {"laod": {"limit_value": 20}}}');
 SELECT guardrail_amend('other', 'x', '{"rules": {"latency": {"limit_value": 20, "kind": "mean"}}}');
 SELECT guardrail_amend('other', 'x', '{"rules": {"latency": null}}');
