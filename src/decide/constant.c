@@ -10,17 +10,16 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Multipliers up to which the limits of a quantile are looked at. */
-#define AROUND 3.0
-
 /* Standard errors from which an arm without variation is no chance. */
 #define FAR 4.0
 
+/* Do all limits that there are lie at the quantile? */
 static bool
 is_flat_around(const GrSample *s)
 {
-	for (int i = 0; i < GR_CURVE_POINTS && gr_curve_multiplier(i) <= AROUND; i++)
-		if (s->lower[i] != s->estimate.value || s->upper[i] != s->estimate.value)
+	for (int i = 0; i < GR_CURVE_POINTS; i++)
+		if ((isfinite(s->lower[i]) && s->lower[i] != s->estimate.value) ||
+			(isfinite(s->upper[i]) && s->upper[i] != s->estimate.value))
 			return false;
 	return true;
 }
@@ -108,6 +107,9 @@ gr_append_constant(GrResult *r, const GrArm *control, const char *before)
 		of_t = is_odd(x.treatment, x.control);
 	else if (of_c && !of_t)
 		of_c = is_odd(x.control, x.treatment);
+	/* values are rounded, and so quantiles of two arms lie often on two of them */
+	if (of_t && of_c && x.treatment->kind == GR_SAMPLE_QUANTILE && x.treatment->estimate.value != x.control->estimate.value)
+		return false;
 	if (!of_t && !of_c)
 		return false;
 	gr_append(r->reason, GR_REASON_SIZE, "%s", before);
