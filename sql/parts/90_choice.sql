@@ -67,7 +67,7 @@ CREATE FUNCTION guardrail_choose(experiment text) RETURNS TABLE (
     reason text)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION guardrail_choose(text) IS
-  'chooses, among the variants whose primary metric WON and whose guardrails are all SAFE, the one with the largest gain; returns one row per variant and guardrail, with the frontier and the cost of the guardrail';
+  'chooses, among the variants whose verdict is SHIP, the one with the largest gain, one whose guardrails are all SAFE before any other; returns one row per variant and guardrail, with the frontier and the cost of the guardrail';
 
 CREATE FUNCTION guardrail_optimize(experiment text) RETURNS TABLE (
     experiment_id text,

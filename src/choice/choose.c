@@ -2,6 +2,10 @@
  * choose.c
  *	  guardrail_choose: one arm of many, and what the guardrails cost.
  *
+ * The verdict says which arms may be chosen: those that SHIP on the same data.  Among
+ * them an arm that is proven safe comes before one that is not, which may SHIP where the
+ * evidence of a rule asks for no such proof.
+ *
  * Errors.  An arm is safe when every guardrail is SAFE; the evaluation proves each
  * at alpha over the number of arms, so that no arm is called safe that is not, but
  * with probability alpha: within an arm all must be proven (an
@@ -145,20 +149,55 @@ has_won(const Choice *c, int a)
 	return result_of(c, a, c->primary_no)->status == GR_WON;
 }
 
-/* The best of the arms that won; with but: those that only that guardrail rules out. */
+static bool
+ships(const Choice *c, int a)
+{
+	return c->v->verdicts[a].verdict == GR_VERDICT_SHIP;
+}
+
+static bool
+is_proven(const Choice *c, int a)
+{
+	int			which;
+
+	return unproven(c, a, &which) == 0;
+}
+
+/* Has the arm gained more than the best so far? */
+static bool
+is_better(const Choice *c, int a, int best)
+{
+	return best == CONTROL || gain_over_control(c, a) > gain_over_control(c, best);
+}
+
+/* The best of the arms that SHIP; one that is proven safe before any that is not. */
 static int
-best_arm(const Choice *c, int but)
+best_arm(const Choice *c)
+{
+	int			proven = CONTROL,
+				other = CONTROL;
+
+	for (int a = 0; a < c->v->narms && c->valid; a++)
+	{
+		int		   *best = is_proven(c, a) ? &proven : &other;
+
+		if (ships(c, a) && is_better(c, a, *best))
+			*best = a;
+	}
+	return proven != CONTROL ? proven : other;
+}
+
+/* The best of the arms that won and that only this guardrail rules out. */
+static int
+best_without(const Choice *c, int guardrail)
 {
 	int			best = CONTROL;
 
 	for (int a = 0; a < c->v->narms && c->valid; a++)
 	{
 		int			which;
-		int			n = unproven(c, a, &which);
 
-		if (!has_won(c, a) || (but < 0 ? n > 0 : n != 1 || which != but))
-			continue;
-		if (best == CONTROL || gain_over_control(c, a) > gain_over_control(c, best))
+		if (has_won(c, a) && unproven(c, a, &which) == 1 && which == guardrail && is_better(c, a, best))
 			best = a;
 	}
 	return best;
@@ -211,35 +250,81 @@ format_gain(const Choice *c, double x)
 	return pstrdup(buf);
 }
 
+/* "load (UNDECIDED), errors (UNMEASURED)" */
+static void
+list_unproven(const Choice *c, int a, StringInfo buf)
+{
+	const char *separator = "";
+
+	for (int k = 0; k < c->v->e->nrules; k++)
+		if (must_be_safe(&c->v->e->rules[k].rule) && result_of(c, a, k)->status != GR_IS_SAFE)
+		{
+			appendStringInfo(buf, "%s%.100s (%s)", separator, c->v->e->rules[k].rule.metric,
+							 gr_status_word(result_of(c, a, k)->status));
+			separator = ", ";
+		}
+}
+
+/* An arm that SHIPs without a proof of safety: why it may, and what was chosen beside it. */
+static void
+explain_shipping(const Choice *c, int a, StringInfo buf)
+{
+	const char *chosen = c->v->arms[c->chosen].name;
+	bool		undecided = true;
+
+	for (int k = 0; k < c->v->e->nrules; k++)
+		if (must_be_safe(&c->v->e->rules[k].rule))
+			undecided &= result_of(c, a, k)->status == GR_IS_SAFE || result_of(c, a, k)->status == GR_UNDECIDED;
+	appendStringInfoString(buf, "not proven safe: ");
+	list_unproven(c, a, buf);
+	appendStringInfo(buf, "; its verdict is SHIP %s",
+					 undecided ? "because evidence 'breach' asks for no proof of safety" : "all the same");
+	if (a != c->chosen)
+		appendStringInfo(buf, is_proven(c, c->chosen) ? ", but variant \"%.*s\" has won and is proven safe" :
+						 ", but variant \"%.*s\" gains more", gr_fitting(chosen, 60), chosen);
+}
+
+static char *
+reason_of_control(const Choice *c)
+{
+	if (c->chosen == CONTROL)
+		return "chosen: no variant has the verdict SHIP";
+	return is_proven(c, c->chosen) ? "a variant that won is proven safe by every guardrail" :
+		"a variant has the verdict SHIP, although it is not proven safe by every guardrail";
+}
+
 static char *
 reason_of(const Choice *c, int a)
 {
 	StringInfoData buf;
-	int			which;
-	const char *separator = ": ";
 
 	initStringInfo(&buf);
 	if (!c->valid)
 		return pstrdup(c->why);
 	if (a == CONTROL)
-		return pstrdup(c->chosen == CONTROL ? "chosen: no variant has won and is proven safe by every guardrail" :
-					   "a variant that won is proven safe by every guardrail");
+		return reason_of_control(c);
 	if (a == c->chosen)
-		appendStringInfo(&buf, "chosen: the largest gain among the variants that won and are proven safe, %.100s %s",
-						 c->primary->metric, format_gain(c, gain_over_control(c, a)));
-	else if (unproven(c, a, &which) > 0)
+		appendStringInfo(&buf, "chosen: the largest gain among the variants that %s, %.100s %s%s",
+						 is_proven(c, a) ? "won and are proven safe" : "have the verdict SHIP",
+						 c->primary->metric, format_gain(c, gain_over_control(c, a)), is_proven(c, a) ? "" : "; ");
+	if (ships(c, a) && !is_proven(c, a))
+		explain_shipping(c, a, &buf);
+	else if (a == c->chosen)
+		return buf.data;
+	else if (!is_proven(c, a))
 	{
-		appendStringInfoString(&buf, "not proven safe");
-		for (int k = 0; k < c->v->e->nrules; k++)
-			if (must_be_safe(&c->v->e->rules[k].rule) && result_of(c, a, k)->status != GR_IS_SAFE)
-			{
-				appendStringInfo(&buf, "%s%.100s (%s)", separator, c->v->e->rules[k].rule.metric,
-								 gr_status_word(result_of(c, a, k)->status));
-				separator = ", ";
-			}
+		appendStringInfoString(&buf, "not proven safe: ");
+		list_unproven(c, a, &buf);
 	}
 	else if (!has_won(c, a))
 		appendStringInfoString(&buf, "proven safe, but the primary metric has not won");
+	else if (!ships(c, a))
+	{
+		const char *why = c->v->verdicts[a].reason;
+
+		appendStringInfo(&buf, "won and proven safe, but its verdict is %s: %.*s", gr_verdict_word(c->v->verdicts[a].verdict),
+						 gr_fitting(why, 1000), why);
+	}
 	else
 		appendStringInfoString(&buf, "won and proven safe, but another variant gains more");
 	return buf.data;
@@ -269,11 +354,10 @@ put_guardrail(Writer *w, const Choice *c, int a, int k)
 	put(w, "frontier", BOOLOID, BoolGetDatum(known && on_frontier(c, a, k)), !known);
 }
 
-/* One row; best_without: the arm that would be chosen without guardrail k. */
+/* One row; otherwise: the arm that would be chosen without guardrail k. */
 static void
-put_choice(Writer *w, const Choice *c, int a, int k, int best_without)
+put_choice(Writer *w, const Choice *c, int a, int k, int otherwise)
 {
-	int			which;
 	static const char *const primary_names[3] = {"primary_effect", "primary_lower", "primary_upper"};
 	static const char *const difference_names[3] = {"difference", "difference_lower", "difference_upper"};
 	static const char *const shadow_names[3] = {"shadow_price", "shadow_lower", "shadow_upper"};
@@ -282,7 +366,7 @@ put_choice(Writer *w, const Choice *c, int a, int k, int best_without)
 	Difference	price = {NAN, NAN, NAN};
 	char	   *reason = reason_of(c, a);
 
-	if (a != CONTROL && a == best_without && gain(c, a, c->chosen).estimate > 0)
+	if (a != CONTROL && a == otherwise && gain(c, a, c->chosen).estimate > 0)
 	{
 		price = gain(c, a, c->chosen);
 		reason = psprintf("%s; otherwise this variant would be chosen and gain %s more", reason,
@@ -291,7 +375,7 @@ put_choice(Writer *w, const Choice *c, int a, int k, int best_without)
 	put_text(w, "experiment_id", c->v->e->id);
 	put_text(w, "variant", a == CONTROL ? c->v->control.name : c->v->arms[a].name);
 	put_bool(w, "chosen", c->valid && a == c->chosen);
-	put_bool(w, "feasible", c->valid && (a == CONTROL || unproven(c, a, &which) == 0));
+	put_bool(w, "feasible", c->valid && (a == CONTROL || is_proven(c, a)));
 	put_text(w, "primary_metric", c->primary->metric);
 	put_text(w, "primary_status", a == CONTROL ? NULL : gr_status_word(result_of(c, a, c->primary_no)->status));
 	put_difference(w, primary_names, &effect);
@@ -318,7 +402,7 @@ make_choice(Evaluation *v, const char *schema)
 	c.bounds = gr_bounds_make(v, schema, 1);
 	c.level = c.primary->alpha * 2 / Max(2, v->narms * (v->narms + 1));
 	c.valid = !gr_test_invalid(&v->test, c.why, sizeof(c.why));
-	c.chosen = best_arm(&c, -1);
+	c.chosen = best_arm(&c);
 	return c;
 }
 
@@ -339,7 +423,7 @@ guardrail_choose(PG_FUNCTION_ARGS)
 	/* k = -1: for an experiment without guardrails */
 	for (int k = -1; k < v->e->nrules && v->narms > 0; k++)
 	{
-		int			best_without = k < 0 ? CONTROL : best_arm(&c, k);
+		int			otherwise = k < 0 ? CONTROL : best_without(&c, k);
 
 		if (k < 0 ? c.v->verdicts[0].guardrails > 0 : v->e->rules[k].rule.role != GR_GUARDRAIL)
 			continue;
@@ -348,7 +432,7 @@ guardrail_choose(PG_FUNCTION_ARGS)
 			Writer		w = {0};
 
 			CHECK_FOR_INTERRUPTS();
-			put_choice(&w, &c, a, k, best_without);
+			put_choice(&w, &c, a, k, otherwise);
 			gr_put_row(fcinfo, &w);
 		}
 	}

@@ -175,6 +175,8 @@ typedef struct GrResult
 	double		cap;			/* what unit totals were capped at; NaN: nothing */
 	double		left_out;		/* non-finite values, for the reason */
 	double		null_share_p;	/* p of "the share of NULLs is the same"; NaN */
+	double		null_share[2];	/* of the events of the treatment and the control */
+	bool		nulls_left_out;	/* what is NULL drops out, and does not count as nothing */
 	double		nonfinite_share_p;	/* and of values that are not finite */
 	double		missing_share_alpha;
 	bool		waived;			/* somebody lifted its veto for the arm */

@@ -11,6 +11,9 @@
 #include <math.h>
 #include <string.h>
 
+/* The part of the other arm's share of NULLs below which an arm has next to none. */
+#define FEW_NULLS 0.1
+
 static void
 append_limit(GrResult *r)
 {
@@ -78,12 +81,31 @@ append_out_of_reach(GrResult *r)
 			   "; write 0.05 for 5 percentage points" : "; write 0.05 for 5 %%");
 }
 
-/* Why there is no valid test on these data, and what would help. */
+/* That so few units have the event, or do not have it, that no split of them is proof. */
 static void
-append_unmeasured(GrResult *r)
+append_few_events(GrResult *r, bool constant)
 {
 	char		count[NUMBER_SIZE];
+	const char *events = r->needs_without ? "units without the event" : "events";
 
+	if (isnan(r->events_needed))
+	{
+		gr_append(r->reason, GR_REASON_SIZE, constant ? " More units are needed to prove harm" :
+				  ": too few units to prove harm, whatever the number of events");
+		return;
+	}
+	gr_format_whole(r->events_needed, count, sizeof(count));
+	if (constant)
+		gr_append(r->reason, GR_REASON_SIZE, " At least %s %s are needed to prove harm", count, events);
+	else
+		gr_append(r->reason, GR_REASON_SIZE, ": too few %s to prove harm, however they are split; at least %s are needed",
+				  events, count);
+}
+
+/* Why there is no valid test on these data, and what would help. */
+static void
+append_unmeasured(GrResult *r, const GrArm *control)
+{
 	switch (r->obstacle)
 	{
 		case GR_FAILED:
@@ -97,8 +119,8 @@ append_unmeasured(GrResult *r)
 			append_out_of_reach(r);
 			break;
 		case GR_CONSTANT:
-			gr_append(r->reason, GR_REASON_SIZE, ": every unit of both variants has the same value, so there is nothing "
-				   "to test; check the expression");
+			gr_append(r->reason, GR_REASON_SIZE, ": nothing varies, so there is nothing to test");
+			(void) gr_append_constant(r, control, "; ");
 			break;
 		case GR_HEAVY_UNIT:
 			gr_append(r->reason, GR_REASON_SIZE, ": few units carry the metric, and one unit accounts for %.0f %% of the "
@@ -108,14 +130,7 @@ append_unmeasured(GrResult *r)
 			gr_append(r->reason, GR_REASON_SIZE, ": too few units carry the metric to prove that it is safe");
 			break;
 		case GR_FEW_EVENTS:
-			if (isnan(r->events_needed))
-				gr_append(r->reason, GR_REASON_SIZE, ": too few units to prove harm, whatever the number of events");
-			else
-			{
-				gr_format_whole(r->events_needed, count, sizeof(count));
-				gr_append(r->reason, GR_REASON_SIZE, ": too few %s to prove harm, however they are split; at least %s are needed",
-					   r->needs_without ? "units without the event" : "events", count);
-			}
+			append_few_events(r, gr_append_constant(r, control, ": "));
 			break;
 		case GR_FEW_IN_TAIL:
 			gr_append(r->reason, GR_REASON_SIZE, ": too few events beyond the quantile for a bound");
@@ -183,12 +198,39 @@ is_rounded(double value)
 	return fabs(value) >= 0x1p53 && fabs(value) < 0x1p70;
 }
 
+/*
+ * NULLs that differ: of values that are left out they bias what is left; where they count
+ * as nothing, they are lost values only if the other arm has next to none.
+ */
 static void
-append_notes(GrResult *r)
+append_nulls(GrResult *r, const GrArm *control)
+{
+	bool		more = r->null_share[0] > r->null_share[1];
+	const char *most = more ? r->arm->name : control->name;
+	const char *least = more ? control->name : r->arm->name;
+
+	if (!(r->null_share_p < r->missing_share_alpha))
+		return;
+	if (r->nulls_left_out)
+		gr_append(r->reason, GR_REASON_SIZE, "; warning: the share of NULLs, which are left out, differs between the variants "
+				  "(p = %.2g); if NULL means none, write COALESCE(..., 0); if such events are not to count, filter on IS NOT NULL",
+				  r->null_share_p);
+	else if (fmin(r->null_share[0], r->null_share[1]) < FEW_NULLS * fmax(r->null_share[0], r->null_share[1]))
+		gr_append(r->reason, GR_REASON_SIZE, "; warning: NULLs, which count as none, are %.3g %% of the events in \"%.*s\" and "
+				  "%.3g %% in \"%.*s\" (p = %.2g): were values lost?",
+				  100 * fmax(r->null_share[0], r->null_share[1]), gr_fitting(most, NAME_SIZE), most,
+				  100 * fmin(r->null_share[0], r->null_share[1]), gr_fitting(least, NAME_SIZE), least, r->null_share_p);
+}
+
+static void
+append_notes(GrResult *r, const GrArm *control)
 {
 	char		number[NUMBER_SIZE];
+	bool		is_reason = r->status == GR_UNMEASURED && (r->obstacle == GR_CONSTANT || r->obstacle == GR_FEW_EVENTS);
 
 	append_watch(r);
+	if (!is_reason)
+		(void) gr_append_constant(r, control, "; ");
 
 	if (r->immature + r->immature_control > 0)
 	{
@@ -213,10 +255,7 @@ append_notes(GrResult *r)
 			   r->left_out);
 	if (is_rounded(r->treatment.value) || is_rounded(r->control.value))
 		gr_append(r->reason, GR_REASON_SIZE, "; values beyond 2^53 are kept to 16 digits");
-	if (r->null_share_p < r->missing_share_alpha)
-		gr_append(r->reason, GR_REASON_SIZE,
-			   "; warning: the share of NULLs differs between the variants (p = %.2g)",
-			   r->null_share_p);
+	append_nulls(r, control);
 	if (r->nonfinite_share_p < r->missing_share_alpha)
 		gr_append(r->reason, GR_REASON_SIZE,
 			   "; warning: the share of NaN and infinite values differs between the variants (p = %.2g)",
@@ -257,7 +296,7 @@ gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
 			r->arm->name : control->name;
 
 		gr_append(r->reason, GR_REASON_SIZE, ": no data in \"%.*s\"", gr_fitting(name, NAME_SIZE), name);
-		append_notes(r);
+		append_notes(r, control);
 		return;
 	}
 	if (r->failure == NULL)
@@ -279,7 +318,7 @@ gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
 	else
 	{
 		if (r->status == GR_UNMEASURED)
-			append_unmeasured(r);
+			append_unmeasured(r, control);
 		else
 		{
 			if (isfinite(r->lower) || isfinite(r->upper))
@@ -287,5 +326,5 @@ gr_reason_of_result(GrResult *r, const GrArm *control, const GrTestState *test)
 			append_undecided(r, control, test);
 		}
 	}
-	append_notes(r);
+	append_notes(r, control);
 }

@@ -28,4 +28,10 @@ extern void gr_format_limits(const GrRule *was, const GrRule *is, const char *ar
 extern void gr_format_limit(const GrRule *rule, char *buf, size_t size);
 extern void gr_format_bound(const GrRule *rule, double x, char *buf, size_t size);
 
+/*
+ * Say of a result, after "before", that all units of an arm or of both have the same value,
+ * where they have (constant.c); false: nothing was added.
+ */
+extern bool gr_append_constant(GrResult *r, const GrArm *control, const char *before);
+
 #endif							/* GR_WORDS_H */

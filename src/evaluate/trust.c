@@ -107,11 +107,10 @@ missing_share(const ArmData *arm, const int64 *missing, GrEstimate *out)
 	return true;
 }
 
-/* p of "both arms' rows lack as many values"; NaN: no test. */
+/* p of "both arms' rows lack as many values", and the shares that do; NaN: no test. */
 static double
-missing_p(ArmData *const arm[2], int column, bool nulls)
+missing_p(ArmData *const arm[2], int column, bool nulls, GrEstimate share[2])
 {
-	GrEstimate	share[2];
 	double		pooled,
 				z,
 				df,
@@ -143,7 +142,8 @@ gr_inspect_column(const Evaluation *v, const Rule *rule, GrResult *r)
 	if (metric->b >= 0 && spec->folds[metric->b].column != column[0])
 		column[1] = spec->folds[metric->b].column;
 	r->left_out = 0;
-	r->null_share_p = r->nonfinite_share_p = NAN;
+	r->null_share_p = r->null_share[0] = r->null_share[1] = r->nonfinite_share_p = NAN;
+	r->nulls_left_out = gr_metric_leaves_nulls_out(spec, metric);
 	r->missing_share_alpha = v->test.srm_alpha;
 	for (int i = 0; i < 2; i++)
 	{
@@ -158,8 +158,15 @@ gr_inspect_column(const Evaluation *v, const Rule *rule, GrResult *r)
 	for (int k = 0; k < 2 && column[k] >= 0; k++)
 	{
 		double		tests = column[1] >= 0 ? 2 : 1;
+		GrEstimate	share[2];
+		double		p = fmin(1, tests * missing_p(arm, column[k], true, share));
 
-		r->null_share_p = fmin(r->null_share_p, fmin(1, tests * missing_p(arm, column[k], true)));
-		r->nonfinite_share_p = fmin(r->nonfinite_share_p, fmin(1, tests * missing_p(arm, column[k], false)));
+		if (k == 0 || p < r->null_share_p)
+		{
+			r->null_share_p = p;
+			r->null_share[0] = share[0].value;
+			r->null_share[1] = share[1].value;
+		}
+		r->nonfinite_share_p = fmin(r->nonfinite_share_p, fmin(1, tests * missing_p(arm, column[k], false, share)));
 	}
 }

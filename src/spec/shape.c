@@ -236,6 +236,16 @@ gr_metric_is_capped(const Metric *metric)
 }
 
 bool
+gr_metric_leaves_nulls_out(const CollectSpec *spec, const Metric *metric)
+{
+	const Fold *a = &spec->folds[metric->a];
+
+	return metric->shape->over_events || metric->shape->may_lack || a->kind->starts_unknown ||
+		/* divided by the number of its values */
+		(metric->b >= 0 && spec->folds[metric->b].column == a->column);
+}
+
+bool
 gr_spec_has_pooled_cap(const CollectSpec *spec)
 {
 	for (int m = 0; m < spec->nmetrics; m++)

@@ -125,6 +125,9 @@ extern bool gr_metric_same(const Metric *a, const Metric *b);
 
 extern bool gr_metric_is_capped(const Metric *metric);
 
+/* Do events whose value is NULL drop out of the metric, rather than count as nothing? */
+extern bool gr_metric_leaves_nulls_out(const CollectSpec *spec, const Metric *metric);
+
 /* Does any cap rest on the values of all units? */
 extern bool gr_spec_has_pooled_cap(const CollectSpec *spec);
 
