@@ -71,12 +71,13 @@ CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guar
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
 
 CREATE VIEW guardrail_segment_result AS
-  SELECT @fields l result_key segment result@,
-    @fields l check result_0.3.0@
-  @last guardrail_segment_log@;
+  SELECT @finite l result_key segment result@,
+    @fields l check result_0.3.0@, e.state
+  @last guardrail_segment_log@
+  ORDER BY e.state = 'stopped', l.experiment_id COLLATE "C", l.row_no;
 COMMENT ON VIEW guardrail_segment_result IS
-  'the last recorded check: one row per experiment, segment, value, treatment variant and guardrail';
-@comments guardrail_segment_result check result_key segment result result_0.3.0@
+  'the last recorded check: one row per experiment, segment, value, treatment variant and guardrail; running experiments first';
+@notes guardrail_segment_result check result_key segment result result_0.3.0 state@
 COMMENT ON COLUMN guardrail_segment_result.p_breach_adjusted IS 'p-value after e-BH or BH over all these tests; an alarm if at most alpha';
 
 SELECT pg_catalog.pg_extension_config_dump('guardrail_segment_log', '');
