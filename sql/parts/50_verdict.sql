@@ -73,9 +73,9 @@ COMMENT ON COLUMN guardrail_look_state.bounds IS 'z bound of each look, the firs
 COMMENT ON COLUMN guardrail_look_state.state IS 'density from which the next bound is computed, and a checksum of the row';
 
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_log
-  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION _guardrail_append_only();
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_result_log
-  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION _guardrail_append_only();
 
 CREATE VIEW guardrail_verdict AS
   SELECT @finite l verdict@,

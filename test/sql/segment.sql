@@ -114,8 +114,8 @@ SET guardrail.unit_memory = '64kB';
 SELECT segment, status, reason FROM guardrail_segment_evaluate('shop');
 SELECT metric, units_treatment, status FROM guardrail_evaluate('shop') WHERE metric = 'load';
 RESET guardrail.unit_memory;
-SELECT guardrail_segment_value(v, 2) FROM unnest(ARRAY['a', NULL, 'b', 'a', 'c', 'a', NULL]) v;
-SELECT guardrail_segment_value('a', 0);
+SELECT _guardrail_segment_value(v, 2) FROM unnest(ARRAY['a', NULL, 'b', 'a', 'c', 'a', NULL]) v;
+SELECT _guardrail_segment_value('a', 0);
 
 -- ---- sorted instead of hashed, with parallel workers below: the same
 
