@@ -3,7 +3,7 @@
  *	  An evaluation as rows: the columns of guardrail_evaluate and
  *	  guardrail_decide, which the logs record as they are (sql/columns).
  */
-#include "evaluate/evaluation.h"
+#include "evaluate/loosened.h"
 
 /* The one-sided confidence of a bound; NaN: there is no bound. */
 static double
@@ -94,4 +94,5 @@ gr_verdict_row(const Evaluation *v, int arm, Writer *w)
 			   (double) v->test.mature_units / (double) v->e->planned_units : NAN);
 	put_int(w, "unmeasured", d->unmeasured);
 	put_int(w, "watch", d->watch);
+	put_bool(w, "amended_after_data", v->loosened->n > 0);
 }

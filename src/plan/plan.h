@@ -32,8 +32,11 @@ extern void gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experi
 extern void gr_update_lifecycle(const char *schema, const char *set, int nargs,
 								const char *const *args);
 
-/* Warnings about the plan before it is registered (warnings.c). */
-extern void gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
-						 bool after_data);
+/*
+ * Warnings about the plan before it is registered; what they were found by, if that took
+ * an evaluation of the present events, or NULL (warnings.c).
+ */
+extern Evaluation *gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
+								bool after_data);
 
 #endif							/* GR_PLAN_H */
