@@ -303,10 +303,10 @@ CREATE FUNCTION guardrail_verify(experiment text)
 COMMENT ON FUNCTION guardrail_verify(text) IS
   'recomputes the hash chain of an experiment''s plans and compares the last version with the current rows; returns one row per version, and describes each mismatch';
 
-CREATE FUNCTION guardrail_amend(experiment text, reason text, changes jsonb) RETURNS integer
+CREATE FUNCTION guardrail_amend(experiment text, reason text, changes jsonb) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_amend(text, text, jsonb) IS
-  'changes a running plan and records the reason; changes: {"experiment": {column: value}, "rules": {metric: {column: value} or null}}; returns the number of the new version';
+  'changes a running plan and records the reason; changes: {"experiment": {column: value}, "rules": {metric: {column: value} or null}}; returns a line that says what was changed';
 
 CREATE FUNCTION _guardrail_frozen() RETURNS trigger AS 'MODULE_PATHNAME', 'guardrail_frozen' LANGUAGE C;
 COMMENT ON FUNCTION _guardrail_frozen() IS 'trigger function: rejects changes to a launched plan';

@@ -121,6 +121,7 @@ typedef struct GrTestState
 	const char *plan_broken;	/* in what the plan was changed after launch; NULL:
 								 * in nothing */
 	const char *plan_note;		/* what every reason says of the plan; NULL: nothing */
+	const char *unknown_arms;	/* variants that are not planned, with their rows; NULL: none is known */
 	const char *decided;		/* the check that a fixed test was decided by, and what came after; NULL:
 								 * there was none before */
 	bool		surplus_arms;	/* more names of arms than there may be: some are left out */

@@ -147,6 +147,14 @@ list_immature(const GrResult *results, int nrules, const GrArm *control, char *w
 	}
 }
 
+/* Rows of other variants may be those that are missing. */
+static void
+name_unknown_arms(const GrTestState *test, char *why, size_t size)
+{
+	if (test->unknown_arms)
+		add_clause(why, size, "; ", "variants that are not planned: %s", test->unknown_arms);
+}
+
 /* What keeps the arm from SHIP; nothing written: SHIP. */
 static void
 list_missing(const GrResult *results, int nrules, const GrArm *arm,
@@ -162,6 +170,7 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 				   arm->units, gr_fitting(arm->name, 60), arm->name,
 				   control->units, gr_fitting(control->name, 60), control->name,
 				   test->min_units);
+	name_unknown_arms(test, why, size);
 	if (!test->over && test->planned_units > 0)
 		add_clause(why, size, "; ", "the test is not over: %" PRId64 " of %" PRId64 " units are in%s",
 				   test->mature_units, test->planned_units,
@@ -265,6 +274,7 @@ decide_arm(const GrResult *results, int nrules, const GrArm *arm,
 		snprintf(out->status, sizeof(out->status), "INVALID: %.*s",
 				 (int) strcspn(why, ":"), why);
 		snprintf(out->reason, sizeof(out->reason), "%s", why);
+		name_unknown_arms(test, out->reason, sizeof(out->reason));
 		/* whoever writes such names must not hide what they are about */
 		if (test->surplus_arms && names.blocking[0])
 			add_clause(out->reason, sizeof(out->reason), "; ", "breached: %s", names.blocking);

@@ -20,9 +20,25 @@ require_select(Oid relation)
 					   get_rel_name(relation));
 }
 
-Evaluation *
-gr_evaluate(Oid function, const char *id, GrPurpose purpose,
-			const Shared *shared, MemoryContext context)
+/* Which arms are those that are not planned?  Looked up where they may be what is wrong. */
+static void
+name_unknown_arms(Evaluation *v)
+{
+	bool		asked = v->control.units == 0;
+
+	for (int a = 0; a < v->narms; a++)
+		asked |= v->arms[a].units == 0 || v->verdicts[a].verdict == GR_VERDICT_INVALID;
+	/* where there are too many to compare, those that are left out are the rarest */
+	if (v->c->unknown_arm_rows == 0 || v->test.surplus_arms || !asked)
+		return;
+	v->test.unknown_arms = gr_unknown_arms(v->e);
+	if (v->test.unknown_arms)
+		gr_evaluation_verdicts(v);
+}
+
+static Evaluation *
+evaluate(Oid function, const char *id, GrPurpose purpose,
+		 const Shared *shared, MemoryContext context)
 {
 	char	   *schema = gr_schema_of_function(function);
 	Experiment *e;
@@ -36,9 +52,7 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	e = gr_experiment_load(schema, id, context);
 	if (purpose != GR_FOR_READER)
 		gr_owner_leave(&saved);
-	(void) gr_relation_name(e->events);
-	if (OidIsValid(e->exposures))
-		(void) gr_relation_name(e->exposures);
+	gr_require_existing(e, function);
 	/* live results are only for who may read the events himself */
 	if (purpose == GR_FOR_READER)
 	{
@@ -49,6 +63,7 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	old = MemoryContextSwitchTo(context);
 	v = palloc0(sizeof(Evaluation));
 	v->e = e;
+	v->rows_read = -1;
 	e->function = function;
 	if (purpose != GR_FOR_PLAN)
 	{
@@ -70,7 +85,28 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	if (v->test.decided == NULL)
 		v->past = gr_past_load(schema, e, context);
 	gr_evaluation_decide(v, schema);
+	if (purpose != GR_FOR_PLAN)
+		name_unknown_arms(v);
 	MemoryContextSwitchTo(old);
+	return v;
+}
+
+Evaluation *
+gr_evaluate(Oid function, const char *id, GrPurpose purpose,
+			const Shared *shared, MemoryContext context)
+{
+	List	   *locks = gr_session_locks();
+	Evaluation *volatile v = NULL;
+
+	PG_TRY();
+	{
+		v = evaluate(function, id, purpose, shared, context);
+	}
+	PG_FINALLY();
+	{
+		gr_restore_session_locks(locks);
+	}
+	PG_END_TRY();
 	return v;
 }
 

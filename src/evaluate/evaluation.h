@@ -26,6 +26,7 @@ typedef struct Evaluation
 	Collection *c;
 	const struct Source *source;	/* where the collection came from (source.h) */
 	const char *snapshot;		/* it was read in, where that is not the present one */
+	int64		rows_read;		/* events that were read for it; -1: not known */
 	GrTestState test;
 	GrMonitor	monitor;
 	struct Past *past;			/* past.h */
@@ -65,6 +66,9 @@ extern ErrorData *gr_try_evaluate(Oid function, const char *id, GrPurpose purpos
  * NULL: without the bounds of looks that are stored.
  */
 extern void gr_evaluation_decide(Evaluation *v, const char *schema);
+
+/* The verdicts of what is decided, with what is known of the test by now. */
+extern void gr_evaluation_verdicts(Evaluation *v);
 
 /* The units and events of an arm. */
 extern void gr_fill_arm(GrArm *arm, const Collection *c, const char *name);

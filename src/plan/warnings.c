@@ -318,6 +318,7 @@ warn_of_powers(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
 	if (unknown.len > 0)
 		ereport(NOTICE,
 				(errmsg("could not estimate the power of %s at " INT64_FORMAT " planned units", unknown.data, e->planned_units),
+				 v ? errdetail("The events so far show no variance, and no earlier experiment on this table used these metrics.") :
 				 errdetail("There are no events yet, and no earlier experiment on this table used these metrics, to estimate a variance from."),
 				 errhint("If you know the standard deviation, guardrail_sample_size() tells how many units you need.")));
 }
