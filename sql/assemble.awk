@@ -8,8 +8,10 @@
 #
 #   @columns LIST ...@         the names and types of the lists, for a table or a function
 #   @fields ALIAS LIST ...@    the names, as columns of ALIAS, for a view
+#   @finite ALIAS LIST ...@    the same, with NULL in place of an infinite bound: of columns whose comment says Infinity
 #   @add LIST ...@             ADD COLUMN with name and type, for a table
 #   @comments TABLE LIST ...@  a COMMENT ON COLUMN for each column
+#   @notes VIEW LIST ...@      the same, for a view that has the columns from @finite@
 #   @last TABLE@               FROM the rows of TABLE, a log, that the last check of each experiment wrote
 #   @integers@                 for each function in C for users whose first argument is "experiment text", the same with
 #                              "experiment bigint", its comment, and what is revoked of it
@@ -87,17 +89,32 @@ function all_comments(    i, text) {
   return substr(text, 1, length(text) - 1)
 }
 
+# a bound, as a view shows it
+function finite(column) {
+  return "nullif(nullif(" column ", 'Infinity'::double precision), '-Infinity'::double precision)"
+}
+
+# what a comment on a bound says of it in a view
+function noted(comment) {
+  if (match(comment, /-?Infinity: [^;]*; NULL: /))
+    comment = substr(comment, 1, RSTART - 1) "NULL: " substr(comment, index(comment, "Infinity: ") + 10, RSTART + RLENGTH - index(comment, "Infinity: ") - 18) \
+      ", or " substr(comment, RSTART + RLENGTH)
+  return comment
+}
+
 # what a directive with lists stands for; word[from] is the name of the first list
-function listed(kind, of, word, from, words, indent,    w, i, text, piece, width) {
+function listed(kind, of, word, from, words, indent,    w, i, text, piece, comment, width) {
   if (from > words) fail("@" kind "@ names no list of sql/columns")
   for (w = from; w <= words; w++) {
     if (!(word[w] in columns)) fail("there is no list sql/columns/" word[w])
     for (i = 1; i <= columns[word[w]]; i++) {
-      if (kind == "comments") {
-        text = text (text == "" ? "" : "\n") "COMMENT ON COLUMN " of "." name[word[w], i] " IS '" told[word[w], i] "';"
+      comment = told[word[w], i]
+      if (kind == "comments" || kind == "notes") {
+        text = text (text == "" ? "" : "\n") "COMMENT ON COLUMN " of "." name[word[w], i] " IS '" (kind == "notes" ? noted(comment) : comment) "';"
         continue
       }
-      piece = kind == "fields" ? of "." name[word[w], i] : name[word[w], i] " " type[word[w], i]
+      if (kind == "finite" && noted(comment) != comment) piece = finite(of "." name[word[w], i]) " AS " name[word[w], i]
+      else piece = kind == "fields" || kind == "finite" ? of "." name[word[w], i] : name[word[w], i] " " type[word[w], i]
       if (kind == "add") piece = "ADD COLUMN " piece
       width += length(piece) + 2
       if (text != "") text = text (kind == "columns" ? ",\n" indent : width > 100 ? ",\n  " indent : ", ")
@@ -121,7 +138,7 @@ function meaning(directive, indent,    word, words, text) {
   words = split(directive, word, " ")
   if (word[1] == "columns" || word[1] == "add") return listed(word[1], "", word, 2, words, indent)
   if (word[1] == "integers") return integers()
-  if (word[1] == "fields" || word[1] == "comments" && words > 1) return listed(word[1], word[2], word, 3, words, indent)
+  if (word[1] ~ /^(fields|finite|notes)$/ || word[1] == "comments" && words > 1) return listed(word[1], word[2], word, 3, words, indent)
   if (upgrade && word[1] == "comments") return all_comments()
   if (word[1] == "last" && words == 2) return last(word[2], indent)
   text = directive

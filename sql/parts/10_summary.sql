@@ -1,39 +1,39 @@
 
 -- ---- summaries of units -------------------------------------------------
 
-CREATE FUNCTION guardrail_summary_add(guardrail_summary, double precision) RETURNS guardrail_summary
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_summary_add(guardrail_summary, double precision) IS 'transition function of guardrail_summarize(x)';
-CREATE FUNCTION guardrail_summary_add(guardrail_summary, double precision, double precision) RETURNS guardrail_summary
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_summary_add(guardrail_summary, double precision, double precision) IS
+CREATE FUNCTION _guardrail_summary_add(guardrail_summary, double precision) RETURNS guardrail_summary
+  AS 'MODULE_PATHNAME', 'guardrail_summary_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_summary_add(guardrail_summary, double precision) IS 'transition function of guardrail_summarize(x)';
+CREATE FUNCTION _guardrail_summary_add(guardrail_summary, double precision, double precision) RETURNS guardrail_summary
+  AS 'MODULE_PATHNAME', 'guardrail_summary_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_summary_add(guardrail_summary, double precision, double precision) IS
   'transition function of guardrail_summarize(x, y)';
-CREATE FUNCTION guardrail_summary_combine(guardrail_summary, guardrail_summary) RETURNS guardrail_summary
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_summary_combine(guardrail_summary, guardrail_summary) IS 'merges two summaries';
+CREATE FUNCTION _guardrail_summary_combine(guardrail_summary, guardrail_summary) RETURNS guardrail_summary
+  AS 'MODULE_PATHNAME', 'guardrail_summary_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_summary_combine(guardrail_summary, guardrail_summary) IS 'merges two summaries';
 
 CREATE AGGREGATE guardrail_summarize(x double precision) (
-  SFUNC = guardrail_summary_add, STYPE = guardrail_summary, SSPACE = 64,
-  COMBINEFUNC = guardrail_summary_combine, PARALLEL = SAFE);
+  SFUNC = _guardrail_summary_add, STYPE = guardrail_summary, SSPACE = 64,
+  COMBINEFUNC = _guardrail_summary_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_summarize(double precision) IS
   'summarizes one value per unit: number of units, mean and variance; ignores NULL, leaves out and counts NaN and infinities';
 CREATE AGGREGATE guardrail_summarize(x double precision, y double precision) (
-  SFUNC = guardrail_summary_add, STYPE = guardrail_summary, SSPACE = 96,
-  COMBINEFUNC = guardrail_summary_combine, PARALLEL = SAFE);
+  SFUNC = _guardrail_summary_add, STYPE = guardrail_summary, SSPACE = 96,
+  COMBINEFUNC = _guardrail_summary_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_summarize(double precision, double precision) IS
   'summarizes two values per unit, such as numerator and denominator of a ratio';
-CREATE FUNCTION guardrail_summary_add(guardrail_summary, double precision, double precision, double precision) RETURNS guardrail_summary
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_summary_add(guardrail_summary, double precision, double precision, double precision) IS
+CREATE FUNCTION _guardrail_summary_add(guardrail_summary, double precision, double precision, double precision) RETURNS guardrail_summary
+  AS 'MODULE_PATHNAME', 'guardrail_summary_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_summary_add(guardrail_summary, double precision, double precision, double precision) IS
   'transition function of guardrail_summarize(x, y, u)';
 CREATE AGGREGATE guardrail_summarize(x double precision, y double precision, u double precision) (
-  SFUNC = guardrail_summary_add, STYPE = guardrail_summary, SSPACE = 144,
-  COMBINEFUNC = guardrail_summary_combine, PARALLEL = SAFE);
+  SFUNC = _guardrail_summary_add, STYPE = guardrail_summary, SSPACE = 144,
+  COMBINEFUNC = _guardrail_summary_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_summarize(double precision, double precision, double precision) IS
   'summarizes three values per unit: numerator and denominator of a ratio, and a covariate';
 CREATE AGGREGATE guardrail_rollup(guardrail_summary) (
-  SFUNC = guardrail_summary_combine, STYPE = guardrail_summary, SSPACE = 96,
-  COMBINEFUNC = guardrail_summary_combine, PARALLEL = SAFE);
+  SFUNC = _guardrail_summary_combine, STYPE = guardrail_summary, SSPACE = 96,
+  COMBINEFUNC = _guardrail_summary_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_rollup(guardrail_summary) IS 'merges several summaries into one over all their units';
 
 CREATE FUNCTION guardrail_units(s guardrail_summary) RETURNS bigint
@@ -66,26 +66,26 @@ COMMENT ON FUNCTION guardrail_compare(guardrail_summary, guardrail_summary, text
 
 -- ---- histograms of events -----------------------------------------------
 
-CREATE FUNCTION guardrail_histogram_add(guardrail_histogram, double precision) RETURNS guardrail_histogram
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_histogram_add(guardrail_histogram, double precision) IS 'transition function of guardrail_histogram(x)';
-CREATE FUNCTION guardrail_histogram_combine(guardrail_histogram, guardrail_histogram) RETURNS guardrail_histogram
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_histogram_combine(guardrail_histogram, guardrail_histogram) IS 'merges two histograms';
-CREATE FUNCTION guardrail_histogram_final(guardrail_histogram) RETURNS guardrail_histogram
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_histogram_final(guardrail_histogram) IS 'returns the stored form of a histogram';
+CREATE FUNCTION _guardrail_histogram_add(guardrail_histogram, double precision) RETURNS guardrail_histogram
+  AS 'MODULE_PATHNAME', 'guardrail_histogram_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_histogram_add(guardrail_histogram, double precision) IS 'transition function of guardrail_histogram(x)';
+CREATE FUNCTION _guardrail_histogram_combine(guardrail_histogram, guardrail_histogram) RETURNS guardrail_histogram
+  AS 'MODULE_PATHNAME', 'guardrail_histogram_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_histogram_combine(guardrail_histogram, guardrail_histogram) IS 'merges two histograms';
+CREATE FUNCTION _guardrail_histogram_final(guardrail_histogram) RETURNS guardrail_histogram
+  AS 'MODULE_PATHNAME', 'guardrail_histogram_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_histogram_final(guardrail_histogram) IS 'returns the stored form of a histogram';
 
 CREATE AGGREGATE guardrail_histogram(x double precision) (
-  SFUNC = guardrail_histogram_add, STYPE = guardrail_histogram, SSPACE = 4096,
-  FINALFUNC = guardrail_histogram_final,
-  COMBINEFUNC = guardrail_histogram_combine, PARALLEL = SAFE);
+  SFUNC = _guardrail_histogram_add, STYPE = guardrail_histogram, SSPACE = 4096,
+  FINALFUNC = _guardrail_histogram_final,
+  COMBINEFUNC = _guardrail_histogram_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_histogram(double precision) IS
   'counts events in the log-linear bins of a histogram; ignores NULL, leaves out and counts NaN and infinities';
 CREATE AGGREGATE guardrail_rollup(guardrail_histogram) (
-  SFUNC = guardrail_histogram_combine, STYPE = guardrail_histogram, SSPACE = 16384,
-  FINALFUNC = guardrail_histogram_final,
-  COMBINEFUNC = guardrail_histogram_combine, PARALLEL = SAFE);
+  SFUNC = _guardrail_histogram_combine, STYPE = guardrail_histogram, SSPACE = 16384,
+  FINALFUNC = _guardrail_histogram_final,
+  COMBINEFUNC = _guardrail_histogram_combine, PARALLEL = SAFE);
 COMMENT ON AGGREGATE guardrail_rollup(guardrail_histogram) IS 'merges several histograms into one over all their events';
 
 CREATE FUNCTION guardrail_events(h guardrail_histogram) RETURNS bigint

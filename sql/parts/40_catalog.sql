@@ -1,12 +1,12 @@
 
 -- ---- the catalog --------------------------------------------------------
 
-CREATE FUNCTION guardrail_experiment_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION guardrail_experiment_check() IS 'trigger function: rejects invalid rows of guardrail_experiment';
-CREATE FUNCTION guardrail_rule_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION guardrail_rule_check() IS 'trigger function: rejects invalid rows of guardrail_rule';
-CREATE FUNCTION guardrail_append_only() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION guardrail_append_only() IS 'trigger function: rejects changes to a log';
+CREATE FUNCTION _guardrail_experiment_check() RETURNS trigger AS 'MODULE_PATHNAME', 'guardrail_experiment_check' LANGUAGE C;
+COMMENT ON FUNCTION _guardrail_experiment_check() IS 'trigger function: rejects invalid rows of guardrail_experiment';
+CREATE FUNCTION _guardrail_rule_check() RETURNS trigger AS 'MODULE_PATHNAME', 'guardrail_rule_check' LANGUAGE C;
+COMMENT ON FUNCTION _guardrail_rule_check() IS 'trigger function: rejects invalid rows of guardrail_rule';
+CREATE FUNCTION _guardrail_append_only() RETURNS trigger AS 'MODULE_PATHNAME', 'guardrail_append_only' LANGUAGE C;
+COMMENT ON FUNCTION _guardrail_append_only() IS 'trigger function: rejects changes to a log';
 
 CREATE TABLE guardrail_experiment (
   experiment_id text PRIMARY KEY,
@@ -155,9 +155,9 @@ COMMENT ON COLUMN guardrail_rule.segment_veto IS
 COMMENT ON COLUMN guardrail_rule.note IS 'free text for the reader; guardrail does not use it';
 
 CREATE TRIGGER guardrail_experiment_check BEFORE INSERT OR UPDATE ON guardrail_experiment
-  FOR EACH ROW EXECUTE FUNCTION guardrail_experiment_check();
+  FOR EACH ROW EXECUTE FUNCTION _guardrail_experiment_check();
 CREATE TRIGGER guardrail_rule_check BEFORE INSERT OR UPDATE ON guardrail_rule
-  FOR EACH ROW EXECUTE FUNCTION guardrail_rule_check();
+  FOR EACH ROW EXECUTE FUNCTION _guardrail_rule_check();
 
 -- That a rule has its experiment is checked by the triggers above.  The constraint's own check would refuse a parallel
 -- restore, which may load the rules before the experiments; its actions when an experiment goes stay on.

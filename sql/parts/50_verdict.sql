@@ -74,23 +74,30 @@ COMMENT ON COLUMN guardrail_look_state.bounds IS 'z bound of each look, the firs
 COMMENT ON COLUMN guardrail_look_state.state IS 'density from which the next bound is computed, and a checksum of the row';
 
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_log
-  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION _guardrail_append_only();
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_result_log
-  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION _guardrail_append_only();
 
 CREATE VIEW guardrail_verdict AS
-  SELECT @fields l verdict@,
-    @fields l error check cannibalization verdict_0.3.0@
-  @last guardrail_check_log@;
-COMMENT ON VIEW guardrail_verdict IS 'the last recorded check: one row per experiment and treatment variant';
-@comments guardrail_verdict check error verdict cannibalization verdict_0.3.0@
+  SELECT @finite l verdict@,
+    @fields l error check cannibalization verdict_0.3.0@,
+    e.state, e.description, pg_catalog.pg_get_userbyid(e.owner) AS owner, e.launched_at
+  @last guardrail_check_log@
+  ORDER BY e.state = 'stopped', CASE l.verdict WHEN 'INVALID' THEN 1 WHEN 'BLOCK' THEN 2 WHEN 'HOLD' THEN 3 ELSE 4 END,
+    l.experiment_id COLLATE "C", l.variant COLLATE "C";
+COMMENT ON VIEW guardrail_verdict IS
+  'the last recorded check: one row per experiment and treatment variant; running experiments first, the worst verdicts first';
+@notes guardrail_verdict check error verdict cannibalization verdict_0.3.0 state standing@
 
 CREATE VIEW guardrail_result AS
-  SELECT @fields l result_key result@,
-    @fields l check result_0.3.0@
-  @last guardrail_result_log@;
-COMMENT ON VIEW guardrail_result IS 'the last recorded check: one row per experiment, treatment variant and metric';
-@comments guardrail_result check result_key result result_0.3.0@
+  SELECT @finite l result_key result@,
+    @fields l check result_0.3.0@, e.state
+  @last guardrail_result_log@
+  ORDER BY e.state = 'stopped', l.experiment_id COLLATE "C", l.variant COLLATE "C",
+    CASE l.role WHEN 'primary' THEN 1 WHEN 'guardrail' THEN 2 ELSE 3 END, l.metric COLLATE "C";
+COMMENT ON VIEW guardrail_result IS
+  'the last recorded check: one row per experiment, treatment variant and metric; running experiments first';
+@notes guardrail_result check result_key result result_0.3.0 state@
 
 CREATE FUNCTION guardrail_evaluate(experiment text) RETURNS TABLE (
     @columns result_key result result_0.3.0@)
@@ -99,7 +106,7 @@ COMMENT ON FUNCTION guardrail_evaluate(text) IS
   'evaluates an experiment now; returns one row per treatment variant and metric; records nothing';
 
 CREATE FUNCTION guardrail_decide(experiment text) RETURNS TABLE (
-    @columns verdict verdict_0.3.0@)
+    @columns verdict verdict_0.3.0 state standing@)
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 ROWS 2;
 COMMENT ON FUNCTION guardrail_decide(text) IS
   'decides an experiment now; returns one row per treatment variant with the verdict SHIP, HOLD, BLOCK or INVALID; records nothing';

@@ -47,7 +47,7 @@ COMMENT ON COLUMN guardrail_check_input.unknown_arms IS 'variants that are not p
 COMMENT ON COLUMN guardrail_check_input.decided IS 'the check that decided a fixed test before this one; NULL: there was none';
 COMMENT ON COLUMN guardrail_check_input.checksum IS 'checksum of the row and of its rows in guardrail_segment_input; guardrail_replay() refuses what does not fit it';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_input
-  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION _guardrail_append_only();
 
 CREATE FUNCTION guardrail_replay(check_id bigint) RETURNS TABLE (
     @columns verdict verdict_0.3.0@,

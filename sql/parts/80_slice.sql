@@ -1,22 +1,22 @@
 
 -- ---- stored slices, for incremental checks --------------------------------
 
-CREATE FUNCTION guardrail_unit_hash("any") RETURNS bigint
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_unit_hash("any") IS
+CREATE FUNCTION _guardrail_unit_hash("any") RETURNS bigint
+  AS 'MODULE_PATHNAME', 'guardrail_unit_hash' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_unit_hash("any") IS
   'returns the hash that identifies a unit; used in the statements that guardrail generates';
 
-CREATE FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", VARIADIC "any") RETURNS internal
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION guardrail_collect_units_add(internal, text, text[], integer, "any", "any", "any") IS
-  'transition function of guardrail_collect_units(); its units must fit guardrail.unit_memory';
+CREATE FUNCTION _guardrail_collect_units_add(internal, text, text[], integer, "any", "any", VARIADIC "any") RETURNS internal
+  AS 'MODULE_PATHNAME', 'guardrail_collect_units_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION _guardrail_collect_units_add(internal, text, text[], integer, "any", "any", "any") IS
+  'transition function of _guardrail_collect_units(); its units must fit guardrail.unit_memory';
 
-CREATE AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", VARIADIC "any") (
-  SFUNC = guardrail_collect_units_add, STYPE = internal, SSPACE = 1048576,
-  FINALFUNC = guardrail_collect_serialize, FINALFUNC_MODIFY = READ_WRITE,
-  COMBINEFUNC = guardrail_collect_combine, SERIALFUNC = guardrail_collect_serialize,
-  DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);
-COMMENT ON AGGREGATE guardrail_collect_units(text, text[], integer, "any", "any", "any") IS
+CREATE AGGREGATE _guardrail_collect_units(text, text[], integer, "any", "any", VARIADIC "any") (
+  SFUNC = _guardrail_collect_units_add, STYPE = internal, SSPACE = 1048576,
+  FINALFUNC = _guardrail_collect_serialize, FINALFUNC_MODIFY = READ_WRITE,
+  COMBINEFUNC = _guardrail_collect_combine, SERIALFUNC = _guardrail_collect_serialize,
+  DESERIALFUNC = _guardrail_collect_deserialize, PARALLEL = SAFE);
+COMMENT ON AGGREGATE _guardrail_collect_units(text, text[], integer, "any", "any", "any") IS
   'collects the units of an experiment as bytes in one pass over its events; called by guardrail_check()';
 
 CREATE TABLE guardrail_watermark (
@@ -76,13 +76,13 @@ COMMENT ON COLUMN guardrail_slice.to_cursor IS 'last value of the cursor_column 
 COMMENT ON COLUMN guardrail_slice.units IS 'number of units in the part';
 COMMENT ON COLUMN guardrail_slice.state IS 'stored data of the part; see doc/incremental.md';
 
-CREATE FUNCTION guardrail_slice_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION guardrail_slice_check() IS
+CREATE FUNCTION _guardrail_slice_check() RETURNS trigger AS 'MODULE_PATHNAME', 'guardrail_slice_check' LANGUAGE C;
+COMMENT ON FUNCTION _guardrail_slice_check() IS
   'trigger function: rejects a cursor_column that cannot be followed, and rules that cannot be stored';
 CREATE TRIGGER guardrail_slice_check BEFORE INSERT OR UPDATE ON guardrail_experiment
-  FOR EACH ROW EXECUTE FUNCTION guardrail_slice_check();
+  FOR EACH ROW EXECUTE FUNCTION _guardrail_slice_check();
 CREATE TRIGGER guardrail_slice_check BEFORE INSERT OR UPDATE ON guardrail_rule
-  FOR EACH ROW EXECUTE FUNCTION guardrail_slice_check();
+  FOR EACH ROW EXECUTE FUNCTION _guardrail_slice_check();
 
 CREATE FUNCTION guardrail_rebuild(experiment text, from_cursor text DEFAULT NULL, to_cursor text DEFAULT NULL) RETURNS bigint
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -1,26 +1,26 @@
 
 -- ---- segments -------------------------------------------------------------
 
-CREATE FUNCTION guardrail_segment_value(value text, most integer) RETURNS text
-  AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION guardrail_segment_value(text, integer) IS
+CREATE FUNCTION _guardrail_segment_value(value text, most integer) RETURNS text
+  AS 'MODULE_PATHNAME', 'guardrail_segment_value' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION _guardrail_segment_value(text, integer) IS
   'returns "v" and the value while at most the given number of different values has been seen, and "o" after that; used in the statements that guardrail generates';
 
 -- units of many groups at once must fit: one that spilled would leave the others room to outgrow what they share
-CREATE AGGREGATE guardrail_collect_segment(text, text[], integer, "any", "any", VARIADIC "any") (
-  SFUNC = guardrail_collect_units_add, STYPE = internal, SSPACE = 65536,
-  FINALFUNC = guardrail_collect_final, FINALFUNC_MODIFY = READ_WRITE,
-  COMBINEFUNC = guardrail_collect_combine, SERIALFUNC = guardrail_collect_serialize,
-  DESERIALFUNC = guardrail_collect_deserialize, PARALLEL = SAFE);
-COMMENT ON AGGREGATE guardrail_collect_segment(text, text[], integer, "any", "any", "any") IS
-  'variant of guardrail_collect() for many groups, each with a part of the units; called by guardrail_evaluate()';
+CREATE AGGREGATE _guardrail_collect_segment(text, text[], integer, "any", "any", VARIADIC "any") (
+  SFUNC = _guardrail_collect_units_add, STYPE = internal, SSPACE = 65536,
+  FINALFUNC = _guardrail_collect_final, FINALFUNC_MODIFY = READ_WRITE,
+  COMBINEFUNC = _guardrail_collect_combine, SERIALFUNC = _guardrail_collect_serialize,
+  DESERIALFUNC = _guardrail_collect_deserialize, PARALLEL = SAFE);
+COMMENT ON AGGREGATE _guardrail_collect_segment(text, text[], integer, "any", "any", "any") IS
+  'variant of _guardrail_collect() for many groups, each with a part of the units; called by guardrail_evaluate()';
 
-CREATE FUNCTION guardrail_segment_check() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON FUNCTION guardrail_segment_check() IS 'trigger function: rejects segments that cannot be judged';
+CREATE FUNCTION _guardrail_segment_check() RETURNS trigger AS 'MODULE_PATHNAME', 'guardrail_segment_check' LANGUAGE C;
+COMMENT ON FUNCTION _guardrail_segment_check() IS 'trigger function: rejects segments that cannot be judged';
 CREATE TRIGGER guardrail_segment_check BEFORE INSERT OR UPDATE ON guardrail_experiment
-  FOR EACH ROW EXECUTE FUNCTION guardrail_segment_check();
+  FOR EACH ROW EXECUTE FUNCTION _guardrail_segment_check();
 CREATE TRIGGER guardrail_segment_check BEFORE INSERT OR UPDATE ON guardrail_rule
-  FOR EACH ROW EXECUTE FUNCTION guardrail_segment_check();
+  FOR EACH ROW EXECUTE FUNCTION _guardrail_segment_check();
 
 CREATE FUNCTION guardrail_segment_evaluate(experiment text) RETURNS TABLE (
     @columns result_key segment result result_0.3.0@)
@@ -46,7 +46,7 @@ COMMENT ON COLUMN guardrail_segment_log.row_no IS 'number of the row in its chec
 COMMENT ON COLUMN guardrail_segment_log.fingerprint IS 'hash of everything in the plan that the result depends on; 0: the segment was not tested';
 COMMENT ON COLUMN guardrail_segment_log.p_breach_adjusted IS 'p-value after e-BH or BH over all these tests; an alarm if at most alpha';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_segment_log
-  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION _guardrail_append_only();
 
 CREATE TABLE guardrail_segment_input (
     check_id bigint NOT NULL,
@@ -68,15 +68,16 @@ COMMENT ON COLUMN guardrail_segment_input.expression IS 'position of the express
 COMMENT ON COLUMN guardrail_segment_input.why IS 'reason why the expression was not judged; NULL: it was';
 COMMENT ON COLUMN guardrail_segment_input.past IS 'alarms of earlier checks';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_segment_input
-  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION _guardrail_append_only();
 
 CREATE VIEW guardrail_segment_result AS
-  SELECT @fields l result_key segment result@,
-    @fields l check result_0.3.0@
-  @last guardrail_segment_log@;
+  SELECT @finite l result_key segment result@,
+    @fields l check result_0.3.0@, e.state
+  @last guardrail_segment_log@
+  ORDER BY e.state = 'stopped', l.experiment_id COLLATE "C", l.row_no;
 COMMENT ON VIEW guardrail_segment_result IS
-  'the last recorded check: one row per experiment, segment, value, treatment variant and guardrail';
-@comments guardrail_segment_result check result_key segment result result_0.3.0@
+  'the last recorded check: one row per experiment, segment, value, treatment variant and guardrail; running experiments first';
+@notes guardrail_segment_result check result_key segment result result_0.3.0 state@
 COMMENT ON COLUMN guardrail_segment_result.p_breach_adjusted IS 'p-value after e-BH or BH over all these tests; an alarm if at most alpha';
 
 SELECT pg_catalog.pg_extension_config_dump('guardrail_segment_log', '');

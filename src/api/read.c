@@ -67,19 +67,41 @@ guardrail_segment_evaluate(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* The columns that come from the experiment's row as it is now: no check records them. */
+static void
+standing_row(const char *schema, const char *id, Writer *w)
+{
+	const char *args[] = {id};
+
+	gr_spi_query(psprintf("SELECT state, description, pg_catalog.pg_get_userbyid(owner) AS owner, launched_at"
+						  " FROM %s.guardrail_experiment WHERE experiment_id = $1", schema), true, 1, args);
+	for (int i = 1; SPI_processed > 0 && i <= SPI_tuptable->tupdesc->natts; i++)
+	{
+		bool		null;
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i, &null);
+
+		put(w, SPI_fname(SPI_tuptable->tupdesc, i), SPI_gettypeid(SPI_tuptable->tupdesc, i), value, null);
+	}
+}
+
 Datum
 guardrail_decide(PG_FUNCTION_ARGS)
 {
 	Evaluation *v = evaluate_argument(fcinfo);
+	Writer		standing = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	standing_row(gr_schema_of(fcinfo), v->e->id, &standing);
 	for (int a = 0; a < v->narms; a++)
 	{
-		Writer		w = {0};
+		Writer		w = standing;
 
 		gr_verdict_row(v, a, &w);
 		gr_put_row(fcinfo, &w);
 	}
+	SPI_finish();
 	return (Datum) 0;
 }
 

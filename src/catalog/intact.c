@@ -37,13 +37,13 @@ gr_plan_broken(const char *schema, const Experiment *e, MemoryContext context, c
 	if (strcmp(e->state, "draft") == 0)
 		return NULL;
 	gr_writer_enter(&saved, e->function);
-	gr_spi_query(psprintf("SELECT %s.guardrail_plan_intact($1)", schema), true, 1, args);
+	gr_spi_query(psprintf("SELECT %s._guardrail_plan_intact($1)", schema), true, 1, args);
 	if (!gr_spi_bool(0, 1))
 	{
 		gr_spi_query(psprintf("SELECT pg_catalog.string_agg(f.finding, '; ') FROM ("
-							  "SELECT pg_catalog.format('version %%s: %%s', version, finding) FROM %s.guardrail_plan_chain($1)"
+							  "SELECT pg_catalog.format('version %%s: %%s', version, finding) FROM %s._guardrail_plan_chain($1)"
 							  " WHERE finding IS NOT NULL"
-							  " UNION ALL SELECT * FROM %s.guardrail_plan_present($1)) AS f(finding)",
+							  " UNION ALL SELECT * FROM %s._guardrail_plan_present($1)) AS f(finding)",
 							  schema, schema), true, 1, args);
 		broken = gr_spi_text(0, 1);
 	}

@@ -56,7 +56,7 @@ sign_fold(ScanPlan *plan, int column, bool positive, const char *schema)
 	if (plan->column_type[column] == BOOLOID)
 		number = psprintf("%s::int", value);
 	else if (plan->column_type[column] == NUMERICOID)
-		number = psprintf("%s.guardrail_number(%s)", schema, value);
+		number = psprintf("%s._guardrail_number(%s)", schema, value);
 	else
 		number = psprintf("%s::float8", value);
 	value = psprintf("(CASE WHEN %s %s THEN 1 END)", number,

@@ -331,6 +331,9 @@ extern int	gr_fitting(const char *name, int size);
 /* The rule's name as people say it: "load p95". */
 extern void gr_rule_title(const GrRule *rule, char *buf, size_t size);
 
+/* The unit that reasons show the rule's effect in: "ms", "pp", "%"; NULL: none. */
+extern const char *gr_effect_unit(const GrRule *rule);
+
 /* A number of the rule's effect: "+231 ms", "-0.8 pp", "+3.1 %". */
 extern void gr_format_effect(const GrRule *rule, double x, int digits,
 							 char *buf, size_t size);

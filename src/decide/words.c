@@ -117,6 +117,15 @@ effect_unit(const GrRule *rule, double *factor)
 	return rule->display_unit;
 }
 
+const char *
+gr_effect_unit(const GrRule *rule)
+{
+	double		factor;
+	const char *unit = effect_unit(rule, &factor);
+
+	return unit && unit[0] ? unit : NULL;
+}
+
 void
 gr_format_effect(const GrRule *rule, double x, int digits, char *buf, size_t size)
 {

@@ -5,6 +5,13 @@
  */
 #include "evaluate/loosened.h"
 
+/* The one-sided confidence of a bound; NaN: there is no bound. */
+static double
+confidence(const GrResult *r, double bound, double alpha)
+{
+	return r->status == GR_NO_DATA || !isfinite(bound) ? NAN : 1 - alpha;
+}
+
 void
 gr_result_row(const Evaluation *v, int arm, int rule, Writer *w)
 {
@@ -46,6 +53,9 @@ gr_result_row(const Evaluation *v, int arm, int rule, Writer *w)
 		isnan(r->units_needed));
 	put_text(w, "display_unit", row->rule.display_unit);
 	put_bool(w, "watch", r->watch);
+	put_text(w, "effect_unit", gr_effect_unit(&row->rule));
+	put_number(w, "level_lower", confidence(r, r->lower, r->level_lower));
+	put_number(w, "level_upper", confidence(r, r->upper, r->level_upper));
 }
 
 void

@@ -195,11 +195,11 @@ gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experiment *e,
 	gr_update_lifecycle(schema, psprintf("%s%smonitoring = '%s', plan_version = %d", set, set[0] ? ", " : "",
 										 gr_design_of(e->monitoring)->name, version), 1, args);
 	PushActiveSnapshot(GetLatestSnapshot());
-	gr_spi_query(psprintf("SELECT %s.guardrail_plan_body($1)", schema), true, 1, args);
+	gr_spi_query(psprintf("SELECT %s._guardrail_plan_body($1)", schema), true, 1, args);
 	args[1] = gr_spi_text(0, 1);
 	PopActiveSnapshot();
 	args[5] = after_data ? "true" : "false";
-	gr_spi_query(psprintf("SELECT %s.guardrail_plan_register($1, $2::jsonb, $3::integer, $4, $5, $6::boolean, $7::bigint)",
+	gr_spi_query(psprintf("SELECT %s._guardrail_plan_register($1, $2::jsonb, $3::integer, $4, $5, $6::boolean, $7::bigint)",
 						  schema), false, 7, args);
 	args[1] = gr_spi_text(0, 1);
 	gr_update_lifecycle(schema, "plan_hash = $2", 2, args);
@@ -288,8 +288,8 @@ guardrail_verify(PG_FUNCTION_ARGS)
 						  "SELECT n.version, p.plan_hash, p.made_at, p.made_by, p.reason, p.after_data,"
 						  " n.finding IS NULL, n.finding FROM ("
 						  "SELECT v.version, pg_catalog.string_agg(v.finding, '; ') AS finding FROM ("
-						  "SELECT version, finding FROM %s.guardrail_plan_chain($1)"
-						  " UNION ALL SELECT e.plan_version, f FROM %s.guardrail_experiment e, %s.guardrail_plan_present($1) f"
+						  "SELECT version, finding FROM %s._guardrail_plan_chain($1)"
+						  " UNION ALL SELECT e.plan_version, f FROM %s.guardrail_experiment e, %s._guardrail_plan_present($1) f"
 						  " WHERE e.experiment_id = $1) v GROUP BY v.version) n"
 						  " LEFT JOIN %s.guardrail_plan p ON p.experiment_id = $1 AND p.version = n.version"
 						  " ORDER BY n.version", schema, schema, schema, schema), true, 1, args);

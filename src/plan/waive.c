@@ -150,7 +150,7 @@ guardrail_waive(PG_FUNCTION_ARGS)
 	args[7] = veto ? "true" : "false";
 	args[8] = GetUserNameFromId(GetSessionUserId(), false);
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
-	gr_spi_query(psprintf("SELECT %s.guardrail_waiver_register($1, $2::integer, $3, $4, $5, $6::timestamptz, $7, $8::boolean, $9)",
+	gr_spi_query(psprintf("SELECT %s._guardrail_waiver_register($1, $2::integer, $3, $4, $5, $6::timestamptz, $7, $8::boolean, $9)",
 						  schema), false, 9, args);
 	gr_owner_leave(&saved);
 	PopActiveSnapshot();

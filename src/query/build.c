@@ -217,7 +217,7 @@ char *
 gr_sql_category(const ScanPlan *plan, int k, const char *schema)
 {
 	/* a literal has no type before it is given one */
-	return psprintf("%s.guardrail_category(%s%s)", schema, gr_column_value(plan, k),
+	return psprintf("%s._guardrail_category(%s%s)", schema, gr_column_value(plan, k),
 					plan->column_type[k] == TEXTOID ? "::text" : "");
 }
 
@@ -300,14 +300,14 @@ gr_sql_arms(const Experiment *e, const char *known, int n)
 char *
 gr_sql_fast(const Experiment *e, const ScanPlan *plan, const char *schema)
 {
-	return psprintf("SELECT %s\n%s", sql_collect(e, plan, schema, "guardrail_collect", guardrail_unit_memory),
+	return psprintf("SELECT %s\n%s", sql_collect(e, plan, schema, "_guardrail_collect", guardrail_unit_memory),
 					gr_sql_from(e));
 }
 
 char *
 gr_sql_units(const Experiment *e, const ScanPlan *plan, const char *schema)
 {
-	return psprintf("SELECT %s\n%s", sql_collect(e, plan, schema, "guardrail_collect_units", guardrail_unit_memory),
+	return psprintf("SELECT %s\n%s", sql_collect(e, plan, schema, "_guardrail_collect_units", guardrail_unit_memory),
 					gr_sql_from(e));
 }
 
@@ -319,7 +319,7 @@ gr_sql_shared(Experiment *const *e, ScanPlan *const *plan, int n, const char *sc
 	initStringInfo(&buf);
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&buf, "%s%s FILTER (WHERE %s)", i ? ",\n" : "SELECT ",
-						 sql_collect(e[i], plan[i], schema, "guardrail_collect",
+						 sql_collect(e[i], plan[i], schema, "_guardrail_collect",
 									 Max(64, guardrail_unit_memory / n)), gr_sql_condition(e[i]));
 	appendStringInfo(&buf, "\nFROM %s WHERE %s IN (", gr_relation_name(e[0]->events),
 					 quote_identifier(e[0]->experiment_column));
@@ -341,13 +341,13 @@ gr_sql_segments(const Experiment *e, const ScanPlan *plan, const char *schema)
 	initStringInfo(&sets);
 	for (int i = 0; i < e->nsegments; i++)
 	{
-		char	   *value = psprintf("(%s.guardrail_segment_value(%s::text, %d) COLLATE pg_catalog.\"C\")",
+		char	   *value = psprintf("(%s._guardrail_segment_value(%s::text, %d) COLLATE pg_catalog.\"C\")",
 									 schema, parenthesise(e->segments[i]), GR_MAX_SEGMENT_VALUES);
 
 		appendStringInfo(&values, "%s%s", i ? ", " : "", value);
 		appendStringInfo(&sets, ", (%s)", value);
 	}
 	return psprintf("SELECT GROUPING(%s), %s,\n%s\n%s\nGROUP BY GROUPING SETS (()%s)", values.data, values.data,
-					sql_collect(e, plan, schema, "guardrail_collect_segment", memory), gr_sql_from(e),
+					sql_collect(e, plan, schema, "_guardrail_collect_segment", memory), gr_sql_from(e),
 					sets.data);
 }

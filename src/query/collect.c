@@ -152,9 +152,9 @@ gr_require_own_functions(const char *schema)
 	const char *args[] = {schema};
 
 	gr_spi_query("SELECT p.oid::regprocedure::text FROM pg_proc p"
-				 " WHERE p.proname = ANY ('{guardrail_collect,guardrail_collect_units,guardrail_batch,guardrail_number,"
-				 "guardrail_summarize,guardrail_histogram,guardrail_rollup,guardrail_category,"
-				 "guardrail_distinct,guardrail_entropy,guardrail_collect_segment,guardrail_ties}'::name[])"
+				 " WHERE p.proname = ANY ('{_guardrail_collect,_guardrail_collect_units,_guardrail_batch,_guardrail_number,"
+				 "guardrail_summarize,guardrail_histogram,guardrail_rollup,_guardrail_category,"
+				 "_guardrail_distinct,_guardrail_entropy,_guardrail_collect_segment,_guardrail_ties}'::name[])"
 				 " AND p.pronamespace = $1::regnamespace AND NOT EXISTS (SELECT FROM pg_depend d"
 				 "  WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')"
 				 " ORDER BY p.oid LIMIT 1", true, 1, args);

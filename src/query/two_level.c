@@ -29,7 +29,7 @@ column_as_float8(const ScanPlan *plan, int k, const char *schema)
 	else if (plan->column_type[k] == BOOLOID)
 		number = psprintf("%s::int::float8", value);
 	else if (plan->column_type[k] == NUMERICOID)
-		number = psprintf("%s.guardrail_number(%s)", schema, value);
+		number = psprintf("%s._guardrail_number(%s)", schema, value);
 	else
 		number = psprintf("%s::float8", value);
 	if (plan->column_filter[k])
@@ -100,7 +100,7 @@ append_metric(StringInfo buf, const Metric *m, int number, const char *schema)
 		if (m->shape->over_events)
 			appendStringInfoString(buf, ", NULL::bytea");
 		else
-			appendStringInfo(buf, ", %s.guardrail_ties(%s)", schema, x);
+			appendStringInfo(buf, ", %s._guardrail_ties(%s)", schema, x);
 		return;
 	}
 	appendStringInfo(buf, ", %s.%s(%s%s)%s, count(*) FILTER (WHERE %s <> 0)",
@@ -169,7 +169,7 @@ gr_sql_two_level(const Experiment *e, const ScanPlan *plan, const char *schema)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "WITH units AS %s (SELECT CASE WHEN min(arm COLLATE \"C\") = max(arm COLLATE \"C\")"
 					 " THEN min(arm COLLATE \"C\") END AS arm,"
-					 " %s.guardrail_batch(unit) AS batch, %s AS events",
+					 " %s._guardrail_batch(unit) AS batch, %s AS events",
 					 caps[0] ? "MATERIALIZED" : "NOT MATERIALIZED", schema,
 					 plan->spec->events < 0 ? "count(*)" :
 					 psprintf("sum(v%d)", plan->spec->folds[plan->spec->events].column));
@@ -193,7 +193,7 @@ gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "SELECT CASE WHEN %s THEN arm END AS arm, %s.guardrail_batch(unit) AS batch, count(*)",
+	appendStringInfo(&buf, "SELECT CASE WHEN %s THEN arm END AS arm, %s._guardrail_batch(unit) AS batch, count(*)",
 					 gr_sql_known_arms(e, "arm"), schema);
 	/* of a known unit and arm only events count */
 	if (plan->spec->events >= 0)
@@ -205,7 +205,7 @@ gr_sql_counts(const Experiment *e, const ScanPlan *plan, const char *schema)
 						 k, plan->column_filter[k] ? psprintf(" AND f%d", k) : "", k);
 	for (int f = 0; f < plan->spec->nfolds; f++)
 		if (plan->spec->folds[f].kind->in_bins)
-			appendStringInfo(&buf, ", %s.guardrail_ties(v%d)", schema, plan->spec->folds[f].column);
+			appendStringInfo(&buf, ", %s._guardrail_ties(v%d)", schema, plan->spec->folds[f].column);
 	appendStringInfo(&buf, "\nFROM (%s) AS rows\nGROUP BY 1, 2", sql_rows(e, plan, schema, true));
 	return buf.data;
 }

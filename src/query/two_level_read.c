@@ -74,7 +74,7 @@ read_ties(int row, int column)
 	TieList		list = {false, 0, NULL};
 
 	if (bytes && !gr_ties_decode(&list, &p, p + VARSIZE_ANY_EXHDR(bytes)))
-		elog(ERROR, "invalid result of guardrail_ties");
+		elog(ERROR, "invalid result of _guardrail_ties");
 	return list;
 }
 

@@ -266,7 +266,7 @@ remove_crossed(FoldState *f, Head *head, const char *tail_range)
 		StringInfoData range;
 
 		initStringInfo(&range);
-		appendStringInfo(&range, "%s AND %s IN (SELECT %s %s AND %s.guardrail_unit_hash(%s) = ANY ('{",
+		appendStringInfo(&range, "%s AND %s IN (SELECT %s %s AND %s._guardrail_unit_hash(%s) = ANY ('{",
 						 gr_cursor_range(s->cursor, NULL, s->position), unit, unit,
 						 gr_sql_from(&tail), s->schema, unit);
 		for (Size i = at; i < Min(at + CROSSED_UNITS, f->ncrossed); i++)

@@ -165,13 +165,13 @@ sql_positive(const Metric *metric, const char *schema pg_attribute_unused())
 static char *
 sql_distinct(const Metric *metric, const char *schema)
 {
-	return psprintf("COALESCE(%s.guardrail_distinct(x%d), 0)", schema, metric->a);
+	return psprintf("COALESCE(%s._guardrail_distinct(x%d), 0)", schema, metric->a);
 }
 
 static char *
 sql_entropy(const Metric *metric, const char *schema)
 {
-	return psprintf("%s.guardrail_entropy(x%d)", schema, metric->a);
+	return psprintf("%s._guardrail_entropy(x%d)", schema, metric->a);
 }
 
 #define A_QUANTILE "a quantile has no joint covariance with another metric"

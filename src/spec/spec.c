@@ -52,7 +52,7 @@ bad_spec(const char *text)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid specification of a collection: \"%.200s\"", text),
 			 errhint("Use guardrail_summarize() to summarise your own table; "
-					 "only guardrail_evaluate() calls guardrail_collect().")));
+					 "only guardrail_evaluate() calls _guardrail_collect().")));
 }
 
 /* Skip a word, or fail. */

@@ -17,7 +17,7 @@ PG_FUNCTION_INFO_V1(guardrail_ties_deserialize);
 static MemoryContext
 aggregate_context(FunctionCallInfo fcinfo)
 {
-	return gr_aggregate_context(fcinfo, "guardrail_ties");
+	return gr_aggregate_context(fcinfo, "_guardrail_ties");
 }
 
 static TieTable *
@@ -87,7 +87,7 @@ guardrail_ties_deserialize(PG_FUNCTION_ARGS)
 	if (!gr_ties_decode(&list, &p, end) || p != end)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid state of guardrail_ties")));
+				 errmsg("invalid state of _guardrail_ties")));
 	gr_ties_merge_list(t, &list);
 	MemoryContextSwitchTo(old);
 	PG_RETURN_POINTER(t);

@@ -70,7 +70,7 @@ typedef struct State
 static MemoryContext
 aggregate_context(FunctionCallInfo fcinfo)
 {
-	return gr_aggregate_context(fcinfo, "guardrail_collect");
+	return gr_aggregate_context(fcinfo, "_guardrail_collect");
 }
 
 static Oid
@@ -81,7 +81,7 @@ argument_type(FunctionCallInfo fcinfo, int i)
 	if (!OidIsValid(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDETERMINATE_DATATYPE),
-				 errmsg("could not determine the type of argument %d of guardrail_collect", i)));
+				 errmsg("could not determine the type of argument %d of _guardrail_collect", i)));
 	return getBaseType(type);
 }
 
@@ -117,22 +117,22 @@ make_input(FunctionCallInfo fcinfo, const CollectSpec *spec)
 		if (arg + (spec->filtered[k] ? 1 : 0) >= PG_NARGS())
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("guardrail_collect has fewer arguments than columns")));
+					 errmsg("_guardrail_collect has fewer arguments than columns")));
 		input->column_type[k] = argument_type(fcinfo, arg++);
 		if (!gr_is_number_type(input->column_type[k]))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column %d of guardrail_collect is of type %s, not a number",
+					 errmsg("column %d of _guardrail_collect is of type %s, not a number",
 							k + 1, format_type_be(input->column_type[k]))));
 		if (spec->filtered[k] && argument_type(fcinfo, arg++) != BOOLOID)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("filter of column %d of guardrail_collect is not boolean", k + 1)));
+					 errmsg("filter of column %d of _guardrail_collect is not boolean", k + 1)));
 	}
 	if (arg != PG_NARGS())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("guardrail_collect has more arguments than columns")));
+				 errmsg("_guardrail_collect has more arguments than columns")));
 	return input;
 }
 
@@ -319,7 +319,7 @@ collect_add(FunctionCallInfo fcinfo, bool keeps)
 	BufferedRow *row;
 
 	if (PG_NARGS() < FIRST_COLUMN)
-		elog(ERROR, "guardrail_collect has too few arguments");
+		elog(ERROR, "_guardrail_collect has too few arguments");
 	state = PG_ARGISNULL(0) ? make_state(fcinfo, aggregate_context(fcinfo), keeps) :
 		(State *) PG_GETARG_POINTER(0);
 	u = state->units;

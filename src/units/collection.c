@@ -298,7 +298,7 @@ corrupt(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("invalid result of guardrail_collect")));
+			 errmsg("invalid result of _guardrail_collect")));
 }
 
 static void

@@ -186,7 +186,7 @@ receive_counts(StringInfo buf, RowCounts *counts, int ncolumns)
 		if (!gr_ties_decode(&ties, &p, buf->data + buf->len))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("invalid state of guardrail_collect")));
+					 errmsg("invalid state of _guardrail_collect")));
 		gr_ties_merge_list(&counts->ties[k], &ties);
 		buf->cursor = (int) (p - buf->data);
 	}

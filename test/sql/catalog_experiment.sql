@@ -121,16 +121,16 @@ SELECT t AS log, message(format(c, t)) FROM unnest('{guardrail_check_log,guardra
 
 -- ---- triggers are no functions
 
-SELECT guardrail_experiment_check();
-SELECT guardrail_append_only();
-CREATE TRIGGER bad AFTER INSERT ON ev FOR EACH ROW EXECUTE FUNCTION guardrail_experiment_check();
+SELECT _guardrail_experiment_check();
+SELECT _guardrail_append_only();
+CREATE TRIGGER bad AFTER INSERT ON ev FOR EACH ROW EXECUTE FUNCTION _guardrail_experiment_check();
 SELECT message('INSERT INTO ev DEFAULT VALUES') AS wrong_time;
 DROP TRIGGER bad ON ev;
-CREATE TRIGGER bad BEFORE INSERT ON ev FOR EACH ROW EXECUTE FUNCTION guardrail_rule_check();
+CREATE TRIGGER bad BEFORE INSERT ON ev FOR EACH ROW EXECUTE FUNCTION _guardrail_rule_check();
 SELECT message('INSERT INTO ev DEFAULT VALUES') AS wrong_table;
 -- a table whose columns have the same names and other types
 CREATE TABLE guardrail_rule AS SELECT experiment_id, metric, role, severity, kind, value, unit_aggregate, quantile_over, worse, limit_kind, evidence, 1 AS quantile, now() AS limit_value, NULL::text AS alpha, ''::text AS at_least FROM public.guardrail_rule;
-CREATE TRIGGER bad BEFORE INSERT ON guardrail_rule FOR EACH ROW EXECUTE FUNCTION public.guardrail_rule_check();
+CREATE TRIGGER bad BEFORE INSERT ON guardrail_rule FOR EACH ROW EXECUTE FUNCTION public._guardrail_rule_check();
 INSERT INTO catalog_test.guardrail_rule (experiment_id, metric, role, severity, kind, value, unit_aggregate, quantile_over, worse, limit_kind, evidence)
 VALUES ('e', 'm', 'primary', 'block', 'mean', '1', 'sum', 'events', 'lower', 'significance', 'breach');
 

@@ -90,13 +90,13 @@ SELECT bool_and(n) AS all_of_it FROM (SELECT count(*) > 15 FROM unit WHERE arm I
 
 -- ---- the functions behind them
 
-SELECT guardrail_category(1::bigint) = guardrail_category(1::int) AS integers, guardrail_category(1.0) = guardrail_category(1.00) AS numerics, guardrail_category('a'::text) <> guardrail_category('b'::text) AS texts, guardrail_category(NULL::text) IS NULL AS nothing,
-       (SELECT count(DISTINCT guardrail_category(n)) FROM generate_series(1, 100000) n) AS different;
-SELECT guardrail_distinct('{}') AS none, guardrail_distinct('{3,1,3,3}') AS two, guardrail_entropy('{}') AS no_bits, guardrail_entropy('{1,2,1,2}') AS one_bit, guardrail_entropy('{5,5,5}') AS zero, guardrail_entropy('{1,2,3,4,5,6,7,8}') AS three_bits;
-SELECT guardrail_category('{}'::json);
-SELECT guardrail_entropy('{1,NULL}');
-SELECT guardrail_distinct('{{1,2},{3,4}}');
-SELECT guardrail_distinct('{NaN}');
+SELECT _guardrail_category(1::bigint) = _guardrail_category(1::int) AS integers, _guardrail_category(1.0) = _guardrail_category(1.00) AS numerics, _guardrail_category('a'::text) <> _guardrail_category('b'::text) AS texts, _guardrail_category(NULL::text) IS NULL AS nothing,
+       (SELECT count(DISTINCT _guardrail_category(n)) FROM generate_series(1, 100000) n) AS different;
+SELECT _guardrail_distinct('{}') AS none, _guardrail_distinct('{3,1,3,3}') AS two, _guardrail_entropy('{}') AS no_bits, _guardrail_entropy('{1,2,1,2}') AS one_bit, _guardrail_entropy('{5,5,5}') AS zero, _guardrail_entropy('{1,2,3,4,5,6,7,8}') AS three_bits;
+SELECT _guardrail_category('{}'::json);
+SELECT _guardrail_entropy('{1,NULL}');
+SELECT _guardrail_distinct('{{1,2},{3,4}}');
+SELECT _guardrail_distinct('{NaN}');
 
 SET client_min_messages = warning;
 DROP SCHEMA diversity_test CASCADE;

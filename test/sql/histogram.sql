@@ -28,7 +28,7 @@ INSERT INTO kept SELECT k, guardrail_histogram(z(1, i) * 10.0 ^ (k * 10 - 150)) 
 INSERT INTO kept SELECT 100 + k, guardrail_histogram(round((10 * z(2, i))::numeric, k)) FROM generate_series(0, 3) k, generate_series(1, 3000) i GROUP BY k;
 INSERT INTO kept VALUES (200, 'v1 skipped=0 bins='), (201, 'v1 skipped=7 bins=-5:1,0:2,7:1');
 SELECT count(*) AS histograms, count(*) FILTER (WHERE h::text::guardrail_histogram::text = h::text) AS text_survives,
-       count(*) FILTER (WHERE guardrail_histogram_send(h::text::guardrail_histogram) = guardrail_histogram_send(h)) AS bytes_survive
+       count(*) FILTER (WHERE _guardrail_histogram_send(h::text::guardrail_histogram) = _guardrail_histogram_send(h)) AS bytes_survive
   FROM kept;
 
 -- hostile text
@@ -95,8 +95,8 @@ SELECT guardrail_rollup(h) FROM unnest(ARRAY['v1 skipped=0 bins=1:92233720368547
 SELECT guardrail_rollup(h) FROM unnest(ARRAY['v1 skipped=0 bins=1:9223372036854775807', 'v1 skipped=0 bins=2:1']::guardrail_histogram[]) AS h;
 SELECT guardrail_rollup(h) FROM unnest(ARRAY['v1 skipped=9223372036854775807 bins=', 'v1 skipped=1 bins=']::guardrail_histogram[]) AS h;
 -- as an ordinary function the transition leaves its argument alone
-SELECT guardrail_histogram_add(h, 0) AS added, h AS still FROM (SELECT 'v1 skipped=0 bins=0:2'::guardrail_histogram AS h OFFSET 0) AS q;
-SELECT guardrail_histogram_add(guardrail_histogram_add(NULL, 0), 'NaN') AS out_of_nothing;
+SELECT _guardrail_histogram_add(h, 0) AS added, h AS still FROM (SELECT 'v1 skipped=0 bins=0:2'::guardrail_histogram AS h OFFSET 0) AS q;
+SELECT _guardrail_histogram_add(_guardrail_histogram_add(NULL, 0), 'NaN') AS out_of_nothing;
 
 SET min_parallel_table_scan_size = 0;
 SET parallel_setup_cost = 0;

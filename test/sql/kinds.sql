@@ -113,7 +113,7 @@ SELECT e.metric, control_value BETWEEN c.lo - abs(c.lo) * 2 ^ -10 AND c.hi + abs
 -- their bounds, within 5 % of Woodruff's by percentile_cont: the share of a batch's values below the quantile, its error over
 -- batches, and the values at the quantile plus and minus that error
 WITH q AS (SELECT v.metric, variant, r.quantile AS p, percentile_cont(r.quantile) WITHIN GROUP (ORDER BY v.value) AS q FROM values_of v JOIN guardrail_rule r USING (metric) GROUP BY 1, 2, 3),
-batches AS (SELECT v.metric, variant, p, guardrail_batch(user_id) AS b, count(*) FILTER (WHERE value <= q.q) AS below, count(value) AS total FROM values_of v JOIN q USING (metric, variant) WHERE value IS NOT NULL GROUP BY 1, 2, 3, 4),
+batches AS (SELECT v.metric, variant, p, _guardrail_batch(user_id) AS b, count(*) FILTER (WHERE value <= q.q) AS below, count(value) AS total FROM values_of v JOIN q USING (metric, variant) WHERE value IS NOT NULL GROUP BY 1, 2, 3, 4),
 shares AS (SELECT metric, variant, p, sqrt(sum((below - f * total) ^ 2) * count(*) / (count(*) - 1)) / sum(total) AS se, count(*) AS k
              FROM batches JOIN (SELECT metric, variant, p, sum(below) / sum(total) AS f FROM batches GROUP BY 1, 2, 3) AS whole USING (metric, variant, p) GROUP BY 1, 2, 3),
 -- t quantile of 0.90 at k - 1 degrees of freedom, from the bound of a mean whose standard error is 1

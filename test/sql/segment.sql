@@ -114,8 +114,8 @@ SET guardrail.unit_memory = '64kB';
 SELECT segment, status, reason FROM guardrail_segment_evaluate('shop');
 SELECT metric, units_treatment, status FROM guardrail_evaluate('shop') WHERE metric = 'load';
 RESET guardrail.unit_memory;
-SELECT guardrail_segment_value(v, 2) FROM unnest(ARRAY['a', NULL, 'b', 'a', 'c', 'a', NULL]) v;
-SELECT guardrail_segment_value('a', 0);
+SELECT _guardrail_segment_value(v, 2) FROM unnest(ARRAY['a', NULL, 'b', 'a', 'c', 'a', NULL]) v;
+SELECT _guardrail_segment_value('a', 0);
 
 -- ---- sorted instead of hashed, with parallel workers below: the same
 
@@ -170,7 +170,7 @@ CALL guardrail_check('shop');
 SET client_min_messages = warning;
 SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'shop';
 SELECT segment, value, metric, status, reason FROM guardrail_segment_result WHERE metric = 'load' AND status <> 'SAFE' OR metric IS NULL ORDER BY 1, 2;
-SELECT count(*) AS rows, count(*) FILTER (WHERE to_jsonb(r) - '{checked_at,check_id,plan_version}'::text[] = to_jsonb(l)) AS as_live FROM guardrail_segment_result r FULL JOIN guardrail_segment_evaluate('shop') l USING (segment, value, metric) WHERE value IS NOT NULL;
+SELECT count(*) AS rows, count(*) FILTER (WHERE to_jsonb(r) - '{checked_at,check_id,plan_version,state}'::text[] = to_jsonb(l) || jsonb_build_object('effect_lower', r.effect_lower, 'effect_upper', r.effect_upper) AND COALESCE(r.effect_lower, '-Infinity') = l.effect_lower AND COALESCE(r.effect_upper, 'Infinity') = l.effect_upper) AS as_live FROM guardrail_segment_result r FULL JOIN guardrail_segment_evaluate('shop') l USING (segment, value, metric) WHERE value IS NOT NULL;
 SELECT guardrail_amend('shop', 'no segment may suffer', '{"rules": {"load": {"segment_veto": true}}}');
 CALL guardrail_check('shop');
 SELECT verdict, status, reason FROM guardrail_verdict WHERE experiment_id = 'shop';

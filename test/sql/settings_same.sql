@@ -88,7 +88,7 @@ SELECT r.way, count(*) AS results, count(*) FILTER (WHERE (r.units_control, r.un
   FROM results r JOIN results o USING (experiment_id, metric) WHERE o.way = 'units 1GB, work_mem 64kB, 0 workers' GROUP BY r.way ORDER BY r.way COLLATE "C";
 
 -- the aggregate by itself, by groups, of which a limit takes some before the parallel scan is shut down, again and again
-CREATE VIEW by_group AS SELECT user_id % 5 AS grp, guardrail_collect('columns=1 filters=. folds=s0,c0,h0 metrics=r0/1,e2', '{control,treatment}', 100000, variant, user_id, ms::float8) AS c FROM many GROUP BY 1;
+CREATE VIEW by_group AS SELECT user_id % 5 AS grp, _guardrail_collect('columns=1 filters=. folds=s0,c0,h0 metrics=r0/1,e2', '{control,treatment}', 100000, variant, user_id, ms::float8) AS c FROM many GROUP BY 1;
 SET max_parallel_workers_per_gather = 0;
 CREATE TABLE serial AS SELECT * FROM by_group;
 SET max_parallel_workers_per_gather = 2;
@@ -97,10 +97,10 @@ SELECT x.n, count(*) AS groups, bool_and(l.c = s.c) AS same FROM generate_series
 RESET enable_sort;
 
 -- numeric to double precision, digit by digit or by way of text, is the server's own conversion
-SELECT count(*) AS numbers, count(*) FILTER (WHERE guardrail_number(x) = x::float8) AS same
+SELECT count(*) AS numbers, count(*) FILTER (WHERE _guardrail_number(x) = x::float8) AS same
   FROM (SELECT (CASE WHEN u(12, k) < 0.5 THEN -1 ELSE 1 END * floor(10::numeric ^ (k % 19) * u(13, k)::numeric)) * 10::numeric ^ (k % 61 - 30) AS x FROM generate_series(1, 20000) k
         UNION ALL SELECT x::numeric FROM unnest('{0,-0,0.0000,NaN,Infinity,-Infinity,9007199254740991,9007199254740992,9007199254740993,-9007199254740993,0.1,0.3,123456789012345.6,1e22,1e23,1e-22,1e-23,1e-300,99999999.99,1e131071}'::text[]) x WHERE x <> '1e131071') AS numbers;
-SELECT guardrail_number('1e131071'), guardrail_number('-1e131071'), guardrail_number('1e-16000');
+SELECT _guardrail_number('1e131071'), _guardrail_number('-1e131071'), _guardrail_number('1e-16000');
 
 SET client_min_messages = warning;
 DROP SCHEMA settings_test CASCADE;

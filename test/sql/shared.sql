@@ -20,9 +20,11 @@ UPDATE guardrail_rule SET cap_quantile = 0.9 WHERE experiment_id = 'e6' AND metr
 SELECT count(guardrail_launch(experiment_id)) FROM guardrail_experiment;
 
 CREATE FUNCTION scans() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_stat_force_next_flush(); PERFORM pg_stat_clear_snapshot(); RETURN pg_stat_get_numscans('ev'::regclass); END $$;
+-- a bound that is not there is NULL in the views
+CREATE FUNCTION finite(jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT regexp_replace($1::text, '"-?Infinity"', 'null', 'g')::jsonb $$;
 CREATE FUNCTION compared() RETURNS TABLE (verdicts bigint, same bigint, results bigint, same_results bigint) LANGUAGE sql AS $$
-  SELECT (SELECT count(*) FROM guardrail_verdict), (SELECT count(*) FROM guardrail_verdict v JOIN LATERAL guardrail_decide(v.experiment_id) d USING (variant) WHERE to_jsonb(v) @> to_jsonb(d)),
-         (SELECT count(*) FROM guardrail_result), (SELECT count(*) FROM guardrail_result v JOIN LATERAL guardrail_evaluate(v.experiment_id) d USING (variant, metric) WHERE to_jsonb(v) @> to_jsonb(d)) $$;
+  SELECT (SELECT count(*) FROM guardrail_verdict), (SELECT count(*) FROM guardrail_verdict v JOIN LATERAL guardrail_decide(v.experiment_id) d USING (variant) WHERE to_jsonb(v) @> finite(to_jsonb(d))),
+         (SELECT count(*) FROM guardrail_result), (SELECT count(*) FROM guardrail_result v JOIN LATERAL guardrail_evaluate(v.experiment_id) d USING (variant, metric) WHERE to_jsonb(v) @> finite(to_jsonb(d))) $$;
 SELECT scans() AS before \gset
 SELECT scans() AS before \gset
 CALL guardrail_check();

@@ -30,7 +30,7 @@ INSERT INTO kept SELECT k, guardrail_summarize((u(1, i) - 0.5) * 10.0 ^ (k * 10 
   FROM generate_series(0, 30) k, generate_series(1, 17) i GROUP BY k;
 INSERT INTO kept SELECT 100 + k, guardrail_summarize(exp(20 * u(3, i) - 10)) FROM generate_series(1, 20) k, generate_series(1, k) i GROUP BY k;
 SELECT count(*) AS summaries, count(*) FILTER (WHERE s::text::guardrail_summary::text = s::text) AS text_survives,
-       count(*) FILTER (WHERE guardrail_summary_send(s::text::guardrail_summary) = guardrail_summary_send(s)) AS bytes_survive
+       count(*) FILTER (WHERE _guardrail_summary_send(s::text::guardrail_summary) = _guardrail_summary_send(s)) AS bytes_survive
   FROM kept;
 
 -- hostile text
@@ -104,10 +104,10 @@ SELECT guardrail_rollup(s) FROM (VALUES (guardrail_summary 'v1 n=1 sum=1 low=0 p
 -- counts do not wrap round
 SELECT guardrail_rollup(s) FROM unnest(ARRAY['v1 n=9223372036854775807 sum=0 low=0 products=0', 'v1 n=1 sum=0 low=0 products=0']::guardrail_summary[]) AS s;
 SELECT guardrail_rollup(s) FROM unnest(ARRAY['v1 n=0 sum=0 low=0 products=0 skipped=9223372036854775807', 'v1 n=0 sum=0 low=0 products=0 skipped=1']::guardrail_summary[]) AS s;
-SELECT guardrail_summary_add('v1 n=9223372036854775807 sum=0 low=0 products=0'::guardrail_summary, 1);
+SELECT _guardrail_summary_add('v1 n=9223372036854775807 sum=0 low=0 products=0'::guardrail_summary, 1);
 -- as an ordinary function the transition leaves its argument alone
-SELECT s, guardrail_summary_add(s, 5) AS added, s AS still FROM (SELECT 'v1 n=2 sum=6 low=0 products=2'::guardrail_summary AS s OFFSET 0) AS q;
-SELECT guardrail_summary_add('v1 n=2 sum=6 low=0 products=2'::guardrail_summary, 5, 6);
+SELECT s, _guardrail_summary_add(s, 5) AS added, s AS still FROM (SELECT 'v1 n=2 sum=6 low=0 products=2'::guardrail_summary AS s OFFSET 0) AS q;
+SELECT _guardrail_summary_add('v1 n=2 sum=6 low=0 products=2'::guardrail_summary, 5, 6);
 
 -- ---- in parallel, and partition by partition
 

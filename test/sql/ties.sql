@@ -45,7 +45,7 @@ CREATE TABLE told AS
 SELECT 'recorded' AS by, experiment_id, metric, control_value, treatment_value, effect, effect_lower, effect_upper, status FROM guardrail_result WHERE metric <> 'goal'
 UNION ALL SELECT 'live', id, metric, control_value, treatment_value, effect, effect_lower, effect_upper, status FROM unnest('{scan,cursor}'::text[]) AS id, guardrail_evaluate(id) WHERE metric <> 'goal'
 UNION ALL SELECT 'replayed', v.experiment_id, metric, control_value, treatment_value, effect, effect_lower, effect_upper, e.status
-  FROM guardrail_result AS r JOIN guardrail_verdict AS v USING (experiment_id, variant, check_id), LATERAL (SELECT r.status) AS e WHERE metric <> 'goal' AND (SELECT identical FROM guardrail_replay(v.check_id));
+  FROM guardrail_result AS r JOIN (SELECT *, (SELECT identical FROM guardrail_replay(check_id)) AS identical FROM guardrail_verdict OFFSET 0) AS v USING (experiment_id, variant, check_id), LATERAL (SELECT r.status) AS e WHERE metric <> 'goal' AND v.identical;
 WITH told AS MATERIALIZED (TABLE told)
 SELECT by, told.experiment_id, count(*) AS quantiles, count(*) FILTER (WHERE c.what <> 'smooth' AND (control_value, treatment_value) IS DISTINCT FROM (c.q, t.q)) AS not_exact,
        count(*) FILTER (WHERE abs(control_value / c.q - 1) > 0.001 OR abs(treatment_value / t.q - 1) > 0.001) AS beyond,

@@ -35,7 +35,7 @@ for my $table (qw(summaries histograms))
 		$node->safe_psql('postgres', "SELECT count(*), count(*) FROM $table"), "$table survive COPY BINARY");
 
 	# one value of each size as bytes, bent in many ways, read back through COPY BINARY
-	my $send = $table eq 'summaries' ? 'guardrail_summary_send' : 'guardrail_histogram_send';
+	my $send = $table eq 'summaries' ? '_guardrail_summary_send' : '_guardrail_histogram_send';
 	my @hex = split /\n/, $node->safe_psql('postgres', "SELECT encode($send(v), 'hex') FROM $table WHERE v IS NOT NULL ORDER BY id");
 	for my $round (1 .. 200)
 	{
@@ -60,7 +60,7 @@ for my $table (qw(summaries histograms))
 		{
 			$accepted++;
 			# what was taken in can be written and read again, and used
-			my $use = $table eq 'summaries' ? 'guardrail_mean(v), guardrail_variance(v) >= 0, guardrail_summary_combine(v, NULL)::text' : 'guardrail_quantile(v, 0.5), guardrail_events(v) >= 0, guardrail_histogram_combine(v, NULL)::text';
+			my $use = $table eq 'summaries' ? 'guardrail_mean(v), guardrail_variance(v) >= 0, _guardrail_summary_combine(v, NULL)::text' : 'guardrail_quantile(v, 0.5), guardrail_events(v) >= 0, _guardrail_histogram_combine(v, NULL)::text';
 			my $type = $table eq 'summaries' ? 'guardrail_summary' : 'guardrail_histogram';
 			$unsound++ unless $node->psql('postgres', "SELECT $use FROM ${table}_read; SELECT 1 / (v::text::${type}::text = v::text)::int FROM ${table}_read", on_error_stop => 1, stderr => \$stderr, stdout => \my $stdout) == 0;
 			diag($stderr) if $stderr =~ /ERROR/ && $unsound < 5;

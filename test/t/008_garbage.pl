@@ -108,7 +108,7 @@ for my $round (1 .. 100)
 		my $given = @types - int(rand($defaults + 1));
 		my @arguments = map { argument($_) } @types[ 0 .. $given - 1 ];
 		push @arguments, map { argument('"any"') } 1 .. int rand 5 if $variadic eq 't';
-		if ($name eq 'guardrail_collect') { @arguments[ 0 .. 2 ] = (quoted(rand() < 0.7 ? pick(@specs) : bent(pick(@specs))) . '::text', pick('NULL', "'{control,treatment}'", "'{}'", "'{a,NULL}'", "'{a,a}'", array('text', map { quoted($_) } @words)) . '::text[]', pick(262144, 64, 1, 0, -1, 'NULL') . '::int') }
+		if ($name eq '_guardrail_collect') { @arguments[ 0 .. 2 ] = (quoted(rand() < 0.7 ? pick(@specs) : bent(pick(@specs))) . '::text', pick('NULL', "'{control,treatment}'", "'{}'", "'{a,NULL}'", "'{a,a}'", array('text', map { quoted($_) } @words)) . '::text[]', pick(262144, 64, 1, 0, -1, 'NULL') . '::int') }
 		my $call = "$name(" . join(', ', @arguments) . ')';
 		if ($kind eq 'p') { push @batch, "CALL $call" }
 		elsif ($kind eq 'a' && rand() < 0.5) { $call =~ s/, ([^,]*)\)\z/, i)/; push @batch, "SELECT $call FROM generate_series(1, 20) i" }

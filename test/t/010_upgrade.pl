@@ -49,8 +49,10 @@ for my $table (@tables)
 	$node->safe_psql('old', "SET check_function_bodies = off; COPY guard.$table ($columns{$table}) FROM '$files/$table'");
 }
 $node->safe_psql('old', q{SELECT setval('guard.guardrail_check_id', max(check_id)) FROM guard.guardrail_check_log});
-my $before = contents($node, 'old', columns => \%columns);
-is($before, contents($node, 'source', columns => \%columns), 'the rows of 0.1.0');
+# infinite bounds are NULL in the views of 0.3.0
+sub rows_of { my $text = contents($node, shift, columns => \%columns); $text =~ s/-?Infinity//g; return $text }
+my $before = rows_of('old');
+is($before, rows_of('source'), 'the rows of 0.1.0');
 like($before, qr/\($_,.*running,/, "$_ runs") for qw(ships blocks fails looks);
 like($before, qr/\(stopped,.*stopped,/, 'one is stopped');
 like($before, qr/\(draft,.*draft,/, 'one is a draft');
@@ -75,7 +77,7 @@ my $dump = "$files/old.dump";
 $node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('old'), '-f', $dump ], 'pg_dump of version 0.1.0');
 $node->safe_psql('postgres', 'CREATE DATABASE undone TEMPLATE old');
 $node->safe_psql('undone', 'BEGIN; ALTER EXTENSION guardrail UPDATE; ROLLBACK;');
-is(contents($node, 'undone', columns => \%columns), $before, 'an update that is rolled back has changed nothing');
+is(rows_of('undone'), $before, 'an update that is rolled back has changed nothing');
 is(version('undone'), '0.1.0', 'nor the version');
 
 sub without_hash { my ($text) = @_; $text =~ s/,[0-9a-f]{64},/,,/g; return $text }
@@ -83,7 +85,7 @@ sub updated
 {
 	my ($db, $name) = @_;
 	is(version($db), $newest, "$name: the version");
-	is(without_hash(contents($node, $db, columns => \%columns)), without_hash($before), "$name: what was there is there");
+	is(without_hash(rows_of($db)), without_hash($before), "$name: what was there is there");
 	is($node->safe_psql($db, q{SELECT e.experiment_id, e.plan_version = p.version AND e.plan_hash = p.plan_hash, p.previous_hash, p.reason, p.after_data FROM guard.guardrail_experiment e LEFT JOIN guard.guardrail_plan p USING (experiment_id) ORDER BY 1}),
 		join("\n", map { $_ eq 'draft' ? 'draft||||' : "$_|t||launched before plans were registered|t" } qw(blocks draft fails looks ships stopped)), "$name: what was launched has a plan");
 	is($node->safe_psql($db, q{SELECT count(*), count(*) FILTER (WHERE intact) FROM guard.guardrail_experiment e, LATERAL guard.guardrail_verify(experiment_id) WHERE state <> 'draft'}), '5|5', "$name: it verifies");
@@ -163,7 +165,7 @@ goes_on('later', 'restored, then updated');
 # else the rows come without plans, and what runs is INVALID until somebody says that its plan is what it is
 $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('at_once'), $dump ], 'restore into the newest version');
 is(version('at_once'), $newest, 'its version');
-is(contents($node, 'at_once', columns => \%columns), $before, 'what was there is there');
+is(rows_of('at_once'), $before, 'what was there is there');
 $node->safe_psql('at_once', 'CALL guard.guardrail_check()');
 is($node->safe_psql('at_once', q{SELECT experiment_id, verdict, reason FROM guard.guardrail_verdict WHERE experiment_id IN ('ships', 'blocks') ORDER BY 1}),
 	join("\n", map { "$_|INVALID|plan changed after launch: version 1 of the plan is not registered" } qw(blocks ships)), 'without a plan: INVALID');
