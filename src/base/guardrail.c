@@ -12,6 +12,7 @@ GR_MODULE_MAGIC;
 
 int			guardrail_unit_memory = 256 * 1024;
 bool		guardrail_use_slices = true;
+bool		guardrail_all_inputs = false;
 
 extern PGDLLEXPORT void _PG_init(void);
 
@@ -32,6 +33,13 @@ _PG_init(void)
 							 "When off, every check and every live function reads all events, and nothing is stored.",
 							 &guardrail_use_slices,
 							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("guardrail.all_inputs",
+							 "Store the inputs of every check, so that guardrail_replay() can repeat each of them.",
+							 "When off, only looks, changes of a verdict or a status and the first check of each day store them.",
+							 &guardrail_all_inputs,
+							 false,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("guardrail");

@@ -18,6 +18,7 @@ extern int	guardrail_unit_memory;
 
 /* read what is stored of experiments that have a cursor */
 extern bool guardrail_use_slices;
+extern bool guardrail_all_inputs;
 
 /* ---- arguments of SQL-callable functions (args.c) ---------------------- */
 

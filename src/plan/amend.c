@@ -194,16 +194,11 @@ Datum
 guardrail_amend(PG_FUNCTION_ARGS)
 {
 	char	   *schema = gr_schema_of(fcinfo);
-	char	   *reason = gr_arg_text(fcinfo, 1, "reason");
+	char	   *reason = gr_plan_reason(fcinfo, 1, "Say why the plan had to change; guardrail_plan records the reason.");
 	const char *args[1];
 	Experiment *e;
 	int			version;
 
-	if (strspn(reason, " \t\r\n") == strlen(reason))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"reason\" must not be empty"),
-				 errhint("Say why the plan had to change; guardrail_plan records the reason.")));
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -53,6 +53,8 @@ guardrail_stop(PG_FUNCTION_ARGS)
 	args[0] = e->id;
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_update_lifecycle(schema, "state = 'stopped', stopped_at = pg_catalog.now()", 1, args);
+	/* no look follows */
+	gr_spi_query(psprintf("DELETE FROM %s.guardrail_look_state WHERE experiment_id = $1", schema), false, 1, args);
 	gr_owner_leave(&saved);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -32,6 +32,12 @@ extern void gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experi
 extern void gr_update_lifecycle(const char *schema, const char *set, int nargs,
 								const char *const *args);
 
+/* How the reason of a plan's last version begins once guardrail_discard() removed the experiment. */
+#define GR_DISCARDED "discarded: "
+
+/* Argument "reason", which says something; hint: what. */
+extern char *gr_plan_reason(FunctionCallInfo fcinfo, int n, const char *hint);
+
 /* Warnings about the plan before it is registered (warnings.c). */
 extern void gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
 						 bool after_data);

@@ -272,9 +272,11 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	else
 	{
 		record_evaluation(&check, v);
-		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
+		if (gr_input_due(v, schema, check.check_id, check.look_no > 0))
+			gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
 	}
-	if (check.look_no > 0 && gr_design_of(v->e->monitoring)->has_looks)
+	/* the next look of a stopped experiment, should one come, computes it again */
+	if (check.look_no > 0 && gr_design_of(v->e->monitoring)->has_looks && strcmp(v->e->state, "stopped") != 0)
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);
