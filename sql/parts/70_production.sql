@@ -62,6 +62,12 @@ COMMENT ON FUNCTION guardrail_prune(interval) IS
   'removes checks older than the interval, except the first and last check of each variant, those around a change of its verdict, and those that current plans depend on; returns the number of checks removed';
 REVOKE EXECUTE ON FUNCTION guardrail_prune(interval) FROM PUBLIC;
 
+CREATE FUNCTION guardrail_prune(keep interval, keep_results interval) RETURNS bigint
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_prune(interval, interval) IS
+  'prunes like guardrail_prune(keep); of the checks that stay, those that are older than keep_results, stored no inputs, and are not needed by current plans lose their rows in guardrail_result_log and guardrail_segment_log; returns the number of checks removed or reduced';
+REVOKE EXECUTE ON FUNCTION guardrail_prune(interval, interval) FROM PUBLIC;
+
 CREATE FUNCTION guardrail_archive(experiment text) RETURNS jsonb
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_archive(text) IS

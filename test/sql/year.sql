@@ -106,6 +106,35 @@ INSERT INTO ev SELECT 'shop', 3000 + i, CASE WHEN i % 2 = 0 THEN 'control' ELSE 
 CALL guardrail_check('looks');
 SELECT max(look_no) AS looks, (SELECT count(*) FROM guardrail_look_state) AS state FROM guardrail_check_log WHERE experiment_id = 'looks';
 
+-- ---- prune: results go before verdicts
+
+-- all checks are made a month old
+SET session_replication_role = replica;
+UPDATE guardrail_check_log SET checked_at = checked_at - interval '30 days';
+UPDATE guardrail_experiment SET launched_at = launched_at - interval '30 days';
+UPDATE guardrail_result_log SET checked_at = checked_at - interval '30 days';
+RESET session_replication_role;
+CREATE TABLE verdict_before AS TABLE guardrail_verdict;
+CREATE TABLE result_view_before AS TABLE guardrail_result;
+CREATE TABLE log_before AS TABLE guardrail_check_log;
+CREATE TABLE result_log_before AS TABLE guardrail_result_log;
+CREATE TABLE decided_before AS SELECT d.* FROM unnest('{shop,looks}'::text[]) e, guardrail_evaluate(e) d;
+SELECT guardrail_prune('90 days', NULL);
+SELECT guardrail_prune(NULL, '7 days');
+SELECT guardrail_prune('90 days', '-7 days');
+SELECT guardrail_prune('90 days', '31 days') AS nothing;
+SELECT guardrail_prune('90 days', '7 days') AS thinned \gset
+SELECT :thinned > 0 AS some, :thinned = count(DISTINCT check_id) AS counted FROM result_log_before b WHERE NOT EXISTS (SELECT FROM guardrail_result_log r WHERE r.check_id = b.check_id);
+SELECT guardrail_prune('90 days', '7 days') AS again;
+SELECT count(*) AS verdicts_differ FROM ((TABLE log_before EXCEPT TABLE guardrail_check_log) UNION ALL (TABLE guardrail_check_log EXCEPT TABLE log_before)) d;
+SELECT count(*) AS differ FROM ((TABLE verdict_before EXCEPT TABLE guardrail_verdict) UNION ALL (TABLE guardrail_verdict EXCEPT TABLE verdict_before)) d;
+SELECT count(*) AS differ FROM ((TABLE result_view_before EXCEPT TABLE guardrail_result) UNION ALL (TABLE guardrail_result EXCEPT TABLE result_view_before)) d;
+SELECT count(*) AS differ FROM (TABLE decided_before EXCEPT SELECT d.* FROM unnest('{shop,looks}'::text[]) e, guardrail_evaluate(e) d) d;
+-- a check that can be replayed has its results
+SELECT count(*) AS replayed, bool_and(identical) AS identical FROM (SELECT check_id FROM guardrail_check_input) i, guardrail_replay(i.check_id);
+SELECT guardrail_prune('7 days', '7 days') > 0 AS removed;
+SELECT count(*) AS differ FROM (TABLE decided_before EXCEPT SELECT d.* FROM unnest('{shop,looks}'::text[]) e, guardrail_evaluate(e) d) d;
+
 -- ---- archive
 
 SELECT guardrail_archive('shop');
