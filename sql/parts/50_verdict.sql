@@ -57,7 +57,9 @@ CREATE TABLE guardrail_witness (
     check_id bigint NOT NULL,
     samples bytea NOT NULL,
     PRIMARY KEY (experiment_id, variant, metric, test)
-) WITH (fillfactor = 50);
+);
+-- each check may replace the rows: they find room in their page
+ALTER TABLE guardrail_witness SET (fillfactor = 50);
 COMMENT ON TABLE guardrail_witness IS
   'for each test, what the check with its smallest p-value so far saw: later checks show the bounds of that; at most three rows per treatment variant and metric';
 COMMENT ON COLUMN guardrail_witness.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
