@@ -132,6 +132,10 @@ typedef struct GrArm
 	const char *name;
 	int64_t		units;
 	int64_t		events;
+	/* of amendments after data, and of waivers; NULL: nothing */
+	const char *loosened;		/* "limit of load 200 -> 250 ms after 14,003 units" */
+	const char *held;			/* names of what was loosened and nobody waived: no SHIP */
+	const char *waived;			/* "load (anna, until 2027-01-31)" */
 } GrArm;
 
 #define GR_REASON_SIZE 512
@@ -172,6 +176,7 @@ typedef struct GrResult
 	double		null_share_p;	/* p of "the share of NULLs is the same"; NaN */
 	double		nonfinite_share_p;	/* and of values that are not finite */
 	double		missing_share_alpha;
+	bool		waived;			/* somebody lifted its veto for the arm */
 	const char *failure;		/* why the rule's expressions cannot be evaluated; NULL: they can */
 	const char *segments;		/* in which the rule is breached: "load where country
 								 * is 'BR'"; NULL: in none */

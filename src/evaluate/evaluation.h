@@ -36,6 +36,8 @@ typedef struct Evaluation
 	CellCounts *counts;			/* [narms][nrules] */
 	GrArmVerdict *verdicts;		/* [narms] */
 	struct Segments *segments;	/* segment.h; NULL: it has none */
+	struct Loosenings *loosened;	/* loosened.h */
+	const char *as_of;			/* timestamptz as text: of a check that is decided again; NULL: now */
 } Evaluation;
 
 /* What for: a reader must have the right to read the events, the others not. */

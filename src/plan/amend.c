@@ -10,6 +10,7 @@
 #include "plan/plan.h"
 
 #include "catalog/validate.h"
+#include "evaluate/loosened.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
@@ -189,6 +190,23 @@ apply(FunctionCallInfo fcinfo, const char *schema, const char *id, const char *c
 	gr_owner_leave(&saved);
 }
 
+/* Say at once what holds the arms from now on. */
+static void
+notice_loosened(FunctionCallInfo fcinfo, const char *schema, Experiment *e, int version)
+{
+	char	   *loosened;
+
+	e->function = fcinfo->flinfo->fn_oid;
+	PushActiveSnapshot(GetLatestSnapshot());
+	loosened = gr_loosened_in_words(gr_loosenings(schema, e, version), version);
+	PopActiveSnapshot();
+	if (loosened)
+		ereport(NOTICE,
+				(errmsg("this amendment loosens the plan of experiment \"%s\": %s", e->id, loosened),
+				 errdetail("No variant can be SHIP until each of these is waived by name."),
+				 errhint("Call guardrail_waive(experiment, variant, metric, reason) for each variant, or amend the plan back.")));
+}
+
 /* guardrail_amend(experiment, reason, changes): the new version */
 Datum
 guardrail_amend(PG_FUNCTION_ARGS)
@@ -220,6 +238,7 @@ guardrail_amend(PG_FUNCTION_ARGS)
 	PopActiveSnapshot();
 	gr_plan_require_whole(e, schema);
 	gr_plan_register(fcinfo, schema, e, version, reason, "");
+	notice_loosened(fcinfo, schema, e, version);
 	SPI_finish();
 	PG_RETURN_INT32(version);
 }

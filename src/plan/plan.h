@@ -38,8 +38,11 @@ extern void gr_update_lifecycle(const char *schema, const char *set, int nargs,
 /* Argument "reason", which says something; hint: what. */
 extern char *gr_plan_reason(FunctionCallInfo fcinfo, int n, const char *hint);
 
-/* Warnings about the plan before it is registered (warnings.c). */
-extern void gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
-						 bool after_data);
+/*
+ * Warnings about the plan before it is registered; what they were found by, if that took
+ * an evaluation of the present events, or NULL (warnings.c).
+ */
+extern Evaluation *gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
+								bool after_data);
 
 #endif							/* GR_PLAN_H */

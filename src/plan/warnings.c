@@ -322,7 +322,7 @@ warn_of_powers(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
 				 errhint("If you know the standard deviation, guardrail_sample_size() tells how many units you need.")));
 }
 
-void
+Evaluation *
 gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, bool after_data)
 {
 	Evaluation *v = NULL;
@@ -331,7 +331,7 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 	warn_of_number(e);
 	note_growing_means(e);
 	if (e->planned_units == 0 && !has_relative_limit(e))
-		return;
+		return NULL;
 	if (after_data)
 		failure = gr_try_evaluate(fcinfo->flinfo->fn_oid, e->id, GR_FOR_PLAN, CurrentMemoryContext, &v);
 	if (failure)
@@ -343,4 +343,5 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 	check_limits(fcinfo, schema, e, v);
 	if (e->planned_units > 0)
 		warn_of_powers(fcinfo, schema, e, v);
+	return v;
 }

@@ -301,3 +301,9 @@ gr_sql_seen(const Experiment *e)
 	return psprintf("SELECT 1 %s%s%s LIMIT 1", is_event ? gr_sql_from(e) : events_of(e),
 					is_event ? " WHERE " : "", is_event ? is_event : "");
 }
+
+char *
+gr_sql_unit_count(const Experiment *e)
+{
+	return psprintf("SELECT count(DISTINCT %s) %s", gr_sql_unit(e), gr_sql_from(e));
+}

@@ -103,6 +103,9 @@ extern char *gr_sql_is_mature(const Experiment *e, const Rule *rule);
 /* The statement that finds a row when there is an event. */
 extern char *gr_sql_seen(const Experiment *e);
 
+/* The statement that counts the units. */
+extern char *gr_sql_unit_count(const Experiment *e);
+
 
 /* ---- running it (collect.c) ---------------------------------------------- */
 

@@ -216,7 +216,7 @@ guardrail_discard(PG_FUNCTION_ARGS)
 						  " pg_catalog.jsonb_build_object('experiment_id', $1), 'rules', '{}'::jsonb, 'definitions', '{}'::jsonb),"
 						  " (SELECT COALESCE(max(version), 0) + 1 FROM %s.guardrail_plan WHERE experiment_id = $1), $2, $3,"
 						  " EXISTS (SELECT FROM %s.guardrail_plan WHERE experiment_id = $1 AND after_data)"
-						  " OR EXISTS (SELECT FROM %s.guardrail_check_log WHERE experiment_id = $1 AND units_treatment > 0))",
+						  " OR EXISTS (SELECT FROM %s.guardrail_check_log WHERE experiment_id = $1 AND units_treatment > 0), NULL::bigint)",
 						  schema, schema, schema, schema), false, lengthof(args), args);
 	tables = find_tables(schema);
 	delete_rows(&tables, e->id, "guardrail_plan");
