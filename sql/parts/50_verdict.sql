@@ -37,7 +37,6 @@ CREATE TABLE guardrail_result_log (
     safe_check bigint,
     goal_check bigint,
     @columns result_key result result_0.3.0@,
-    samples bytea,
     PRIMARY KEY (check_id, variant, metric)
 );
 ALTER TABLE guardrail_result_log ALTER experiment_id SET NOT NULL;
@@ -49,9 +48,27 @@ COMMENT ON COLUMN guardrail_result_log.fingerprint IS 'hash of everything in the
 COMMENT ON COLUMN guardrail_result_log.breach_check IS 'check_id of the check with the smallest p_breach so far; NULL: there is none';
 COMMENT ON COLUMN guardrail_result_log.safe_check IS 'check_id of the check with the smallest p_safe so far; NULL: there is none';
 COMMENT ON COLUMN guardrail_result_log.goal_check IS 'check_id of the check with the smallest p_value so far; NULL: there is none';
-COMMENT ON COLUMN guardrail_result_log.samples IS
-  'data of both variants, as seen by a check that set a smallest p-value; NULL in other checks';
 COMMENT ON TABLE guardrail_result_log IS 'the metrics of every check ever recorded, one row per treatment variant and metric; append-only';
+
+CREATE TABLE guardrail_witness (
+    experiment_id text NOT NULL,
+    variant text NOT NULL,
+    metric text NOT NULL,
+    test integer NOT NULL,
+    check_id bigint NOT NULL,
+    samples bytea NOT NULL,
+    PRIMARY KEY (experiment_id, variant, metric, test)
+);
+-- each check may replace the rows: they find room in their page
+ALTER TABLE guardrail_witness SET (fillfactor = 50);
+COMMENT ON TABLE guardrail_witness IS
+  'for each test, what the check with its smallest p-value so far saw: later checks show the bounds of that; at most three rows per treatment variant and metric';
+COMMENT ON COLUMN guardrail_witness.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
+COMMENT ON COLUMN guardrail_witness.variant IS 'name of the treatment variant';
+COMMENT ON COLUMN guardrail_witness.metric IS 'name of the metric, as in guardrail_rule';
+COMMENT ON COLUMN guardrail_witness.test IS '0 breach, 1 safety, 2 primary and secondary metrics';
+COMMENT ON COLUMN guardrail_witness.check_id IS 'check with the smallest p-value; a row that is not of the check that guardrail_result_log names is not used';
+COMMENT ON COLUMN guardrail_witness.samples IS 'data of both variants, with a checksum';
 
 CREATE TABLE guardrail_look_state (
     experiment_id text NOT NULL,
@@ -161,3 +178,4 @@ SELECT pg_catalog.pg_extension_config_dump('guardrail_rule', '');
 SELECT pg_catalog.pg_extension_config_dump('guardrail_check_id', '');
 SELECT pg_catalog.pg_extension_config_dump('guardrail_check_log', '');
 SELECT pg_catalog.pg_extension_config_dump('guardrail_result_log', '');
+SELECT pg_catalog.pg_extension_config_dump('guardrail_witness', '');

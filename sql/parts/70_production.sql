@@ -21,13 +21,14 @@ CREATE TABLE guardrail_check_input (
   decided text,
   unknown_arms text
 );
+CREATE INDEX guardrail_check_input_experiment ON guardrail_check_input (experiment_id, check_id);
 -- a tenth of the time that pglz takes, where the server has it
 DO $$ BEGIN
   ALTER TABLE guardrail_check_input ALTER collection SET COMPRESSION lz4;
 EXCEPTION WHEN feature_not_supported THEN NULL;
 END $$;
 COMMENT ON TABLE guardrail_check_input IS
-  'inputs of each check: summaries of the events, and the state that earlier checks left; guardrail_replay() repeats the decision from them; append-only';
+  'inputs of looks, of checks that changed a verdict or a status, and of the first check of each day: summaries of the events, and the state that earlier checks left; guardrail_replay() repeats the decision from them; append-only';
 COMMENT ON COLUMN guardrail_check_input.check_id IS 'number of the check';
 COMMENT ON COLUMN guardrail_check_input.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
 COMMENT ON COLUMN guardrail_check_input.plan_version IS 'version of the plan in force at the check';
@@ -62,6 +63,22 @@ CREATE FUNCTION guardrail_prune(keep interval) RETURNS bigint
 COMMENT ON FUNCTION guardrail_prune(interval) IS
   'removes checks older than the interval, except the first and last check of each variant, those around a change of its verdict, and those that current plans depend on; returns the number of checks removed';
 REVOKE EXECUTE ON FUNCTION guardrail_prune(interval) FROM PUBLIC;
+
+CREATE FUNCTION guardrail_prune(keep interval, keep_results interval) RETURNS bigint
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_prune(interval, interval) IS
+  'prunes like guardrail_prune(keep); of the checks that stay, those that are older than keep_results, stored no inputs, and are not needed by current plans lose their rows in guardrail_result_log and guardrail_segment_log; returns the number of checks removed or reduced';
+REVOKE EXECUTE ON FUNCTION guardrail_prune(interval, interval) FROM PUBLIC;
+
+CREATE FUNCTION guardrail_archive(experiment text) RETURNS jsonb
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_archive(text) IS
+  'removes a stopped experiment from all tables and returns everything that was recorded about it as one document: its row, rules, plans, checks, results, segments and inputs; for members of its owner';
+
+CREATE FUNCTION guardrail_discard(experiment text, reason text) RETURNS void
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_discard(text, text) IS
+  'removes an experiment that was launched by mistake, unless a check recorded SHIP or BLOCK; its plans remain in guardrail_plan, with one more version that holds the reason; the name can be used again; for members of its owner';
 
 CREATE FUNCTION guardrail_release_gate() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION guardrail_release_gate() IS

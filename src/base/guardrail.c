@@ -13,6 +13,7 @@ GR_MODULE_MAGIC;
 int			guardrail_unit_memory = 256 * 1024;
 bool		guardrail_use_slices = true;
 int			guardrail_check_timeout = 10 * 60 * 1000;
+bool		guardrail_all_inputs = false;
 
 extern PGDLLEXPORT void _PG_init(void);
 
@@ -42,6 +43,13 @@ _PG_init(void)
 							10 * 60 * 1000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("guardrail.all_inputs",
+							 "Store the inputs of every check, so that guardrail_replay() can repeat each of them.",
+							 "When off, only looks, changes of a verdict or a status and the first check of each day store them.",
+							 &guardrail_all_inputs,
+							 false,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("guardrail");
 	gr_forbid_side_effects();
 }

@@ -18,6 +18,7 @@ extern int	guardrail_unit_memory;
 
 /* read what is stored of experiments that have a cursor */
 extern bool guardrail_use_slices;
+extern bool guardrail_all_inputs;
 
 /* milliseconds that a run gives each experiment; 0: any time */
 extern int	guardrail_check_timeout;

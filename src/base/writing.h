@@ -15,7 +15,8 @@ typedef enum GrWriting
 	GR_WRITING_NOTHING,
 	GR_WRITING_LIFECYCLE,		/* the state of an experiment */
 	GR_WRITING_AMENDMENT,		/* rows of a launched plan, for guardrail_amend() */
-	GR_WRITING_PRUNING			/* deletes from the logs, for guardrail_prune() */
+	GR_WRITING_PRUNING,			/* deletes from the logs, for guardrail_prune() */
+	GR_WRITING_REMOVAL			/* deletes of an experiment, for guardrail_archive() and guardrail_discard() */
 } GrWriting;
 
 extern GrWriting gr_writing;

@@ -4,7 +4,8 @@
  *	  for everyone.
  *
  * A draft's rows are free; those of an experiment that runs or is over change
- * through guardrail_amend() and the lifecycle functions alone.  A rule's writer
+ * through guardrail_amend() and the lifecycle functions alone, and go through
+ * guardrail_archive() and guardrail_discard().  A rule's writer
  * locks the experiment's row, so that no rule slips in beside a launch.
  *
  * A restore writes the rules of running experiments: who owns the table may insert
@@ -176,7 +177,8 @@ guardrail_frozen(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called for guardrail_experiment or guardrail_rule")));
-	if (gr_writing != GR_WRITING_LIFECYCLE && gr_writing != GR_WRITING_AMENDMENT)
+	if (gr_writing != GR_WRITING_LIFECYCLE && gr_writing != GR_WRITING_AMENDMENT &&
+		!(gr_writing == GR_WRITING_REMOVAL && TRIGGER_FIRED_BY_DELETE(data->tg_event)))
 	{
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
@@ -205,7 +207,7 @@ guardrail_append_only(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function must be called as a trigger")));
-	if (gr_writing == GR_WRITING_PRUNING && TRIGGER_FIRED_BY_DELETE(data->tg_event))
+	if ((gr_writing == GR_WRITING_PRUNING || gr_writing == GR_WRITING_REMOVAL) && TRIGGER_FIRED_BY_DELETE(data->tg_event))
 		PG_RETURN_POINTER(NULL);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -4,7 +4,8 @@
  *
  * The looks are the checks that were recorded as looks,
  * the running minimum of a p-value stands in the last check's row, and the check
- * that set it (its witness) has the estimates from which its bound is computed.
+ * that set it (its witness) has the estimates from which its bound is computed;
+ * what it saw stands in guardrail_witness.
  * Checks of other plan versions do not count, nor do those of an experiment that
  * had the same name and was deleted.
  */
@@ -108,7 +109,7 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 					 " r.p_breach, r.p_safe, r.p_value", schema, schema);
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 		appendStringInfo(&buf, ", w%d.check_id, w%d.treatment_value, w%d.treatment_se, w%d.control_value,"
-						 " w%d.control_se, w%d.n_compared, w%d.look_no::bigint, w%d.samples::bytea", k, k, k, k, k, k, k, k);
+						 " w%d.control_se, w%d.n_compared, w%d.look_no::bigint, s%d.samples::bytea", k, k, k, k, k, k, k, k);
 	appendStringInfoString(&buf, ", r.fingerprint");
 	appendStringInfo(&buf, " FROM arms CROSS JOIN (SELECT metric FROM %s.guardrail_rule WHERE experiment_id = $1) m"
 					 " CROSS JOIN LATERAL (SELECT * FROM %s.guardrail_result_log l WHERE l.experiment_id = $1"
@@ -116,8 +117,10 @@ load_results(Past *past, const char *schema, const Experiment *e, MemoryContext 
 					 schema, schema);
 	for (int k = 0; k < GR_TEST_KINDS; k++)
 		appendStringInfo(&buf, " LEFT JOIN %s.guardrail_result_log w%d ON w%d.check_id = r.%s_check"
-						 " AND w%d.variant = r.variant AND w%d.metric = r.metric",
-						 schema, k, k, kinds[k], k, k);
+						 " AND w%d.variant = r.variant AND w%d.metric = r.metric"
+						 " LEFT JOIN %s.guardrail_witness s%d ON s%d.experiment_id = $1 AND s%d.variant = r.variant"
+						 " AND s%d.metric = r.metric AND s%d.test = %d AND s%d.check_id = r.%s_check",
+						 schema, k, k, kinds[k], k, k, schema, k, k, k, k, k, k, k, kinds[k]);
 	appendStringInfoString(&buf, " WHERE r.plan_version = $2::integer AND r.checked_at >= $3::timestamptz"
 						   " ORDER BY r.variant, r.metric");
 	gr_spi_query(buf.data, true, 3, args);

@@ -285,7 +285,10 @@ find_failures(Work *w, const bool *rules)
 	return any;
 }
 
-/* The arms of the recorded checks that saw no more than there may be, as an array. */
+/*
+ * The arms of the recorded checks that saw no more than there may be, as an array.
+ * A check with another set of arms than the one before stores its inputs.
+ */
 static char *
 known_arms(const Work *w)
 {
@@ -343,7 +346,10 @@ segments_fail(Work *w)
 	return error != NULL;
 }
 
-/* What failed at the last check fails again, more often than not: it is tried first, and by itself. */
+/*
+ * What failed at the last check fails again, more often than not: it is tried first, and by itself.
+ * A check in which other rules failed than before stores its inputs, so that the last inputs tell.
+ */
 static void
 recall_failures(Work *w)
 {
@@ -357,8 +363,8 @@ recall_failures(Work *w)
 		return;
 	gr_writer_enter(&saved, e->function);
 	gr_spi_query(psprintf("SELECT f.n FROM %s.guardrail_check_input i, pg_catalog.unnest(i.failures) WITH ORDINALITY AS f (why, n)"
-						  " WHERE i.check_id = (SELECT max(check_id) FROM %s.guardrail_check_log"
-						  "  WHERE experiment_id = $1 AND plan_version = $2::integer) AND f.why IS NOT NULL",
+						  " WHERE i.check_id = (SELECT max(check_id) FROM %s.guardrail_check_input WHERE experiment_id = $1)"
+						  " AND i.plan_version = $2::integer AND f.why IS NOT NULL",
 						  w->schema, w->schema), true, 2, args);
 	any = SPI_processed > 0;
 	for (uint64 i = 0; i < SPI_processed; i++)

@@ -403,13 +403,8 @@ Datum
 guardrail_amend(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Amendment	a = {fcinfo,.reason = gr_arg_text(fcinfo, 1, "reason")};
+	Amendment	a = {fcinfo,.reason = gr_plan_reason(fcinfo, 1, "Say why the plan had to change; guardrail_plan records the reason.")};
 
-	if (strspn(a.reason, " \t\r\n") == strlen(a.reason))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"reason\" must not be empty"),
-				 errhint("Say why the plan had to change; guardrail_plan records the reason.")));
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

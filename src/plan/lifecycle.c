@@ -72,6 +72,8 @@ gr_plan_stop(FunctionCallInfo fcinfo, const char *schema)
 	gr_plan_require_state(e, "running", "Only a running experiment can be stopped.");
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_update_lifecycle(schema, "state = 'stopped', stopped_at = pg_catalog.now()", 1, args);
+	/* no look follows */
+	gr_spi_query(psprintf("DELETE FROM %s.guardrail_look_state WHERE experiment_id = $1", schema), false, 1, args);
 	gr_owner_leave(&saved);
 	return e;
 }

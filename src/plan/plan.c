@@ -59,6 +59,19 @@ gr_plan_lock(FunctionCallInfo fcinfo, const char *schema)
 	return e;
 }
 
+char *
+gr_plan_reason(FunctionCallInfo fcinfo, int n, const char *hint)
+{
+	char	   *reason = gr_arg_text(fcinfo, n, "reason");
+
+	if (strspn(reason, " \t\r\n") == strlen(reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"reason\" must not be empty"),
+				 errhint("%s", hint)));
+	return reason;
+}
+
 void
 gr_plan_require_state(const Experiment *e, const char *state, const char *hint)
 {
@@ -266,6 +279,24 @@ guardrail_plan_functions(PG_FUNCTION_ARGS)
 	PG_RETURN_ARRAYTYPE_P(result);
 }
 
+/*
+ * Is there no such experiment since guardrail_discard() removed it?  Whoever may not read
+ * the plans is told no more than that it does not exist.
+ */
+static bool
+was_discarded(const char *schema, const char *id)
+{
+	const char *args[] = {id, psprintf("%s.guardrail_plan", schema)};
+
+	gr_spi_query(psprintf("SELECT EXISTS (SELECT FROM %s.guardrail_experiment WHERE experiment_id = $1)"
+						  " OR NOT pg_catalog.has_table_privilege($2, 'SELECT')", schema), true, 2, args);
+	if (gr_spi_bool(0, 1))
+		return false;
+	gr_spi_query(psprintf("SELECT pg_catalog.starts_with(reason, '" GR_DISCARDED "') FROM %s.guardrail_plan"
+						  " WHERE experiment_id = $1 ORDER BY version DESC LIMIT 1", schema), true, 1, args);
+	return SPI_processed > 0 && gr_spi_bool(0, 1);
+}
+
 /* guardrail_verify(experiment): one row per version of its plan */
 Datum
 guardrail_verify(PG_FUNCTION_ARGS)
@@ -280,9 +311,12 @@ guardrail_verify(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* with the caller's right to read the catalog */
-	e = gr_experiment_load(schema, args[0], CurrentMemoryContext);
-	if (strcmp(e->state, "draft") == 0)
-		gr_plan_require_state(e, "running", "A draft has no plan yet. Register it with guardrail_launch().");
+	if (!was_discarded(schema, args[0]))
+	{
+		e = gr_experiment_load(schema, args[0], CurrentMemoryContext);
+		if (strcmp(e->state, "draft") == 0)
+			gr_plan_require_state(e, "running", "A draft has no plan yet. Register it with guardrail_launch().");
+	}
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
 	gr_spi_query(psprintf(
 						  "SELECT n.version, p.plan_hash, p.made_at, p.made_by, p.reason, p.after_data,"

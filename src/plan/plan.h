@@ -44,6 +44,12 @@ extern char *gr_plan_seen(FunctionCallInfo fcinfo, const char *schema, const Exp
 /* What a version of the plan changed, in words (changes.c). */
 extern char *gr_plan_changes(FunctionCallInfo fcinfo, const char *schema, const char *id, int version);
 
+/* How the reason of a plan's last version begins once guardrail_discard() removed the experiment. */
+#define GR_DISCARDED "discarded: "
+
+/* Argument "reason", which says something; hint: what. */
+extern char *gr_plan_reason(FunctionCallInfo fcinfo, int n, const char *hint);
+
 /*
  * Warnings about the plan before it is registered; what they were found by, if that took
  * an evaluation of the present events, or NULL (warnings.c).

@@ -84,16 +84,6 @@ is_veto(const GrResult *r)
 		r->watch || (r->rule->evidence == GR_SAFE && r->status != GR_IS_SAFE);
 }
 
-static void
-require_reason(const char *reason)
-{
-	if (strspn(reason, " \t\r\n") == strlen(reason))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"reason\" must not be empty"),
-				 errhint("Say why the veto is lifted; guardrail_waiver records the reason.")));
-}
-
 static char *
 time_text(Datum time)
 {
@@ -114,7 +104,7 @@ guardrail_waive(PG_FUNCTION_ARGS)
 	char	   *schema = gr_schema_of(fcinfo);
 	char	   *variant = gr_arg_text(fcinfo, 1, "variant");
 	char	   *metric = gr_arg_text(fcinfo, 2, "metric");
-	char	   *reason = gr_arg_text(fcinfo, 3, "reason");
+	char	   *reason = gr_plan_reason(fcinfo, 3, "Say why the veto is lifted; guardrail_waiver records the reason.");
 	MemoryContext context = CurrentMemoryContext;
 	const char *args[9] = {NULL, NULL, variant, metric, reason, PG_ARGISNULL(4) ? NULL : time_text(PG_GETARG_DATUM(4))};
 	OwnerContext saved;
@@ -125,7 +115,6 @@ guardrail_waive(PG_FUNCTION_ARGS)
 	bool		veto;
 	char	   *line;
 
-	require_reason(reason);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	e = gr_plan_lock(fcinfo, schema);

@@ -3,12 +3,20 @@
  *	  Stores what a check was decided from: a row of guardrail_check_input, and
  *	  rows of guardrail_segment_input where segments count.
  *
+ * They are most of what a check could leave, so that only some checks store them:
+ * the looks, the first check of a day (UTC) and of a version of the plan, and each
+ * that says something else than the one before it: other variants, verdicts or
+ * statuses, other rules that failed, arms too many or no longer, another state.
+ * Later checks rest on that: rules that failed last are those of the last inputs
+ * (evaluate/rescue.c).
+ *
  * evaluate/input_read.c reads them back.
  */
 #include "evaluate/input.h"
 #include "evaluate/segment.h"
 #include "record/record.h"
 
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
@@ -80,6 +88,44 @@ store_segments(const Evaluation *v, const char *schema, int64 check_id, GrChecks
 		put(&w, "past", BYTEAOID, PointerGetDatum(past), false);
 		gr_insert_row(schema, "guardrail_segment_input", &w);
 	}
+}
+
+/* Which rules failed, as an array of their numbers, from 1. */
+static char *
+failed_rules(const Experiment *e)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < e->nrules; i++)
+		if (e->rules[i].failure)
+			appendStringInfo(&buf, "%s%d", buf.len ? "," : "", i + 1);
+	return psprintf("{%s}", buf.data);
+}
+
+bool
+gr_input_due(const Evaluation *v, const char *schema, int64 check_id, bool look)
+{
+	const Experiment *e = v->e;
+	const char *args[] = {e->id, psprintf(INT64_FORMAT, check_id), psprintf("%d", e->plan_version), e->state,
+		e->ended ? "true" : "false", v->test.surplus_arms ? "true" : "false", failed_rules(e)};
+
+	if (guardrail_all_inputs || look)
+		return true;
+	gr_spi_query(psprintf("WITH last AS (SELECT max(check_id) AS id FROM %s.guardrail_check_log"
+						  "  WHERE experiment_id = $1 AND check_id < $2::bigint),"
+						  " said AS (SELECT variant, verdict, status FROM %s.guardrail_check_log WHERE check_id = $2::bigint),"
+						  " before AS (SELECT variant, verdict, status FROM %s.guardrail_check_log WHERE check_id = (SELECT id FROM last))"
+						  " SELECT EXISTS (SELECT FROM %s.guardrail_check_input i"
+						  "  WHERE i.check_id = (SELECT max(check_id) FROM %s.guardrail_check_input WHERE experiment_id = $1)"
+						  "  AND i.plan_version = $3::integer AND i.state = $4 AND i.ended = $5::boolean"
+						  "  AND i.surplus_arms = $6::boolean"
+						  "  AND (i.checked_at AT TIME ZONE 'UTC')::date = (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date"
+						  "  AND ARRAY(SELECT f.n FROM pg_catalog.unnest(i.failures) WITH ORDINALITY AS f (why, n)"
+						  "   WHERE f.why IS NOT NULL ORDER BY f.n) = $7::bigint[])"
+						  " AND NOT EXISTS ((TABLE said EXCEPT TABLE before) UNION ALL (TABLE before EXCEPT TABLE said))",
+						  schema, schema, schema, schema, schema), false, lengthof(args), args);
+	return !gr_spi_bool(0, 1);
 }
 
 void

@@ -60,6 +60,38 @@ insert_verdict(const Check *check, int arm_no, const char *cannibalization, Writ
 	gr_insert_row(check->schema, "guardrail_check_log", w);
 }
 
+/*
+ * What this check saw of a metric, where it set the least p-value of a test so far: later
+ * checks show the bounds of that.  What the check before saw is not needed any more.
+ */
+static void
+store_witness(const Check *check, const char *metric, const GrResult *r)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, INT4OID, INT8OID, BYTEAOID};
+	bytea	   *samples = NULL;
+	char	   *sql = psprintf("INSERT INTO %s.guardrail_witness (experiment_id, variant, metric, test, check_id, samples)"
+							   " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (experiment_id, variant, metric, test)"
+							   " DO UPDATE SET check_id = excluded.check_id, samples = excluded.samples", check->schema);
+
+	for (int kind = 0; kind < GR_TEST_KINDS; kind++)
+	{
+		Datum		values[6];
+
+		if (!r->is_witness[kind])
+			continue;
+		if (samples == NULL)
+			samples = gr_samples_encode(r->treatment_sample, r->control_sample, check->check_id, r->arm->name, metric);
+		values[0] = CStringGetTextDatum(check->id);
+		values[1] = CStringGetTextDatum(r->arm->name);
+		values[2] = CStringGetTextDatum(metric);
+		values[3] = Int32GetDatum(kind);
+		values[4] = Int64GetDatum(check->check_id);
+		values[5] = PointerGetDatum(samples);
+		if (SPI_execute_with_args(sql, lengthof(types), types, values, NULL, false, 0) < 0)
+			elog(ERROR, "could not store what a check saw");
+	}
+}
+
 /* The check that set each test's running minimum: this one, or an earlier one. */
 static void
 insert_result(const Check *check, const Evaluation *v, int arm, int k)
@@ -68,8 +100,6 @@ insert_result(const Check *check, const Evaluation *v, int arm, int k)
 	const Rule *rule = &v->e->rules[k];
 	const GrResult *r = &v->results[arm * v->e->nrules + k];
 	const PastResult *past = gr_past_result(v->past, r->arm->name, rule);
-	bytea	   *samples = NULL;
-	bool		needed = false;
 	Writer		w = {0};
 
 	gr_result_row(v, arm, k, &w);
@@ -83,14 +113,9 @@ insert_result(const Check *check, const Evaluation *v, int arm, int k)
 			past && past->test[kind].known ? past->witness[kind] : 0;
 
 		put(&w, witnesses[kind], INT8OID, Int64GetDatum(witness), witness == 0);
-		needed |= r->is_witness[kind];
 	}
-	/* later checks show the bounds of the one that set a least p-value */
-	if (needed)
-		samples = gr_samples_encode(r->treatment_sample, r->control_sample, check->check_id, r->arm->name,
-									rule->rule.metric);
-	put(&w, "samples", BYTEAOID, PointerGetDatum(samples), !needed);
 	gr_insert_row(check->schema, "guardrail_result_log", &w);
+	store_witness(check, rule->rule.metric, r);
 }
 
 static void
@@ -285,9 +310,11 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	else
 	{
 		record_evaluation(&check, v);
-		gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
+		if (gr_input_due(v, schema, check.check_id, check.look_no > 0))
+			gr_input_store(v, schema, check.check_id, check.checked_at, snapshot);
 	}
-	if (check.look_no > 0 && gr_design_of(v->e->monitoring)->has_looks)
+	/* the next look of a stopped experiment, should one come, computes it again */
+	if (check.look_no > 0 && gr_design_of(v->e->monitoring)->has_looks && strcmp(v->e->state, "stopped") != 0)
 		gr_look_state_store(&v->monitor, schema, v->e);
 	notify_changes(&check);
 	gr_owner_leave(&saved);

@@ -15,6 +15,11 @@
 extern void gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 					  const Evaluation *v, const char *error, TimestampTz began);
 
+/*
+ * Must this check, whose rows are in the log, store its inputs?  As the extension's owner.
+ */
+extern bool gr_input_due(const Evaluation *v, const char *schema, int64 check_id, bool look);
+
 /* Store the inputs of an evaluation, with its segments.  As the extension's owner. */
 extern void gr_input_store(const Evaluation *v, const char *schema, int64 check_id,
 						   TimestampTz checked_at, const char *snapshot);

@@ -4,6 +4,7 @@
  *
  * The plan comes from guardrail_plan, the summaries and the past from
  * guardrail_check_input; neither the events nor the present rows are looked at.
+ * Most checks store none: the error names the nearest that did.
  */
 #include "evaluate/input.h"
 #include "plan/plan.h"
@@ -16,26 +17,54 @@
 
 PG_FUNCTION_INFO_V1(guardrail_replay);
 
-static void
+/* The checks of the same experiment next to this one that can be replayed, in words. */
+static char *
+nearest(const char *schema, const char *check_id)
+{
+	const char *args[] = {check_id};
+	char	   *earlier,
+			   *later;
+
+	gr_spi_query(psprintf("SELECT (SELECT max(i.check_id) FROM %s.guardrail_check_input i"
+						  "  WHERE i.experiment_id = l.experiment_id AND i.check_id < l.check_id)::text,"
+						  " (SELECT min(i.check_id) FROM %s.guardrail_check_input i"
+						  "  WHERE i.experiment_id = l.experiment_id AND i.check_id > l.check_id)::text"
+						  " FROM %s.guardrail_check_log l WHERE l.check_id = $1::bigint LIMIT 1",
+						  schema, schema, schema), true, 1, args);
+	earlier = gr_spi_text(0, 1);
+	later = gr_spi_text(0, 2);
+	if (earlier && later)
+		return psprintf("The nearest checks of this experiment that stored them are %s before it and %s after it.",
+						earlier, later);
+	if (earlier || later)
+		return psprintf("The nearest check of this experiment that stored them is %s, %s it, and there is none %s it.",
+						earlier ? earlier : later, earlier ? "before" : "after", earlier ? "after" : "before");
+	return pstrdup("No check of this experiment has stored them.");
+}
+
+GR_NORETURN static void
 refuse_missing(const char *schema, const char *check_id)
 {
 	const char *args[] = {check_id};
-	char	   *error;
+	char	   *why;
+	bool		found_nothing;
 
-	gr_spi_query(psprintf("SELECT COALESCE(error, reason, 'No reason was recorded.') FROM %s.guardrail_check_log"
-						  " WHERE check_id = $1::bigint LIMIT 1", schema), true, 1, args);
+	gr_spi_query(psprintf("SELECT COALESCE(error, reason, 'No reason was recorded.'),"
+						  " error IS NOT NULL OR status = 'INVALID: plan changed after launch' OR monitoring IS NULL"
+						  " FROM %s.guardrail_check_log WHERE check_id = $1::bigint LIMIT 1", schema), true, 1, args);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("check %s does not exist", check_id),
 				 errhint("Use a check_id of guardrail_check_log; guardrail_prune() removes old checks.")));
-	error = gr_spi_text(0, 1);
+	why = gr_spi_text(0, 1);
+	found_nothing = gr_spi_bool(0, 2);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("check %s cannot be replayed because it stored no inputs", check_id),
-			 errdetail_internal("%s", error),
-			 errhint("Replay another check: checks that failed or found the plan changed, "
-					 "and all checks of version 0.1.0, stored no inputs.")));
+			 found_nothing ? errdetail_internal("%s", why) :
+			 errdetail("Looks, changes of a verdict or a status, and the first check of each day store inputs."),
+			 errhint("%s Set guardrail.all_inputs to on to store those of every check.", nearest(schema, check_id))));
 }
 
 /* Read the inputs and decide. */

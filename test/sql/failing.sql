@@ -4,6 +4,8 @@
 -- are those of the same events without the failing rules.
 SET client_min_messages = error;
 CREATE EXTENSION guardrail;
+-- every check is replayed
+SET guardrail.all_inputs = on;
 CREATE SCHEMA failing_test;
 SET search_path = failing_test, public;
 CREATE TABLE ev (id bigint GENERATED ALWAYS AS IDENTITY, experiment_id text, user_id bigint, variant text, x int, y int, z int, g text);

@@ -3,6 +3,8 @@
 -- Expected: by counting; the numbers of the first check after the end, whatever came later.
 SET client_min_messages = error;
 CREATE EXTENSION guardrail;
+-- every check is replayed
+SET guardrail.all_inputs = on;
 CREATE SCHEMA fixed_test;
 SET search_path = fixed_test, public;
 CREATE TABLE ev (id bigint GENERATED ALWAYS AS IDENTITY, experiment_id text, user_id bigint, variant text, at timestamptz, x float8, load float8, g text);

@@ -4,6 +4,8 @@
 -- it was, and the next check says what it would have said; the gate follows the last recorded verdict.
 SET client_min_messages = warning;
 CREATE EXTENSION guardrail;
+-- every check is replayed
+SET guardrail.all_inputs = on;
 CREATE ROLE regress_guardrail_deploy;
 CREATE SCHEMA production_test;
 GRANT USAGE ON SCHEMA production_test TO regress_guardrail_deploy;

@@ -4,6 +4,8 @@
 -- from their definitions; harm that was put into one segment is found, and nothing else.
 SET client_min_messages = warning;
 CREATE EXTENSION guardrail;
+-- every check is replayed
+SET guardrail.all_inputs = on;
 CREATE SCHEMA segment_test;
 SET search_path = segment_test, public;
 CREATE TYPE tier AS ENUM ('free', 'paid');

@@ -179,20 +179,20 @@ SELECT change, replayed_after(change) FROM input_retyped;
 
 -- what looks and least p-values left behind
 SELECT count(*) > 0 AS looks FROM guardrail_look_state WHERE experiment_id = 'e';
-SELECT count(*) > 0 AS samples FROM guardrail_result_log WHERE experiment_id = 'e' AND samples IS NOT NULL;
+SELECT count(*) > 0 AS samples FROM guardrail_witness WHERE experiment_id = 'e';
 ALTER TABLE guardrail_look_state ALTER bounds DROP NOT NULL, ALTER state DROP NOT NULL;
 CREATE TABLE look_change (change text);
 INSERT INTO look_change SELECT format('UPDATE public.guardrail_look_state SET %I = %s WHERE experiment_id = ''e''', c, COALESCE(v, 'NULL')) FROM (VALUES ('bounds', '{NULL,"''{}''","bounds || 1::float8","array_fill(1::float8, ARRAY[cardinality(bounds)])","array_fill(''NaN''::float8, ARRAY[cardinality(bounds)])","array_fill(NULL::float8, ARRAY[cardinality(bounds)])","ARRAY[bounds]"}'::text[]),
     ('kind', '{kind + 10,-1 - kind}'), ('level', '{level * 7,-level}'), ('looks', '{looks + 1,-1}'), ('plan_version', '{7}'), ('state', '{NULL}')) w (c, vs), unnest(vs) v;
 INSERT INTO look_change SELECT format('UPDATE public.guardrail_look_state SET state = %L WHERE experiment_id = ''e'' AND kind = %s AND level = %s', b, kind, level) FROM (SELECT * FROM guardrail_look_state WHERE experiment_id = 'e' ORDER BY kind, level LIMIT 1) l, changed(state, 1 + length(state) / 6);
 SELECT count(*) > 25 AS many, count(*) FILTER (WHERE said <> 'as before') AS otherwise FROM (SELECT seen(change) AS said FROM look_change) c;
-SELECT said, count(*) > 10 AS many FROM (SELECT regexp_replace(seen(format('UPDATE public.guardrail_result_log SET samples = %L WHERE (check_id, variant, metric) = (%s, %L, %L)', b, check_id, variant, metric)), 'metric "[^"]*"|\d+(?= *,)', '', 'g') AS said
-  FROM (SELECT DISTINCT ON (metric) * FROM guardrail_result_log l WHERE experiment_id = 'e' AND samples IS NOT NULL AND check_id IN (SELECT unnest(ARRAY[breach_check, safe_check, goal_check]) FROM guardrail_result WHERE experiment_id = 'e') ORDER BY metric, check_id DESC) l, changed(samples, 1 + length(samples) / 2)) c GROUP BY 1 ORDER BY 1;
+SELECT said, count(*) > 10 AS many FROM (SELECT regexp_replace(seen(format('UPDATE public.guardrail_witness SET samples = %L WHERE experiment_id = ''e'' AND (variant, metric, test) = (%L, %L, %s)', b, variant, metric, test)), 'metric "[^"]*"|\d+(?= *,)', '', 'g') AS said
+  FROM (SELECT DISTINCT ON (metric) * FROM guardrail_witness WHERE experiment_id = 'e' ORDER BY metric, check_id DESC, test) l, changed(samples, 1 + length(samples) / 2)) c GROUP BY 1 ORDER BY 1;
 -- anything in the log: an answer or an error
 SELECT count(*) > 50 AS many, count(*) FILTER (WHERE seen(format('UPDATE public.guardrail_%s SET %I = %s WHERE experiment_id = ''e''', t, c, COALESCE(v, 'NULL'))) IS NULL) AS no_answer FROM (VALUES
     ('check_log', 'information', '{NULL,''NaN'',-1,0,1e308,''-Infinity''}'::text[]), ('check_log', 'look_no', '{NULL,0,-5,2147483647}'), ('check_log', 'srm_p', '{NULL,''NaN'',-1,2}'), ('check_log', 'status', '{NULL,''''}'), ('check_log', 'verdict', '{'''',''nonsense''}'), ('check_log', 'plan_version', '{NULL,0,7}'), ('check_log', 'checked_at', '{''infinity'',''-infinity''}'),
     ('result_log', 'status', '{NULL,'''',''BREACHED'',''nonsense''}'), ('result_log', 'alpha', '{NULL,''NaN'',-1,0,1e300}'), ('result_log', 'p_breach', '{NULL,''NaN'',-1,0,2,1e-320}'), ('result_log', 'p_safe', '{NULL,''NaN'',-1,0,2}'), ('result_log', 'p_value', '{NULL,''NaN'',-1,0,2}'), ('result_log', 'n_compared', '{NULL,''NaN'',-1,0,1e308}'), ('result_log', 'look_no', '{NULL,0,-5,2147483647}'),
-    ('result_log', 'breach_check', '{NULL,0,-1,9223372036854775807}'), ('result_log', 'fingerprint', '{NULL,0}'), ('result_log', 'treatment_se', '{NULL,''NaN'',-1,''Infinity''}'), ('result_log', 'samples', '{NULL}'), ('result_log', 'plan_version', '{NULL,7}')) w (t, c, vs), unnest(vs) v;
+    ('result_log', 'breach_check', '{NULL,0,-1,9223372036854775807}'), ('result_log', 'fingerprint', '{NULL,0}'), ('result_log', 'treatment_se', '{NULL,''NaN'',-1,''Infinity''}'), ('witness', 'check_id', '{0,-1}'), ('result_log', 'plan_version', '{NULL,7}')) w (t, c, vs), unnest(vs) v;
 RESET session_replication_role;
 DROP SCHEMA stored_test CASCADE;
 DROP EXTENSION guardrail;

@@ -65,7 +65,7 @@ sub rows_of
 {
 	my ($db) = @_;
 	return $node->safe_psql($db, 'SET search_path = guard; ' . join ' UNION ALL ', map { "SELECT '$_', count(*), COALESCE(md5(string_agg(t::text, ' ' ORDER BY t::text)), '') FROM $_ t" . ($_ eq 'guardrail_experiment' ? q{ WHERE experiment_id NOT IN ('temporary', 'exposed in one', 'index', 'toast')} : '') }
-		  map { "guardrail_$_" } qw(experiment rule watermark slice plan check_log result_log check_input segment_log segment_input));
+		  map { "guardrail_$_" } qw(experiment rule watermark slice plan check_log result_log witness check_input segment_log segment_input));
 }
 my $verdicts = 'SELECT experiment_id, variant, verdict, status, reason, units_control, units_treatment, events_control, events_treatment, error FROM guard.guardrail_verdict ORDER BY 1';
 my $plans = q{SELECT experiment_id, v.* FROM guard.guardrail_experiment e, LATERAL guard.guardrail_verify(experiment_id) v WHERE state <> 'draft' ORDER BY 1, 2};
