@@ -15,6 +15,7 @@
  * The experiment's row is locked, so that two checks of one experiment come one
  * after the other; then comes reading, in a fresh snapshot, then writing.
  */
+#include "api/api.h"
 #include "plan/plan.h"
 #include "record/record.h"
 
@@ -112,6 +113,27 @@ attempt(CheckWork *work, const char *error)
 	return gr_attempt_within(guardrail_check_timeout, do_check, work);
 }
 
+/* Why it failed, or NULL; and why that could not be recorded, or NULL. */
+static ErrorData *
+attempt_recorded(CheckWork *work, const char **unrecorded)
+{
+	ErrorData  *failure = attempt(work, NULL);
+	ErrorData  *second = failure ? attempt(work, failure->message) : NULL;
+
+	*unrecorded = second ? second->message : NULL;
+	return failure;
+}
+
+const char *
+gr_check_alone(FunctionCallInfo fcinfo, char *schema, const char *id, const char **unrecorded)
+{
+	Run			run = {fcinfo, schema};
+	CheckWork	work = {&run, id, NULL, GetCurrentTimestamp(), CurrentMemoryContext};
+	ErrorData  *failure = attempt_recorded(&work, unrecorded);
+
+	return failure ? failure->message : NULL;
+}
+
 /* Is the one check's failure the error of the whole run? */
 static bool
 ends_with_error(const Run *run)
@@ -170,10 +192,9 @@ check_one(Run *run, int i)
 {
 	const char *id = run->ids[i];
 	CheckWork	work = {run, id, NULL, GetCurrentTimestamp(), CurrentMemoryContext};
-	ErrorData  *failure = attempt(&work, NULL);
+	const char *unrecorded;
+	ErrorData  *failure = attempt_recorded(&work, &unrecorded);
 	const char *error = failure ? failure->message : NULL;
-	ErrorData  *second = failure ? attempt(&work, error) : NULL;
-	const char *unrecorded = second ? second->message : NULL;
 
 	if (error)
 		note_failure(run, id, failure);
@@ -192,6 +213,8 @@ check_one(Run *run, int i)
 				 errmsg("check of experiment \"%s\" failed: %s", id, error),
 				 errhint("%s%sThe failure is recorded in guardrail_check_log.", failure->hint ? failure->hint : "",
 						 failure->hint ? " " : "")));
+	else if (!error && !run->all)
+		ereport(NOTICE, (errmsg("checked %s: %s", id, gr_check_line(run->fcinfo, run->schema, id))));
 }
 
 static void
