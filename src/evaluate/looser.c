@@ -19,7 +19,7 @@ typedef enum Guarding
 	AS_IT_IS,					/* another value is another test */
 	THE_HIGHER,					/* a lower value, or none, guards less */
 	THE_LOWER,
-	FOR_VETOES					/* as it is, where a rule's veto reaches into segments */
+	FOR_VETOES					/* what is there, where a rule's veto reaches into segments */
 } Guarding;
 
 typedef struct GuardingColumn
@@ -60,7 +60,7 @@ is_number(const char *text, double *x)
 
 /* Does a column guard less than it did? */
 static bool
-column_is_looser(const GuardingColumn *c, const char *was, const char *is, bool veto)
+column_is_looser(const GuardingColumn *c, const char *was, const char *is)
 {
 	double		x,
 				y;
@@ -70,8 +70,6 @@ column_is_looser(const GuardingColumn *c, const char *was, const char *is, bool 
 		return false;
 	if (c->guarding == AS_IT_IS)
 		return true;
-	if (c->guarding == FOR_VETOES)
-		return veto;
 	/* without a bound there is nothing that guards */
 	if (was == NULL || is == NULL)
 		return is == NULL && strcmp(c->name, "ends_at") != 0;
@@ -239,6 +237,22 @@ has_veto(const Experiment *e)
 	return false;
 }
 
+/* Is a segment gone that was there? */
+static bool
+lacks_segment(const Experiment *was, const Experiment *is)
+{
+	for (int i = 0; i < was->nsegments; i++)
+	{
+		bool		found = false;
+
+		for (int k = 0; k < is->nsegments; k++)
+			found |= strcmp(was->segments[i], is->segments[k]) == 0;
+		if (!found)
+			return true;
+	}
+	return false;
+}
+
 char *
 gr_what_is_looser(const Version *was, const Version *is, const char *name, bool is_rule)
 {
@@ -252,7 +266,8 @@ gr_what_is_looser(const Version *was, const Version *is, const char *name, bool 
 		return gr_same_text(was->definitions, is->definitions) ? NULL : pstrdup(GR_DEFINITIONS " changed");
 	for (int c = 0; c < GR_GUARDING_COLUMNS; c++)
 		if (strcmp(columns[c].name, name) == 0 &&
-			column_is_looser(&columns[c], was->value[c], is->value[c], has_veto(was->e)))
+			(columns[c].guarding == FOR_VETOES ? has_veto(was->e) && lacks_segment(was->e, is->e) :
+			 column_is_looser(&columns[c], was->value[c], is->value[c])))
 			return psprintf("%s %.60s %s %.60s", name, was->value[c] ? was->value[c] : "NULL", arrow(),
 							is->value[c] ? is->value[c] : "NULL");
 	return NULL;

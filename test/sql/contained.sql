@@ -23,8 +23,8 @@ CREATE FUNCTION makes_quietly(x int) RETURNS int LANGUAGE plpgsql STABLE AS $$ B
 CREATE FUNCTION sets(x int) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM set_config('application_name', 'forged', false), set_config('guardrail.check_timeout', '1ms', false); RETURN x; END $$;
 CREATE FUNCTION notify_statement(x int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN NOTIFY guardrail, 'forged'; RETURN x; END $$;
 CREATE FUNCTION temporary(x int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN CREATE TEMP TABLE contained_temp (a int); RETURN x; END $$;
-CREATE VIEW ev_notify AS SELECT user_id, variant, CASE WHEN user_id > 3 THEN notify_statement(x) END AS x FROM ev;
-CREATE VIEW ev_temporary AS SELECT user_id, variant, CASE WHEN user_id > 3 THEN temporary(x) END AS x FROM ev;
+CREATE VIEW ev_notify AS SELECT user_id, variant, CASE WHEN user_id > 1000 THEN notify_statement(x) END AS x FROM ev;
+CREATE VIEW ev_temporary AS SELECT user_id, variant, CASE WHEN user_id > 1000 THEN temporary(x) END AS x FROM ev;
 RESET ROLE;
 INSERT INTO guardrail_experiment (experiment_id, events, experiment_column, owner)
   SELECT name, CASE name WHEN 'notify' THEN 'ev_notify' WHEN 'temporary' THEN 'ev_temporary' ELSE 'ev' END::regclass, NULL, 'regress_guardrail_contained'
@@ -33,6 +33,8 @@ INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, lim
   SELECT experiment_id, r, r, 'mean', CASE WHEN r = 'primary' OR events <> 'ev'::regclass THEN 'x' ELSE format('contained_test.%s(x)', experiment_id) END, 'higher', 'difference', 5
   FROM guardrail_experiment, unnest('{primary,guardrail}'::text[]) r;
 DO $$ BEGIN PERFORM guardrail_launch(experiment_id) FROM guardrail_experiment; END $$;
+-- since then the views do more than read
+INSERT INTO ev VALUES (1001, 'control', 100);
 -- the session's own: one once, one twice, one for the transaction alone
 DO $$ BEGIN PERFORM pg_advisory_lock(9), pg_advisory_lock(2), pg_advisory_lock(2); END $$;
 LISTEN guardrail;

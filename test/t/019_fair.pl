@@ -68,13 +68,13 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM guardrail_check_log WHERE
 # ---- the turns of the next run: what failed goes last, before it those that were checked longest ago
 
 $node->safe_psql('postgres', q{COMMIT PREPARED 'writer'});
-is(check('SELECT 1', 'e03'), '', 'one by name');
+is(check('SET client_min_messages = warning', 'e03'), '', 'one by name');
 recorded();
 like(check(q{SET guardrail.check_timeout = '400ms'}), qr/ERROR:  3 of 24 checks failed/, 'the next run');
 is(recorded(), join(', ', 'also', (grep { $_ ne 'e03' } @ok[0 .. 5]), 'followed', @ok[6 .. 18], 'e03', "e07: $took", "locked: $took", "stubborn: $took"), 'what failed goes last');
 is($node->safe_psql('postgres', q{SELECT units_control, units_treatment, rows_read FROM guardrail_check_log WHERE experiment_id = 'followed' ORDER BY check_id DESC LIMIT 1}), '201|201|402', 'the writer has ended: all is there');
 $node->safe_psql('postgres', q{INSERT INTO followed (user_id, variant, x) VALUES (1003, 'control', 100), (1004, 'treatment', 100), (1005, NULL, 100)});
-is(check('SELECT 1', 'followed'), '', 'with new events');
+is(check('SET client_min_messages = warning', 'followed'), '', 'with new events');
 is($node->safe_psql('postgres', q{SELECT units_control, units_treatment, rows_read FROM guardrail_check_log WHERE experiment_id = 'followed' ORDER BY check_id DESC LIMIT 1}), '202|202|3', 'only those are read');
 recorded();
 $holder->query_safe('ROLLBACK');
@@ -89,7 +89,7 @@ for my $lock ('LOCK TABLE locked', q{SELECT FROM guardrail_experiment WHERE expe
 	$holder->query_safe('ROLLBACK');
 	is(recorded(), "locked: $took", "$lock: and is recorded");
 }
-is(check('SELECT 1', 'locked'), '', 'it works when the lock is gone');
+is(check('SET client_min_messages = warning', 'locked'), '', 'it works when the lock is gone');
 recorded();
 $holder->quit;
 
