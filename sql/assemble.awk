@@ -11,6 +11,8 @@
 #   @add LIST ...@             ADD COLUMN with name and type, for a table
 #   @comments TABLE LIST ...@  a COMMENT ON COLUMN for each column
 #   @last TABLE@               FROM the rows of TABLE, a log, that the last check of each experiment wrote
+#   @integers@                 for each function in C for users whose first argument is "experiment text", the same with
+#                              "experiment bigint", its comment, and what is revoked of it
 #
 # and in NAME.sql.in also
 #
@@ -45,12 +47,38 @@ function collect(line) {
 
 function copied(beginning,    i, found) {
   for (i = 1; i <= statements; i++)
-    if (index(statement[i], beginning) == 1 && substr(statement[i], length(beginning) + 1, 1) !~ /[A-Za-z0-9_]/) {
+    if (index(statement[i], beginning) == 1 && index(statement[i], "(experiment bigint") == 0 && substr(statement[i], length(beginning) + 1, 1) !~ /[A-Za-z0-9_]/) {
       if (found) fail("several statements of sql/parts begin with \"" beginning "\"")
       found = i
     }
   if (!found) fail("no statement of sql/parts begins with \"" beginning "\"")
   return substr(statement[found], 1, length(statement[found]) - 1)
+}
+
+# the twins, for ids that are integers, of the functions above
+function integers(    i, text, body, name, twin) {
+  for (i = 1; i <= statements; i++) {
+    body = statement[i]
+    if (body !~ /^CREATE (FUNCTION|PROCEDURE) guardrail_[a-z_]+\(experiment text/ || body !~ /LANGUAGE C/) continue
+    name = body
+    sub(/^CREATE [A-Z]+ /, "", name)
+    sub(/\(.*/, "", name)
+    if (name ~ /^guardrail_plan_/) continue
+    sub(/experiment text( DEFAULT NULL)?/, "experiment bigint", body)
+    text = text body
+    twin[name] = 1
+  }
+  for (i = 1; i <= statements; i++) {
+    body = statement[i]
+    if (body !~ /^(COMMENT ON|REVOKE [A-Z]+ ON|GRANT [A-Z]+ ON) (FUNCTION|PROCEDURE) guardrail_[a-z_]+\(text[,)]/) continue
+    name = body
+    sub(/^[A-Z ]+ (FUNCTION|PROCEDURE) /, "", name)
+    sub(/\(.*/, "", name)
+    if (!(name in twin)) continue
+    sub(/\(text/, "(bigint", body)
+    text = text body
+  }
+  return substr(text, 1, length(text) - 1)
 }
 
 function all_comments(    i, text) {
@@ -92,6 +120,7 @@ function last(table, indent) {
 function meaning(directive, indent,    word, words, text) {
   words = split(directive, word, " ")
   if (word[1] == "columns" || word[1] == "add") return listed(word[1], "", word, 2, words, indent)
+  if (word[1] == "integers") return integers()
   if (word[1] == "fields" || word[1] == "comments" && words > 1) return listed(word[1], word[2], word, 3, words, indent)
   if (upgrade && word[1] == "comments") return all_comments()
   if (word[1] == "last" && words == 2) return last(word[2], indent)
@@ -136,10 +165,10 @@ FILENAME ~ /(^|\/)columns\/[^\/]*$/ {
 
 { text = expanded($0) }
 
-upgrade && FILENAME !~ /\.sql\.in$/ {
+FILENAME !~ /\.sql\.in$/ {
   rows = split(text, row, "\n")
   for (i = 1; i <= rows; i++) collect(row[i])
-  next
+  if (upgrade) next
 }
 
 { print text }

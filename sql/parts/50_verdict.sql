@@ -120,16 +120,23 @@ CREATE PROCEDURE guardrail_check(experiment text DEFAULT NULL)
 COMMENT ON PROCEDURE guardrail_check(text) IS
   'evaluates one experiment, or all running experiments, records the verdicts, and notifies channel guardrail of changed verdicts';
 
-CREATE FUNCTION guardrail_launch(experiment text) RETURNS void
+CREATE FUNCTION guardrail_launch(experiment text, unseen boolean DEFAULT false) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION guardrail_launch(text) IS 'launches a draft: checks the whole plan, registers it in guardrail_plan, and freezes it';
-CREATE FUNCTION guardrail_stop(experiment text) RETURNS void
+COMMENT ON FUNCTION guardrail_launch(text, boolean) IS
+  'launches a draft: checks the whole plan, registers it in guardrail_plan, and freezes it; with unseen, also if the events have other names than the plan; returns a line that says what was launched and which variants were seen';
+CREATE FUNCTION guardrail_stop(experiment text) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION guardrail_stop(text) IS 'ends a running experiment';
+COMMENT ON FUNCTION guardrail_stop(text) IS
+  'ends a running experiment and records a last check; returns a line that says what the check found';
 CREATE FUNCTION guardrail_assert_shippable(experiment text, variant text, newer_than interval DEFAULT '1 day') RETURNS void
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_assert_shippable(text, text, interval) IS
   'raises an error unless the recorded verdict is SHIP and newer than the interval; for deploy jobs';
+
+CREATE FUNCTION guardrail_assert_shippable(experiment text, newer_than interval DEFAULT '1 day') RETURNS void
+  AS 'MODULE_PATHNAME', 'guardrail_assert_shippable_only' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_assert_shippable(text, interval) IS
+  'the same for the only treatment variant of an experiment; an error if it has several';
 
 -- Everybody may check what they own; the procedure itself refuses the rest to roles that have no grant of their own. Both
 -- statements leave the entries in the order in which an upgrade leaves them.

@@ -14,6 +14,7 @@ CREATE TABLE guardrail_plan (
   reason text NOT NULL,
   after_data boolean NOT NULL,
   plan text NOT NULL,
+  units_seen bigint,
   PRIMARY KEY (experiment_id, version)
 );
 COMMENT ON TABLE guardrail_plan IS 'every version of every launched plan; append-only';
@@ -25,6 +26,7 @@ COMMENT ON COLUMN guardrail_plan.previous_hash IS 'plan_hash of the previous ver
 COMMENT ON COLUMN guardrail_plan.made_by IS 'session role that launched or amended the plan';
 COMMENT ON COLUMN guardrail_plan.reason IS 'reason given for the amendment';
 COMMENT ON COLUMN guardrail_plan.after_data IS 'true if events of the experiment had arrived before this version was made';
+COMMENT ON COLUMN guardrail_plan.units_seen IS 'number of units seen when this version was made; NULL: none, or not counted';
 COMMENT ON COLUMN guardrail_plan.plan IS
   'canonical text of the plan, as JSON: the experiment, its rules, and the definitions they depend on';
 
@@ -81,38 +83,41 @@ END;
 COMMENT ON FUNCTION guardrail_plan_body(text) IS 'returns the current rows of an experiment and its rules in the form of a plan';
 
 CREATE FUNCTION guardrail_plan_text(body jsonb, version integer, previous_hash text, made_at timestamptz, made_by text,
-    reason text, after_data boolean, extension_version text, server_version integer) RETURNS text
+    reason text, after_data boolean, extension_version text, server_version integer, units_seen bigint) RETURNS text
   LANGUAGE sql IMMUTABLE
   SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
   SELECT pg_catalog.jsonb_pretty(pg_catalog.jsonb_build_object('experiment', body -> 'experiment'::text, 'rules', body -> 'rules'::text,
     'definitions', body -> 'definitions'::text, 'format', 1, 'version', version, 'previous_hash', previous_hash,
     'made_at', pg_catalog.to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'made_by', made_by, 'reason', reason,
-    'after_data', after_data, 'extension_version', extension_version, 'server_version', server_version));
+    'after_data', after_data, 'extension_version', extension_version, 'server_version', server_version)
+    -- versions before 0.3.0 did not count
+    || CASE WHEN units_seen IS NULL THEN '{}'::jsonb ELSE pg_catalog.jsonb_build_object('units_seen', units_seen) END);
 END;
-COMMENT ON FUNCTION guardrail_plan_text(jsonb, integer, text, timestamptz, text, text, boolean, text, integer) IS
+COMMENT ON FUNCTION guardrail_plan_text(jsonb, integer, text, timestamptz, text, text, boolean, text, integer, bigint) IS
   'returns the canonical text of a plan; its SHA-256 is the plan''s hash';
 
 -- Called by guardrail_launch and guardrail_amend, which set the experiment's columns; body: guardrail_plan_body's.
-CREATE FUNCTION guardrail_plan_register(experiment text, body jsonb, version integer, made_by text, reason text, after_data boolean)
+CREATE FUNCTION guardrail_plan_register(experiment text, body jsonb, version integer, made_by text, reason text, after_data boolean,
+    units_seen bigint)
   RETURNS text
   LANGUAGE sql VOLATILE
   SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-  INSERT INTO guardrail_plan (experiment_id, version, plan_hash, previous_hash, made_at, made_by, reason, after_data, plan)
+  INSERT INTO guardrail_plan (experiment_id, version, plan_hash, previous_hash, made_at, made_by, reason, after_data, plan, units_seen)
   SELECT experiment, version, pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(t.plan, 'UTF8')), 'hex'), t.previous_hash, t.made_at, made_by, reason,
-    after_data, t.plan
+    after_data, t.plan, units_seen
   FROM (SELECT n.made_at, n.previous_hash, guardrail_plan_text(body, version, n.previous_hash, n.made_at, made_by, reason,
-      after_data, n.extension_version, n.server_version) AS plan
+      after_data, n.extension_version, n.server_version, units_seen) AS plan
     FROM (SELECT pg_catalog.clock_timestamp() AS made_at,
       (SELECT p.plan_hash FROM guardrail_plan p WHERE p.experiment_id = experiment ORDER BY p.version DESC LIMIT 1) AS previous_hash,
       (SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = 'guardrail') AS extension_version,
       pg_catalog.current_setting('server_version_num')::integer / 10000 AS server_version OFFSET 0) n OFFSET 0) t
   RETURNING plan_hash;
 END;
-COMMENT ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean) IS
+COMMENT ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean, bigint) IS
   'stores a version of a plan; called by guardrail_launch() and guardrail_amend()';
-REVOKE EXECUTE ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION guardrail_plan_register(text, jsonb, integer, text, text, boolean, bigint) FROM PUBLIC;
 
 -- Differences of two JSON objects, in words; "what" says what a key is.
 CREATE FUNCTION guardrail_plan_differences(what text, planned jsonb, present jsonb) RETURNS SETOF text
@@ -135,7 +140,7 @@ BEGIN ATOMIC
   SELECT p.version, CASE
       WHEN pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p.plan, 'UTF8')), 'hex') <> p.plan_hash THEN 'the plan text does not have its plan_hash'
       WHEN guardrail_plan_text(p.plan::jsonb, p.version, p.previous_hash, p.made_at, p.made_by, p.reason, p.after_data,
-        p.plan::jsonb ->> 'extension_version'::text, (p.plan::jsonb ->> 'server_version'::text)::integer) IS DISTINCT FROM p.plan
+        p.plan::jsonb ->> 'extension_version'::text, (p.plan::jsonb ->> 'server_version'::text)::integer, p.units_seen) IS DISTINCT FROM p.plan
         OR p.plan::jsonb -> 'experiment'::text ->> 'experiment_id'::text IS DISTINCT FROM p.experiment_id
         THEN 'the columns of guardrail_plan do not fit the plan text'
       WHEN p.previous_hash IS DISTINCT FROM pg_catalog.lag(p.plan_hash) OVER w OR p.version <> coalesce(pg_catalog.lag(p.version) OVER w + 1, p.version)
@@ -186,7 +191,96 @@ END;
 COMMENT ON FUNCTION guardrail_plan_present(text) IS
   'describes the differences between the current rows of an experiment and its plan; returns no row if there are none';
 
--- What the two above say at length, when it is nothing; every check asks.
+-- ---- waivers ------------------------------------------------------------
+
+CREATE TABLE guardrail_waiver (
+  experiment_id text NOT NULL,
+  waiver_no integer NOT NULL,
+  waiver_hash text NOT NULL,
+  previous_hash text NOT NULL,
+  plan_version integer NOT NULL,
+  variant text NOT NULL,
+  metric text NOT NULL,
+  reason text NOT NULL,
+  until timestamptz,
+  status text NOT NULL,
+  lifts_veto boolean NOT NULL,
+  made_at timestamptz NOT NULL,
+  made_by text NOT NULL,
+  PRIMARY KEY (experiment_id, waiver_no)
+);
+COMMENT ON TABLE guardrail_waiver IS 'every veto that somebody lifted by name; append-only';
+COMMENT ON COLUMN guardrail_waiver.experiment_id IS 'identifier of the experiment, as in guardrail_experiment';
+COMMENT ON COLUMN guardrail_waiver.waiver_no IS 'number of the waiver in its experiment, from 1';
+COMMENT ON COLUMN guardrail_waiver.waiver_hash IS 'SHA-256 of the waiver''s text in UTF-8, in hexadecimal digits';
+COMMENT ON COLUMN guardrail_waiver.previous_hash IS 'waiver_hash of the previous waiver; for the first one the plan_hash of its plan_version';
+COMMENT ON COLUMN guardrail_waiver.plan_version IS 'version of the plan in force when the waiver was given';
+COMMENT ON COLUMN guardrail_waiver.variant IS 'name of the treatment variant that it holds for';
+COMMENT ON COLUMN guardrail_waiver.metric IS 'name of the rule, or of the loosened column of guardrail_experiment';
+COMMENT ON COLUMN guardrail_waiver.reason IS 'reason given for the waiver';
+COMMENT ON COLUMN guardrail_waiver.until IS 'time when the waiver ends; NULL: it does not end';
+COMMENT ON COLUMN guardrail_waiver.status IS 'status of the metric when the waiver was given';
+COMMENT ON COLUMN guardrail_waiver.lifts_veto IS
+  'true if the metric kept the variant from SHIP when the waiver was given, and no longer does; false: the waiver only accepts the loosened rule';
+COMMENT ON COLUMN guardrail_waiver.made_at IS 'time when the waiver was given';
+COMMENT ON COLUMN guardrail_waiver.made_by IS 'session role that gave the waiver';
+
+CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_waiver
+  FOR EACH STATEMENT EXECUTE FUNCTION guardrail_append_only();
+
+CREATE FUNCTION guardrail_waiver_text(w guardrail_waiver) RETURNS text
+  LANGUAGE sql IMMUTABLE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT pg_catalog.jsonb_pretty(pg_catalog.jsonb_build_object('experiment_id', (w).experiment_id, 'waiver_no', (w).waiver_no,
+    'previous_hash', (w).previous_hash, 'plan_version', (w).plan_version, 'variant', (w).variant, 'metric', (w).metric, 'reason', (w).reason,
+    'until', pg_catalog.to_char((w).until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'status', (w).status, 'lifts_veto', (w).lifts_veto,
+    'made_at', pg_catalog.to_char((w).made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'made_by', (w).made_by));
+END;
+COMMENT ON FUNCTION guardrail_waiver_text(guardrail_waiver) IS 'returns the canonical text of a waiver; its SHA-256 is the waiver''s hash';
+
+CREATE FUNCTION guardrail_waiver_register(experiment text, plan_version integer, variant text, metric text, reason text,
+    until timestamptz, status text, lifts_veto boolean, made_by text) RETURNS integer
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  INSERT INTO guardrail_waiver
+  SELECT w.experiment_id, w.waiver_no,
+    pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(guardrail_waiver_text(w.*::guardrail_waiver), 'UTF8')), 'hex'),
+    w.previous_hash, w.plan_version, w.variant, w.metric, w.reason, w.until, w.status, w.lifts_veto, w.made_at, w.made_by
+  FROM (SELECT p.experiment_id, coalesce(l.waiver_no, 0) + 1 AS waiver_no, ''::text AS waiver_hash,
+      coalesce(l.waiver_hash, p.plan_hash) AS previous_hash, p.version AS plan_version, guardrail_waiver_register.variant, guardrail_waiver_register.metric,
+      guardrail_waiver_register.reason, guardrail_waiver_register.until, guardrail_waiver_register.status, guardrail_waiver_register.lifts_veto,
+      pg_catalog.clock_timestamp() AS made_at, guardrail_waiver_register.made_by
+    FROM guardrail_plan p LEFT JOIN LATERAL (SELECT x.waiver_no, x.waiver_hash FROM guardrail_waiver x
+      WHERE x.experiment_id = p.experiment_id ORDER BY x.waiver_no DESC LIMIT 1) l ON true
+    WHERE p.experiment_id = experiment AND p.version = guardrail_waiver_register.plan_version OFFSET 0) w
+  RETURNING waiver_no;
+END;
+COMMENT ON FUNCTION guardrail_waiver_register(text, integer, text, text, text, timestamptz, text, boolean, text) IS
+  'stores a waiver; called by guardrail_waive()';
+REVOKE EXECUTE ON FUNCTION guardrail_waiver_register(text, integer, text, text, text, timestamptz, text, boolean, text) FROM PUBLIC;
+
+-- The stored waivers by themselves: hash and order.
+CREATE FUNCTION guardrail_waiver_chain(experiment text) RETURNS TABLE (waiver_no integer, plan_version integer, finding text)
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT w.waiver_no, w.plan_version, CASE
+      WHEN pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(guardrail_waiver_text(w), 'UTF8')), 'hex') <> w.waiver_hash
+        THEN pg_catalog.format('waiver %s does not have its waiver_hash', w.waiver_no)
+      WHEN w.previous_hash IS DISTINCT FROM coalesce(pg_catalog.lag(w.waiver_hash) OVER o,
+          (SELECT p.plan_hash FROM guardrail_plan p WHERE p.experiment_id = w.experiment_id AND p.version = w.plan_version))
+        OR w.waiver_no <> coalesce(pg_catalog.lag(w.waiver_no) OVER o, 0) + 1
+        THEN pg_catalog.format('waiver %s does not follow from the one before', w.waiver_no)
+    END
+    FROM guardrail_waiver w WHERE w.experiment_id = guardrail_waiver_chain.experiment
+    WINDOW o AS (ORDER BY w.waiver_no);
+END;
+COMMENT ON FUNCTION guardrail_waiver_chain(text) IS
+  'checks each waiver of an experiment and describes what is wrong with it; NULL if nothing is';
+
+-- What the above say at length, when it is nothing; every check asks.
 CREATE FUNCTION guardrail_plan_intact(experiment text) RETURNS boolean
   LANGUAGE sql STABLE
   SET search_path = pg_catalog, pg_temp
@@ -194,10 +288,11 @@ BEGIN ATOMIC
   SELECT EXISTS (SELECT FROM guardrail_experiment e JOIN guardrail_plan p ON p.experiment_id = e.experiment_id AND p.version = e.plan_version
       WHERE e.experiment_id = guardrail_plan_intact.experiment AND e.plan_hash = p.plan_hash
         AND CASE WHEN pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p.plan, 'UTF8')), 'hex') = p.plan_hash
-            THEN p.plan::jsonb - '{format,version,previous_hash,made_at,made_by,reason,after_data,extension_version,server_version}'::text[]
+            THEN p.plan::jsonb - '{format,version,previous_hash,made_at,made_by,reason,after_data,extension_version,server_version,units_seen}'::text[]
               = guardrail_plan_body(e.experiment_id) END
         AND NOT EXISTS (SELECT FROM guardrail_plan l WHERE l.experiment_id = p.experiment_id AND l.version > p.version))
-    AND NOT EXISTS (SELECT FROM guardrail_plan_chain(guardrail_plan_intact.experiment) c WHERE c.finding IS NOT NULL);
+    AND NOT EXISTS (SELECT FROM guardrail_plan_chain(guardrail_plan_intact.experiment) c WHERE c.finding IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM guardrail_waiver_chain(guardrail_plan_intact.experiment) c WHERE c.finding IS NOT NULL);
 END;
 COMMENT ON FUNCTION guardrail_plan_intact(text) IS
   'returns true if all versions of a plan are as registered and the rows match the last version; if false, guardrail_verify() describes the differences';
@@ -208,10 +303,10 @@ CREATE FUNCTION guardrail_verify(experiment text)
 COMMENT ON FUNCTION guardrail_verify(text) IS
   'recomputes the hash chain of an experiment''s plans and compares the last version with the current rows; returns one row per version, and describes each mismatch';
 
-CREATE FUNCTION guardrail_amend(experiment text, reason text, changes jsonb) RETURNS integer
+CREATE FUNCTION guardrail_amend(experiment text, reason text, changes jsonb) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION guardrail_amend(text, text, jsonb) IS
-  'changes a running plan and records the reason; changes: {"experiment": {column: value}, "rules": {metric: {column: value} or null}}; returns the number of the new version';
+  'changes a running plan and records the reason; changes: {"experiment": {column: value}, "rules": {metric: {column: value} or null}}; returns a line that says what was changed';
 
 CREATE FUNCTION guardrail_frozen() RETURNS trigger AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION guardrail_frozen() IS 'trigger function: rejects changes to a launched plan';
@@ -225,4 +320,10 @@ CREATE TRIGGER guardrail_frozen_all BEFORE TRUNCATE ON guardrail_experiment
 CREATE TRIGGER guardrail_frozen_all BEFORE TRUNCATE ON guardrail_rule
   FOR EACH STATEMENT EXECUTE FUNCTION guardrail_frozen();
 
+CREATE FUNCTION guardrail_waive(experiment text, variant text, metric text, reason text, until timestamptz DEFAULT NULL) RETURNS text
+  AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION guardrail_waive(text, text, text, text, timestamptz) IS
+  'lifts the veto of a rule for a variant, by name, until a time (NULL: for good); accepts a rule that was loosened after data; the metric keeps its status';
+
 SELECT pg_catalog.pg_extension_config_dump('guardrail_plan', '');
+SELECT pg_catalog.pg_extension_config_dump('guardrail_waiver', '');

@@ -18,7 +18,8 @@ CREATE TABLE guardrail_check_input (
   checksum bigint,
   failures text[],
   surplus_arms boolean,
-  decided text
+  decided text,
+  unknown_arms text
 );
 -- a tenth of the time that pglz takes, where the server has it
 DO $$ BEGIN
@@ -42,6 +43,7 @@ COMMENT ON COLUMN guardrail_check_input.collection IS 'counts, moments and histo
 COMMENT ON COLUMN guardrail_check_input.past IS 'looks, smallest p-values and latched breaches of earlier checks';
 COMMENT ON COLUMN guardrail_check_input.failures IS 'for each rule, why its expressions could not be evaluated; NULL: they were';
 COMMENT ON COLUMN guardrail_check_input.surplus_arms IS 'true if the events had too many variant names; the rows of the rarest were left out';
+COMMENT ON COLUMN guardrail_check_input.unknown_arms IS 'variants that are not planned, with their numbers of rows, where the reasons name them; NULL: they name none';
 COMMENT ON COLUMN guardrail_check_input.decided IS 'the check that decided a fixed test before this one; NULL: there was none';
 COMMENT ON COLUMN guardrail_check_input.checksum IS 'checksum of the row and of its rows in guardrail_segment_input; guardrail_replay() refuses what does not fit it';
 CREATE TRIGGER guardrail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON guardrail_check_input

@@ -7,6 +7,16 @@
 
 #include "evaluate/segment.h"
 
+/*
+ * One check of an experiment, as guardrail_check() makes it: why it failed, or NULL; and
+ * why the failure could not be recorded (check.c).
+ */
+extern const char *gr_check_alone(FunctionCallInfo fcinfo, char *schema, const char *id,
+								  const char **unrecorded);
+
+/* What the last recorded check says of each arm, in one line (stop.c). */
+extern char *gr_check_line(FunctionCallInfo fcinfo, const char *schema, const char *id);
+
 /* The text of guardrail_explain (explain.c). */
 extern char *gr_explain(const Evaluation *v, const char *schema);
 

@@ -97,12 +97,30 @@ attempt(const Run *run, const char *id, const char *error)
 	return failure ? gr_error_text(failure) : NULL;
 }
 
+/* Why it failed, or NULL; and why that could not be recorded, or NULL. */
+static const char *
+attempt_recorded(const Run *run, const char *id, const char **unrecorded)
+{
+	const char *error = attempt(run, id, NULL);
+
+	*unrecorded = error ? attempt(run, id, error) : NULL;
+	return error;
+}
+
+const char *
+gr_check_alone(FunctionCallInfo fcinfo, char *schema, const char *id, const char **unrecorded)
+{
+	Run			run = {fcinfo, schema};
+
+	return attempt_recorded(&run, id, unrecorded);
+}
+
 /* Did what the check found, be it an error, get into the log? */
 static bool
 check_one(const Run *run, const char *id)
 {
-	const char *error = attempt(run, id, NULL);
-	const char *unrecorded = error ? attempt(run, id, error) : NULL;
+	const char *unrecorded;
+	const char *error = attempt_recorded(run, id, &unrecorded);
 
 	if (unrecorded)
 		ereport(WARNING,
@@ -114,6 +132,8 @@ check_one(const Run *run, const char *id)
 				(errcode(ERRCODE_WARNING),
 				 errmsg("check of experiment \"%s\" failed: %s", id, error),
 				 errhint("The failure is recorded in guardrail_check_log.")));
+	else if (!run->all)
+		ereport(NOTICE, (errmsg("checked %s: %s", id, gr_check_line(run->fcinfo, run->schema, id))));
 	return unrecorded == NULL;
 }
 

@@ -3,11 +3,22 @@
  *	  guardrail_explain: how a verdict came about, for whoever doubts it.
  */
 #include "api/api.h"
+#include "catalog/validate.h"
 #include "evaluate/source.h"
 
 #include <math.h>
 
 #include "miscadmin.h"
+
+/* How times are read that could be read otherwise. */
+static void
+explain_zone(StringInfo buf, const Experiment *e)
+{
+	char	   *columns = gr_columns_without_zone(e->events, e->time_column, e->exposures, e->exposed_at_column);
+
+	if (columns)
+		appendStringInfo(buf, "\nTimes without a zone are read as UTC: %s\n", columns);
+}
 
 /* The design, and where it stands. */
 static void
@@ -222,6 +233,7 @@ gr_explain(const Evaluation *v, const char *schema)
 	appendStringInfo(&buf, "\nThe statement, run as %s\n%s\n",
 					 gr_owner_name(v->e),
 					 v->source->statement(v->e, v->scanned, schema));
+	explain_zone(&buf, v->e);
 	if (v->source->remark)
 		appendStringInfo(&buf, "\n%s\n", v->source->remark(v));
 	explain_counts(&buf, v);

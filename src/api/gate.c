@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(guardrail_assert_shippable);
+PG_FUNCTION_INFO_V1(guardrail_assert_shippable_only);
 PG_FUNCTION_INFO_V1(guardrail_release_gate);
 
 /* There is no verdict on the variant: has no check been made, or has none seen it? */
@@ -37,23 +38,19 @@ refuse_unseen(const char *schema, const char *id, const char *variant)
 			 errhint("Check whether its events are written under another variant name or for another experiment.")));
 }
 
-/* guardrail_assert_shippable(experiment, variant, newer_than interval) */
-Datum
-guardrail_assert_shippable(PG_FUNCTION_ARGS)
+/* An error unless the recorded verdict is SHIP and newer than the interval of an argument. */
+static void
+require_shippable(FunctionCallInfo fcinfo, const char *id, const char *variant, int newer_than)
 {
-	char	   *id = gr_arg_text(fcinfo, 0, "experiment");
-	char	   *variant = gr_arg_text(fcinfo, 1, "variant");
 	const char *args[3] = {id, variant, NULL};
 	char	   *verdict,
 			   *reason;
 
-	if (PG_ARGISNULL(2))
+	if (PG_ARGISNULL(newer_than))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"newer_than\" must not be NULL")));
-	args[2] = DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(2)));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	args[2] = DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(newer_than)));
 	gr_spi_query(psprintf("SELECT COALESCE(verdict, 'no verdict'), COALESCE(reason, 'No reason was recorded.'), checked_at > pg_catalog.now() - $3::interval,"
 						  " checked_at::text FROM %s.guardrail_verdict"
 						  " WHERE experiment_id = $1 AND variant = $2", gr_schema_of(fcinfo)),
@@ -73,6 +70,54 @@ guardrail_assert_shippable(PG_FUNCTION_ARGS)
 				 errmsg("verdict of variant \"%s\" of experiment \"%s\" is too old", variant, id),
 				 errdetail("It was recorded at %s.", gr_spi_text(0, 4)),
 				 errhint("Record a new one with CALL guardrail_check('%s').", id)));
+}
+
+/* guardrail_assert_shippable(experiment, variant, newer_than interval) */
+Datum
+guardrail_assert_shippable(PG_FUNCTION_ARGS)
+{
+	char	   *id = gr_arg_text(fcinfo, 0, "experiment");
+	char	   *variant = gr_arg_text(fcinfo, 1, "variant");
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	require_shippable(fcinfo, id, variant, 2);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* The treatment variant that the last check found; an error unless there is one. */
+static char *
+only_variant(const char *schema, const char *id)
+{
+	const char *args[] = {id};
+	char	   *known;
+
+	gr_spi_query(psprintf("SELECT min(variant), count(variant), pg_catalog.string_agg(pg_catalog.quote_ident(variant), ', ' ORDER BY variant)"
+						  " FROM %s.guardrail_verdict WHERE experiment_id = $1", schema), true, 1, args);
+	if (gr_spi_int8(0, 2, 0) == 1)
+		return gr_spi_text(0, 1);
+	known = gr_spi_text(0, 3);
+	if (known)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("experiment \"%s\" has several treatment variants: %s", id, known),
+				 errhint("Name the one that is to ship: guardrail_assert_shippable('%s', variant).", id)));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("experiment \"%s\" has no recorded verdict on a treatment variant", id),
+			 errhint("Record one with CALL guardrail_check('%s').", id)));
+}
+
+/* guardrail_assert_shippable(experiment, newer_than interval) */
+Datum
+guardrail_assert_shippable_only(PG_FUNCTION_ARGS)
+{
+	char	   *id = gr_arg_text(fcinfo, 0, "experiment");
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	require_shippable(fcinfo, id, only_variant(gr_schema_of(fcinfo), id), 1);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -12,6 +12,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/lsyscache.h"
 
 static void
 check_not_null(FunctionCallInfo fcinfo, int i, const char *name)
@@ -77,10 +78,24 @@ gr_arg_int(FunctionCallInfo fcinfo, int i, const char *name,
 	return x;
 }
 
+/* Is the function declared with an integer for the argument? */
+static bool
+takes_integer(FunctionCallInfo fcinfo, int i)
+{
+	Oid		   *types;
+	int			n;
+
+	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &n);
+	return i < n && types[i] == INT8OID;
+}
+
 char *
 gr_arg_text(FunctionCallInfo fcinfo, int i, const char *name)
 {
 	check_not_null(fcinfo, i, name);
+	/* each function that takes an experiment has a twin for ids that are numbers */
+	if (i == 0 && strcmp(name, "experiment") == 0 && takes_integer(fcinfo, i))
+		return psprintf(INT64_FORMAT, PG_GETARG_INT64(i));
 	return text_to_cstring(PG_GETARG_TEXT_PP(i));
 }
 

@@ -24,6 +24,32 @@ is_cancel(const ErrorData *error)
 		strcmp(error->funcname, "ProcessInterrupts") == 0;
 }
 
+/* Whoever called did not write the statements that the error would be shown in. */
+void
+gr_without_context(void (*work) (void *), void *arg)
+{
+	MemoryContext here = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		work(arg);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(here);
+		error = CopyErrorData();
+		FlushErrorState();
+		error->context = NULL;
+		error->internalquery = NULL;
+		error->internalpos = 0;
+		/* with the lines of whoever called */
+		ThrowErrorData(error);
+	}
+	PG_END_TRY();
+}
+
 ErrorData *
 gr_attempt(void (*work) (void *), void *arg)
 {

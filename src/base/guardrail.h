@@ -69,6 +69,27 @@ extern Datum gr_float8_record(FunctionCallInfo fcinfo, const double *values,
  */
 extern ErrorData *gr_attempt(void (*work) (void *), void *arg);
 
+/* The same without the lines that say which statements of the extension it came from. */
+extern void gr_without_context(void (*work) (void *), void *arg);
+
+/* ---- names in messages (names.c) ---------------------------------------- */
+
+/* "12,003", and a name in quotes, cut where it is too long. */
+extern char *gr_thousands(int64 n);
+extern char *gr_shown(const char *name);
+
+/* The same without quotes where none are needed. */
+extern char *gr_plainly(const char *name);
+
+/*
+ * Put the names first that are most like the wanted one; the first, if it is so like it
+ * that it may be meant, or NULL.
+ */
+extern const char *gr_sort_by_likeness(const char *wanted, const char **names, int n);
+
+/* "a", "b" and 3 more */
+extern char *gr_name_list(const char *const *names, int n, int most);
+
 /* ---- checksums of what is stored (checksum.c) -------------------------- */
 
 /*

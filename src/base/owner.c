@@ -22,6 +22,8 @@
 #include "miscadmin.h"
 #include "utils/syscache.h"
 
+GrWriting	gr_writing = GR_WRITING_NOTHING;
+
 static void
 enter(OwnerContext *saved, Oid role)
 {

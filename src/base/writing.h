@@ -8,7 +8,7 @@
 /*
  * The triggers of the catalog and of the logs let pass what these do.  It is set
  * around single statements, and off while an experiment's owner's text runs
- * (query/owner.c): the functions in that may write to the same tables.
+ * (owner.c): the functions in that may write to the same tables.
  */
 typedef enum GrWriting
 {

@@ -25,8 +25,6 @@
 PG_FUNCTION_INFO_V1(guardrail_frozen);
 PG_FUNCTION_INFO_V1(guardrail_append_only);
 
-GrWriting	gr_writing = GR_WRITING_NOTHING;
-
 GR_NORETURN static void
 refuse_frozen(const char *what, const char *state)
 {

@@ -209,6 +209,7 @@ guardrail_experiment_check(PG_FUNCTION_ARGS)
 	gr_check_parameter(&row);
 	if (check_function_bodies)
 		gr_check_names(&row, events, exposures);
+	gr_note_zone(&row, events, exposures);
 	old_events = gr_row_old_text(&row, "events");
 	if (check_function_bodies && old_events && strcmp(old_events, gr_row_text(&row, "events")) != 0)
 		recheck_rules(&row, events, schema);

@@ -27,6 +27,17 @@ extern void gr_check_names(const Row *row, Oid events, Oid exposures);
 /* Is retention_time_zone, if it is new, a name of a zone (validate_time.c)? */
 extern void gr_check_time_zone(const Row *row);
 
+/*
+ * Say how times are read that have no zone, where the row compares them with others or
+ * with the time of the check (validate_zone.c); of an experiment, and of a rule.
+ */
+extern void gr_note_zone(const Row *row, Oid events, Oid exposures);
+extern void gr_note_zone_of_rule(const Row *row, const Experiment *e);
+
+/* The time columns of an experiment that have no zone, "a and b"; NULL: none. */
+extern char *gr_columns_without_zone(Oid events, const char *time_column, Oid exposures,
+									 const char *exposed_at_column);
+
 /* Can a rule's window be told where events have only a date?  And those of all rules, when an experiment changes? */
 extern void gr_check_days(const Row *row, Oid events, const char *time_column, Oid exposures,
 						  const char *exposed_at_column);

@@ -10,7 +10,11 @@
 #include "catalog/pg_type.h"
 #include "parser/parse_oper.h"
 #include "catalog/expression.h"
+#include "executor/spi.h"
 #include "tcop/pquery.h"
+
+/* Columns that an error lists. */
+#define MOST_COLUMNS 40
 
 GR_NORETURN static void
 refuse_relation(const Row *row, const char *column)
@@ -70,22 +74,130 @@ require_relation(const Row *row, const char *column, Oid relation)
 		refuse_relation(row, column);
 }
 
+/* Columns that are named and not there, of one relation. */
+typedef struct Missing
+{
+	const Row  *row;
+	Oid			relation;
+	const char *what;			/* "events" */
+	int			n;
+	const char *names[8];		/* columns of the row, such as "unit_column" */
+} Missing;
+
+/* Whoever has not set one of these has the default, and may not know it. */
+static bool
+is_default(const Row *row, const char *column)
+{
+	static const char *const defaults[][2] = {{"experiment_column", "experiment_id"}, {"unit_column", "user_id"},
+	{"variant_column", "variant"}, {"exposed_at_column", "exposed_at"}};
+
+	for (int i = 0; i < (int) lengthof(defaults); i++)
+		if (strcmp(column, defaults[i][0]) == 0)
+			return gr_row_is(row, column, defaults[i][1]);
+	return false;
+}
+
+static void
+look_for(Missing *m, const char *column)
+{
+	char	   *name = gr_row_text(m->row, column);
+
+	if (name && get_attnum(m->relation, name) <= 0)
+		m->names[m->n++] = column;
+}
+
+/* The columns of a relation, the likeliest first; *meant: the one that may be meant, or NULL. */
+static char *
+list_columns(Oid relation, const char *wanted, const char **meant)
+{
+	const char *args[] = {psprintf("%u", relation)};
+	const char **names;
+	int			n;
+
+	gr_spi_query("SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped"
+				 " ORDER BY attnum", true, 1, args);
+	n = (int) SPI_processed;
+	names = palloc(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		names[i] = gr_spi_text(i, 1);
+	*meant = gr_sort_by_likeness(wanted, names, n);
+	return n > 0 ? gr_name_list(names, n, MOST_COLUMNS) : pstrdup("no columns");
+}
+
+/* Say all that is missing at once. */
+static void
+describe_missing(const Missing *m, StringInfo message, StringInfo detail, StringInfo hint)
+{
+	const char *meant;
+	char	   *columns = NULL;
+
+	if (m->n == 0)
+		return;
+	for (int i = 0; i < m->n; i++)
+	{
+		char	   *name = gr_row_text(m->row, m->names[i]);
+		char	   *sorted = list_columns(m->relation, name, &meant);
+
+		if (columns == NULL)
+			columns = sorted;
+		appendStringInfo(message, "%s%s%s \"%s\"", message->len ? "; " : "", m->names[i],
+						 is_default(m->row, m->names[i]) ? ", by default" : "", name);
+		if (meant)
+			appendStringInfo(hint, " For %s, did you mean \"%s\"?", m->names[i], meant);
+	}
+	appendStringInfo(message, ": %s %s have no such column%s", m->what, gr_relation_name(m->relation), m->n > 1 ? "s" : "");
+	appendStringInfo(detail, "%sThe %s have %s.", detail->len ? " " : "", m->what, columns);
+}
+
+static void
+refuse_missing(const Row *row, Oid events, Oid exposures)
+{
+	bool		assigned = OidIsValid(exposures);
+	Missing		of_events = {row, events, "events"};
+	Missing		of_exposures = {row, exposures, "exposures"};
+	StringInfoData message,
+				detail,
+				hint;
+
+	look_for(&of_events, "unit_column");
+	look_for(&of_events, "time_column");
+	look_for(&of_events, "cursor_column");
+	if (assigned)
+	{
+		look_for(&of_exposures, "experiment_column");
+		look_for(&of_exposures, "unit_column");
+		look_for(&of_exposures, "variant_column");
+		look_for(&of_exposures, "exposed_at_column");
+	}
+	else
+	{
+		look_for(&of_events, "variant_column");
+		look_for(&of_events, "experiment_column");
+	}
+	if (of_events.n + of_exposures.n == 0)
+		return;
+	initStringInfo(&message);
+	initStringInfo(&detail);
+	initStringInfo(&hint);
+	describe_missing(&of_events, &message, &detail, &hint);
+	describe_missing(&of_exposures, &message, &detail, &hint);
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("experiment \"%s\": %s", gr_row_text(row, "experiment_id"), message.data),
+			 errdetail_internal("%s", detail.data),
+			 errhint("Set %s%s.%s", of_events.n + of_exposures.n > 1 ? "them to columns that are there" : "it to a column that is there",
+					 of_events.n > 0 && strcmp(of_events.names[of_events.n - 1], "experiment_column") == 0 ?
+					 "; experiment_column NULL means that every row belongs to this experiment" : "", hint.data)));
+}
+
 static Oid
 check_column(const Row *row, Oid relation, const char *column, bool required)
 {
 	char	   *name = gr_row_text(row, column);
-	AttrNumber	number;
 
-	if (name == NULL)
-	{
-		if (required)
-			gr_refuse(row, column, psprintf("Set it to a column of %s.", gr_relation_name(relation)));
-		return InvalidOid;
-	}
-	number = get_attnum(relation, name);
-	if (number <= 0)
+	if (name == NULL && required)
 		gr_refuse(row, column, psprintf("Set it to a column of %s.", gr_relation_name(relation)));
-	return getBaseType(get_atttype(relation, number));
+	return name ? gr_column_type(relation, name) : InvalidOid;
 }
 
 static void
@@ -122,7 +234,6 @@ check_exposures(const Row *row, Oid exposures, Oid unit_of_events)
 {
 	Oid			unit;
 
-	require_relation(row, "exposures", exposures);
 	unit = check_column(row, exposures, "unit_column", true);
 	check_unit(row, unit);
 	check_variant(row, check_column(row, exposures, "variant_column", true));
@@ -144,6 +255,9 @@ gr_check_columns(const Row *row, Oid events, Oid exposures)
 				time;
 
 	require_relation(row, "events", events);
+	if (OidIsValid(exposures))
+		require_relation(row, "exposures", exposures);
+	refuse_missing(row, events, exposures);
 	unit = check_column(row, events, "unit_column", true);
 	time = check_column(row, events, "time_column", false);
 	check_time(row, "time_column", time);

@@ -332,6 +332,7 @@ check_beside(const Row *row, Experiment *e)
 	if (check_function_bodies)
 	{
 		gr_check_days(row, e->events, e->time_column, e->exposures, e->exposed_at_column);
+		gr_note_zone_of_rule(row, e);
 		value = gr_check_expressions(e->owner, e->events, metric, gr_row_kind(row), gr_row_text(row, "value"),
 									 gr_row_text(row, "denominator"), gr_row_text(row, "filter"),
 									 gr_row_text(row, "covariate"));

@@ -121,6 +121,7 @@ typedef struct GrTestState
 	const char *plan_broken;	/* in what the plan was changed after launch; NULL:
 								 * in nothing */
 	const char *plan_note;		/* what every reason says of the plan; NULL: nothing */
+	const char *unknown_arms;	/* variants that are not planned, with their rows; NULL: none is known */
 	const char *decided;		/* the check that a fixed test was decided by, and what came after; NULL:
 								 * there was none before */
 	bool		surplus_arms;	/* more names of arms than there may be: some are left out */
@@ -132,6 +133,10 @@ typedef struct GrArm
 	const char *name;
 	int64_t		units;
 	int64_t		events;
+	/* of amendments after data, and of waivers; NULL: nothing */
+	const char *loosened;		/* "limit of load 200 -> 250 ms after 14,003 units" */
+	const char *held;			/* names of what was loosened and nobody waived: no SHIP */
+	const char *waived;			/* "load (anna, until 2027-01-31)" */
 } GrArm;
 
 #define GR_REASON_SIZE 512
@@ -172,6 +177,7 @@ typedef struct GrResult
 	double		null_share_p;	/* p of "the share of NULLs is the same"; NaN */
 	double		nonfinite_share_p;	/* and of values that are not finite */
 	double		missing_share_alpha;
+	bool		waived;			/* somebody lifted its veto for the arm */
 	const char *failure;		/* why the rule's expressions cannot be evaluated; NULL: they can */
 	const char *segments;		/* in which the rule is breached: "load where country
 								 * is 'BR'"; NULL: in none */

@@ -5,7 +5,7 @@
  * An invalid test has no other verdict.  A veto comes before everything else, and an arm
  * ships only when nothing is left that keeps it from it.
  */
-#include "decide/decide.h"
+#include "decide/words.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -93,7 +93,7 @@ count_guardrails(const GrResult *results, int nrules, GrArmVerdict *out, Names *
 			out->primary = r;
 		if (r->rule->role != GR_GUARDRAIL)
 			continue;
-		if (r->segments)
+		if (r->segments && !r->waived)
 			add_clause(r->segments_veto ? names->blocking : names->others, sizeof(names->blocking), ", ",
 					   "%s", r->segments);
 		out->guardrails++;
@@ -103,6 +103,9 @@ count_guardrails(const GrResult *results, int nrules, GrArmVerdict *out, Names *
 		out->breached += (r->status == GR_BREACHED);
 		out->unmeasured += (r->status == GR_UNMEASURED);
 		out->watch += r->watch;
+		/* it counts as what it is, and keeps nobody from anything */
+		if (r->waived)
+			continue;
 		if (r->status == GR_BREACHED)
 			add_name(r->rule->severity == GR_BLOCK ? names->blocking : names->others, r->rule);
 		if (r->rule->severity == GR_WARN)
@@ -134,7 +137,7 @@ list_immature(const GrResult *results, int nrules, const GrArm *control, char *w
 	{
 		const GrResult *r = &results[i];
 
-		if (r->rule->role == GR_SECONDARY || r->rule->severity == GR_WARN || !is_immature(r, control))
+		if (r->rule->role == GR_SECONDARY || r->rule->severity == GR_WARN || r->waived || !is_immature(r, control))
 			continue;
 		add_clause(why, size, "; ", "%.100s is immature: the window has closed for %" PRId64 " of %" PRId64
 				   " units in \"%.*s\", %" PRId64 " of %" PRId64 " in \"%.*s\"", r->rule->metric,
@@ -142,6 +145,14 @@ list_immature(const GrResult *results, int nrules, const GrArm *control, char *w
 				   gr_mature_control(r, control), control->units,
 				   gr_fitting(control->name, 60), control->name);
 	}
+}
+
+/* Rows of other variants may be those that are missing. */
+static void
+name_unknown_arms(const GrTestState *test, char *why, size_t size)
+{
+	if (test->unknown_arms)
+		add_clause(why, size, "; ", "variants that are not planned: %s", test->unknown_arms);
 }
 
 /* What keeps the arm from SHIP; nothing written: SHIP. */
@@ -159,6 +170,7 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 				   arm->units, gr_fitting(arm->name, 60), arm->name,
 				   control->units, gr_fitting(control->name, 60), control->name,
 				   test->min_units);
+	name_unknown_arms(test, why, size);
 	if (!test->over && test->planned_units > 0)
 		add_clause(why, size, "; ", "the test is not over: %" PRId64 " of %" PRId64 " units are in%s",
 				   test->mature_units, test->planned_units,
@@ -166,6 +178,8 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 	else if (!test->over)
 		add_clause(why, size, "; ", "the test is not over");
 	list_immature(results, nrules, control, why, size);
+	if (arm->held)
+		add_clause(why, size, "; ", "loosened after data and not waived: %s", arm->held);
 	if (primary == NULL)
 		add_clause(why, size, "; ", "the plan has no primary metric");
 	else if (primary->status != GR_WON)
@@ -175,7 +189,7 @@ list_missing(const GrResult *results, int nrules, const GrArm *arm,
 	{
 		const GrResult *r = &results[i];
 
-		if (r->rule->role != GR_GUARDRAIL || r->rule->severity == GR_WARN)
+		if (r->rule->role != GR_GUARDRAIL || r->rule->severity == GR_WARN || r->waived)
 			continue;
 		if (r->status == GR_BREACHED)
 			add_clause(why, size, "; ", "breached: %s", r->reason);
@@ -216,18 +230,22 @@ write_status(GrArmVerdict *out, const GrArm *arm, const GrArm *control,
 		snprintf(out->status, size, "OK");
 	if (!names->blocking[0] && names->others[0])
 		add_clause(out->status, size, "; ", "breached without a veto: %s", names->others);
+	if (arm->held)
+		add_clause(out->status, size, "; ", "loosened after data: %s", arm->held);
+	if (arm->waived)
+		add_clause(out->status, size, "; ", "waived: %s", arm->waived);
 }
 
 /* Whatever else the reason says, it says this. */
 static void
-add_note(const char *note, GrArmVerdict *out)
+add_note(const char *what, const char *note, GrArmVerdict *out)
 {
-	size_t		most = sizeof(out->reason) - strlen(note) - 3;
+	int			length = gr_fitting(note, 1000);
+	size_t		most = sizeof(out->reason) - strlen(what) - length - 3;
 
 	if (strlen(out->reason) > most)
 		out->reason[gr_fitting(out->reason, (int) most)] = '\0';
-	strcat(out->reason, "; ");
-	strcat(out->reason, note);
+	gr_append(out->reason, sizeof(out->reason), "; %s%.*s", what, length, note);
 }
 
 /* What is breached in segments, with a veto or without. */
@@ -235,7 +253,7 @@ static void
 list_segments(const GrResult *results, int nrules, bool veto, GrArmVerdict *out)
 {
 	for (int i = 0; i < nrules; i++)
-		if (results[i].segments && results[i].segments_veto == veto)
+		if (results[i].segments && (results[i].segments_veto && !results[i].waived) == veto)
 			add_clause(out->reason, sizeof(out->reason), "; ", veto ? "%s" : "alarm without a veto: %s",
 					   results[i].segments_reason);
 }
@@ -256,6 +274,7 @@ decide_arm(const GrResult *results, int nrules, const GrArm *arm,
 		snprintf(out->status, sizeof(out->status), "INVALID: %.*s",
 				 (int) strcspn(why, ":"), why);
 		snprintf(out->reason, sizeof(out->reason), "%s", why);
+		name_unknown_arms(test, out->reason, sizeof(out->reason));
 		/* whoever writes such names must not hide what they are about */
 		if (test->surplus_arms && names.blocking[0])
 			add_clause(out->reason, sizeof(out->reason), "; ", "breached: %s", names.blocking);
@@ -267,7 +286,7 @@ decide_arm(const GrResult *results, int nrules, const GrArm *arm,
 		for (int i = 0; i < nrules; i++)
 			if (results[i].rule->role == GR_GUARDRAIL &&
 				results[i].rule->severity == GR_BLOCK &&
-				results[i].status == GR_BREACHED)
+				results[i].status == GR_BREACHED && !results[i].waived)
 				add_clause(out->reason, sizeof(out->reason), "; ", "%s", results[i].reason);
 		list_segments(results, nrules, true, out);
 		return;
@@ -289,8 +308,12 @@ gr_decide_verdict(const GrResult *results, int nrules, const GrArm *arm,
 				  const GrArm *control, const GrTestState *test, GrArmVerdict *out)
 {
 	decide_arm(results, nrules, arm, control, test, out);
+	if (arm->loosened)
+		add_note("loosened: ", arm->loosened, out);
+	if (arm->waived)
+		add_note("waived: ", arm->waived, out);
 	if (test->decided)
-		add_note(test->decided, out);
+		add_note("", test->decided, out);
 	if (test->plan_note)
-		add_note(test->plan_note, out);
+		add_note("", test->plan_note, out);
 }

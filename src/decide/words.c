@@ -132,6 +132,20 @@ gr_format_effect(const GrRule *rule, double x, int digits, char *buf, size_t siz
 		snprintf(buf, size, "%s", number);
 }
 
+void
+gr_format_limits(const GrRule *was, const GrRule *is, const char *arrow, char *buf, size_t size)
+{
+	double		factor;
+	const char *unit = effect_unit(is, &factor);
+	char		from[NUMBER_SIZE],
+				to[NUMBER_SIZE];
+
+	snprintf(from, sizeof(from), "%.6g", was->limit_value * factor);
+	snprintf(to, sizeof(to), "%.6g", is->limit_value * factor);
+	snprintf(buf, size, "%s %s %s%s%.*s", from, arrow, to, unit && unit[0] ? " " : "",
+			 unit ? gr_fitting(unit, UNIT_SIZE) : 0, unit ? unit : "");
+}
+
 /* The limit as it was written: up to six digits, none of them idle. */
 void
 gr_format_limit(const GrRule *rule, char *buf, size_t size)

@@ -21,6 +21,9 @@ extern void gr_format_number(double x, int digits, bool sign, char *buf, size_t 
 extern void gr_format_whole(double n, char *buf, size_t size);
 extern void gr_format_count(double n, char *buf, size_t size);
 
+/* A limit that was changed: "200 -> 250 ms". */
+extern void gr_format_limits(const GrRule *was, const GrRule *is, const char *arrow, char *buf, size_t size);
+
 /* The limit as it was written; a bound, with more digits when it would look like the limit. */
 extern void gr_format_limit(const GrRule *rule, char *buf, size_t size);
 extern void gr_format_bound(const GrRule *rule, double x, char *buf, size_t size);

@@ -5,6 +5,7 @@
  * Reads no events.  A check that is replayed comes through here with what it stored,
  * and must decide the same to the bit.
  */
+#include "evaluate/loosened.h"
 #include "evaluate/past.h"
 #include "evaluate/segment.h"
 
@@ -147,6 +148,14 @@ is_incomplete(const Evaluation *v)
 }
 
 void
+gr_evaluation_verdicts(Evaluation *v)
+{
+	for (int a = 0; a < v->narms; a++)
+		gr_decide_verdict(v->results + a * v->e->nrules, v->e->nrules, &v->arms[a],
+						  &v->control, &v->test, &v->verdicts[a]);
+}
+
+void
 gr_evaluation_decide(Evaluation *v, const char *schema)
 {
 	find_arms(v);
@@ -156,8 +165,7 @@ gr_evaluation_decide(Evaluation *v, const char *schema)
 	gr_evaluation_results(v);
 	if (v->segments)
 		gr_segments_decide(v);
+	gr_loosened_apply(v, gr_schema_of_function(v->e->function));
 	v->verdicts = palloc0(sizeof(GrArmVerdict) * Max(v->narms, 1));
-	for (int a = 0; a < v->narms; a++)
-		gr_decide_verdict(v->results + a * v->e->nrules, v->e->nrules, &v->arms[a],
-						  &v->control, &v->test, &v->verdicts[a]);
+	gr_evaluation_verdicts(v);
 }

@@ -57,6 +57,22 @@ require_selects(const Experiment *e, Oid role, bool is_owner)
 		require_select(e->exposures, role, is_owner);
 }
 
+/* Which arms are those that are not planned?  Looked up where they may be what is wrong. */
+static void
+name_unknown_arms(Evaluation *v)
+{
+	bool		asked = v->control.units == 0;
+
+	for (int a = 0; a < v->narms; a++)
+		asked |= v->arms[a].units == 0 || v->verdicts[a].verdict == GR_VERDICT_INVALID;
+	/* where there are too many to compare, those that are left out are the rarest */
+	if (v->c->unknown_arm_rows == 0 || v->test.surplus_arms || !asked)
+		return;
+	v->test.unknown_arms = gr_unknown_arms(v->e);
+	if (v->test.unknown_arms)
+		gr_evaluation_verdicts(v);
+}
+
 Evaluation *
 gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 			const Shared *shared, MemoryContext context)
@@ -106,6 +122,8 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	if (v->test.decided == NULL)
 		v->past = gr_past_load(schema, e, context);
 	gr_evaluation_decide(v, schema);
+	if (purpose != GR_FOR_PLAN)
+		name_unknown_arms(v);
 	MemoryContextSwitchTo(old);
 	return v;
 }

@@ -36,6 +36,8 @@ typedef struct Evaluation
 	CellCounts *counts;			/* [narms][nrules] */
 	GrArmVerdict *verdicts;		/* [narms] */
 	struct Segments *segments;	/* segment.h; NULL: it has none */
+	struct Loosenings *loosened;	/* loosened.h */
+	const char *as_of;			/* timestamptz as text: of a check that is decided again; NULL: now */
 } Evaluation;
 
 /* What for: a reader must have the right to read the events, the others not. */
@@ -63,6 +65,9 @@ extern ErrorData *gr_try_evaluate(Oid function, const char *id, GrPurpose purpos
  * NULL: without the bounds of looks that are stored.
  */
 extern void gr_evaluation_decide(Evaluation *v, const char *schema);
+
+/* The verdicts of what is decided, with what is known of the test by now. */
+extern void gr_evaluation_verdicts(Evaluation *v);
 
 /* The units and events of an arm. */
 extern void gr_fill_arm(GrArm *arm, const Collection *c, const char *name);

@@ -24,7 +24,9 @@ typedef struct InputRow
 	bytea	   *past;
 	ArrayType  *failures;		/* of text: for each rule why it could not be evaluated; NULL: none */
 	bool		surplus_arms;
+	char	   *unknown_arms;	/* as in GrTestState */
 	char	   *decided;		/* the check that a fixed test was decided by; NULL: this one, or none */
+	char	   *checked_at;		/* timestamptz as text */
 	int64		checksum;		/* that the row states; -1: it is of a version that stated none */
 } InputRow;
 

@@ -301,4 +301,6 @@ gr_input_checksum(GrChecksum *c, const InputRow *row)
 	failures_checksum(c, row->failures);
 	gr_checksum_int(c, row->surplus_arms);
 	gr_checksum_text(c, row->decided);
+	if (row->unknown_arms)
+		gr_checksum_text(c, row->unknown_arms);
 }

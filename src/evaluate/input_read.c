@@ -71,7 +71,9 @@ gr_input_read(const char *schema, int64 check_id, InputRow *row)
 	/* the casts are for columns of other types than guardrail made */
 	gr_spi_query(psprintf("SELECT experiment_id::text, plan_version::integer, state::text, ended::boolean, spec::text,"
 						  " metrics::integer[], fingerprints::bigint[], collection::bytea, past::bytea,"
-						  " checksum::bigint, failures::text[], surplus_arms::boolean, decided::text, COALESCE(extension_version IN ('0.1.0', '0.2.0'), false)"
+						  " checksum::bigint, failures::text[], surplus_arms::boolean, decided::text, COALESCE(extension_version IN ('0.1.0', '0.2.0'), false),"
+						  " unknown_arms::text,"
+						  " pg_catalog.to_jsonb(checked_at) #>> '{}'"
 						  " FROM %s.guardrail_check_input WHERE check_id = $1::bigint", schema), true, 1, args);
 	if (SPI_processed == 0)
 		return false;
@@ -88,6 +90,8 @@ gr_input_read(const char *schema, int64 check_id, InputRow *row)
 	row->failures = null ? NULL : DatumGetArrayTypePCopy(failures);
 	row->surplus_arms = gr_spi_bool(0, 12);
 	row->decided = gr_spi_text(0, 13);
+	row->unknown_arms = gr_spi_text(0, 15);
+	row->checked_at = gr_spi_text(0, 16);
 	row->checksum = gr_spi_int8(0, 10, PG_INT64_MAX);
 	if (row->checksum == PG_INT64_MAX && gr_spi_bool(0, 14))
 		row->checksum = -1;
@@ -132,6 +136,7 @@ decode_input(void *arg)
 	gr_failures_decode(v->e, w->row);
 	v->test.surplus_arms = w->row->surplus_arms;
 	v->test.decided = w->row->decided;
+	v->test.unknown_arms = w->row->unknown_arms;
 	gr_segments_restore(v, w->schema, w->check_id);
 }
 

@@ -3,7 +3,7 @@
  *	  An evaluation as rows: the columns of guardrail_evaluate and
  *	  guardrail_decide, which the logs record as they are (sql/columns).
  */
-#include "evaluate/evaluation.h"
+#include "evaluate/loosened.h"
 
 void
 gr_result_row(const Evaluation *v, int arm, int rule, Writer *w)
@@ -84,4 +84,5 @@ gr_verdict_row(const Evaluation *v, int arm, Writer *w)
 			   (double) v->test.mature_units / (double) v->e->planned_units : NAN);
 	put_int(w, "unmeasured", d->unmeasured);
 	put_int(w, "watch", d->watch);
+	put_bool(w, "amended_after_data", v->loosened->n > 0);
 }

@@ -131,6 +131,27 @@ has_events(const Experiment *e)
 	return found;
 }
 
+/* How many units?  -1: they cannot be counted. */
+static int64
+count_units(const Experiment *e, const Evaluation *v)
+{
+	OwnerContext saved;
+	int64		n;
+
+	if (v)
+	{
+		n = v->control.units;
+		for (int a = 0; a < v->narms; a++)
+			n += v->arms[a].units;
+		return n;
+	}
+	gr_owner_enter(&saved, e->owner);
+	gr_spi_query(gr_sql_unit_count(e), true, 0, NULL);
+	n = gr_spi_int8(0, 1, -1);
+	gr_owner_leave(&saved);
+	return n;
+}
+
 /*
  * The trigger on guardrail_experiment refuses changes of these columns unless
  * gr_writing says that it is this one statement.
@@ -155,15 +176,18 @@ void
 gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experiment *e,
 				 int version, const char *reason, const char *set)
 {
-	const char *args[6] = {e->id, NULL, psprintf("%d", version),
-	GetUserNameFromId(GetSessionUserId(), false), reason, NULL};
+	const char *args[7] = {e->id, NULL, psprintf("%d", version),
+	GetUserNameFromId(GetSessionUserId(), false), reason, NULL, NULL};
 	OwnerContext saved;
 	bool		after_data;
+	Evaluation *v;
 
 	/* the snapshot of the lock, whatever the isolation level */
 	PushActiveSnapshot(GetLatestSnapshot());
 	after_data = has_events(e);
-	gr_plan_warn(fcinfo, schema, e, after_data);
+	v = gr_plan_warn(fcinfo, schema, e, after_data);
+	if (after_data)
+		args[6] = psprintf(INT64_FORMAT, count_units(e, v));
 	PopActiveSnapshot();
 
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);
@@ -175,8 +199,8 @@ gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experiment *e,
 	args[1] = gr_spi_text(0, 1);
 	PopActiveSnapshot();
 	args[5] = after_data ? "true" : "false";
-	gr_spi_query(psprintf("SELECT %s.guardrail_plan_register($1, $2::jsonb, $3::integer, $4, $5, $6::boolean)",
-						  schema), false, 6, args);
+	gr_spi_query(psprintf("SELECT %s.guardrail_plan_register($1, $2::jsonb, $3::integer, $4, $5, $6::boolean, $7::bigint)",
+						  schema), false, 7, args);
 	args[1] = gr_spi_text(0, 1);
 	gr_update_lifecycle(schema, "plan_hash = $2", 2, args);
 	/* an experiment of the same name, deleted since, or the last version, left some */

@@ -32,8 +32,23 @@ extern void gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experi
 extern void gr_update_lifecycle(const char *schema, const char *set, int nargs,
 								const char *const *args);
 
-/* Warnings about the plan before it is registered (warnings.c). */
-extern void gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
-						 bool after_data);
+/* End the experiment of argument 0 (lifecycle.c). */
+extern Experiment *gr_plan_stop(FunctionCallInfo fcinfo, const char *schema);
+
+/*
+ * Do the events have the names of the plan?  Which arms they have, in words.  refuse:
+ * names that others stand for in the events are an error, else a warning (seen.c).
+ */
+extern char *gr_plan_seen(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, bool refuse);
+
+/* What a version of the plan changed, in words (changes.c). */
+extern char *gr_plan_changes(FunctionCallInfo fcinfo, const char *schema, const char *id, int version);
+
+/*
+ * Warnings about the plan before it is registered; what they were found by, if that took
+ * an evaluation of the present events, or NULL (warnings.c).
+ */
+extern Evaluation *gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
+								bool after_data);
 
 #endif							/* GR_PLAN_H */

@@ -318,11 +318,12 @@ warn_of_powers(FunctionCallInfo fcinfo, const char *schema, const Experiment *e,
 	if (unknown.len > 0)
 		ereport(NOTICE,
 				(errmsg("could not estimate the power of %s at " INT64_FORMAT " planned units", unknown.data, e->planned_units),
+				 v ? errdetail("The events so far show no variance, and no earlier experiment on this table used these metrics.") :
 				 errdetail("There are no events yet, and no earlier experiment on this table used these metrics, to estimate a variance from."),
 				 errhint("If you know the standard deviation, guardrail_sample_size() tells how many units you need.")));
 }
 
-void
+Evaluation *
 gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, bool after_data)
 {
 	Evaluation *v = NULL;
@@ -331,7 +332,7 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 	warn_of_number(e);
 	note_growing_means(e);
 	if (e->planned_units == 0 && !has_relative_limit(e))
-		return;
+		return NULL;
 	if (after_data)
 		failure = gr_try_evaluate(fcinfo->flinfo->fn_oid, e->id, GR_FOR_PLAN, CurrentMemoryContext, &v);
 	if (failure)
@@ -343,4 +344,5 @@ gr_plan_warn(FunctionCallInfo fcinfo, const char *schema, const Experiment *e, b
 	check_limits(fcinfo, schema, e, v);
 	if (e->planned_units > 0)
 		warn_of_powers(fcinfo, schema, e, v);
+	return v;
 }

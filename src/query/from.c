@@ -180,6 +180,30 @@ events_of(const Experiment *e)
 					condition);
 }
 
+/* The exposures that count. */
+static char *
+exposures_of(const Experiment *e)
+{
+	const char *exposed_at = quote_identifier(e->exposed_at_column);
+	StringInfoData buf;
+	const char *word = " WHERE ";
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "FROM %s", gr_relation_name(e->exposures));
+	if (e->experiment_column)
+		add_condition(&buf, &word, psprintf("%s = %s", quote_identifier(e->experiment_column),
+											quote_literal_cstr(e->id)));
+	add_condition(&buf, &word, psprintf("%s IS NOT NULL", exposed_at));
+	add_period(&buf, &word, e, exposed_at);
+	return buf.data;
+}
+
+char *
+gr_sql_assignments(const Experiment *e)
+{
+	return OidIsValid(e->exposures) ? exposures_of(e) : events_of(e);
+}
+
 /* Exposures, one row per unit and arm, with the unit's events. */
 static char *
 exposures_with_events(const Experiment *e)
@@ -190,19 +214,12 @@ exposures_with_events(const Experiment *e)
 	const char *variant = quote_identifier(e->variant_column);
 	const char *exposed_at = quote_identifier(e->exposed_at_column);
 	char	   *time = event_time(e);
-	const char *word = " WHERE ";
+	const char *word = " ON ";
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "FROM (SELECT %s AS %s, %s AS %s, min(%s) AS %s FROM %s", unit, UNIT,
-					 variant, VARIANT, exposed_at, EXPOSED_AT, gr_relation_name(e->exposures));
-	if (e->experiment_column)
-		add_condition(&buf, &word, psprintf("%s = %s", quote_identifier(e->experiment_column),
-					  quote_literal_cstr(e->id)));
-	add_condition(&buf, &word, psprintf("%s IS NOT NULL", exposed_at));
-	add_period(&buf, &word, e, exposed_at);
-	appendStringInfo(&buf, " GROUP BY %s, %s) AS %s\nLEFT JOIN %s", unit, variant, EXPOSURE,
+	appendStringInfo(&buf, "FROM (SELECT %s AS %s, %s AS %s, min(%s) AS %s %s GROUP BY %s, %s) AS %s\nLEFT JOIN %s",
+					 unit, UNIT, variant, VARIANT, exposed_at, EXPOSED_AT, exposures_of(e), unit, variant, EXPOSURE,
 					 gr_relation_name(e->events));
-	word = " ON ";
 	add_condition(&buf, &word, psprintf("%s.%s = %s.%s", events, unit, EXPOSURE, UNIT));
 	add_condition(&buf, &word, psprintf("%s >= %s.%s%s", time, EXPOSURE, exposure_time(e),
 										compares_days(e) && has_calendar(e) ? " - 1" : ""));
@@ -300,4 +317,10 @@ gr_sql_seen(const Experiment *e)
 
 	return psprintf("SELECT 1 %s%s%s LIMIT 1", is_event ? gr_sql_from(e) : events_of(e),
 					is_event ? " WHERE " : "", is_event ? is_event : "");
+}
+
+char *
+gr_sql_unit_count(const Experiment *e)
+{
+	return psprintf("SELECT count(DISTINCT %s) %s", gr_sql_unit(e), gr_sql_from(e));
 }

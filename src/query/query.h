@@ -100,9 +100,48 @@ extern char *gr_sql_counts_for(const Experiment *e, const Rule *rule);
 /* Has the window of the row's unit closed?  NULL: the rule has none. */
 extern char *gr_sql_is_mature(const Experiment *e, const Rule *rule);
 
+/* "FROM ..." of the rows that say which unit is in which arm: exposures, or events. */
+extern char *gr_sql_assignments(const Experiment *e);
+
 /* The statement that finds a row when there is an event. */
 extern char *gr_sql_seen(const Experiment *e);
 
+/* The statement that counts the units. */
+extern char *gr_sql_unit_count(const Experiment *e);
+
+/* ---- which names the rows have (arms.c) ----------------------------------- */
+
+/* A name in the rows, with the units (of an arm) and rows that have it. */
+typedef struct SeenName
+{
+	char	   *name;
+	int64		units;
+	int64		rows;
+} SeenName;
+
+typedef struct SeenNames
+{
+	int			n;
+	SeenName   *seen;			/* the most frequent first */
+	int64		rows;			/* that were looked at */
+	bool		whole;			/* there are no others */
+} SeenNames;
+
+/*
+ * Look at the first rows, as the experiment's owner, for the arms that they have, and
+ * for one arm in all rows.
+ */
+extern SeenNames *gr_seen_arms(const Experiment *e);
+extern bool gr_is_arm_seen(const Experiment *e, const char *arm);
+
+/* The values of a column of a relation, whatever experiment its rows belong to. */
+extern SeenNames *gr_seen_values(const Experiment *e, Oid relation, const char *column);
+
+/* Arms that are not planned, "\"B\" 11,960 rows, \"C\" 3"; NULL: none was found. */
+extern char *gr_unknown_arms(const Experiment *e);
+
+/* A 12,003, B 11,960 and 3 more; units, or rows. */
+extern char *gr_seen_list(const SeenNames *names, bool units, int most);
 
 /* ---- running it (collect.c) ---------------------------------------------- */
 

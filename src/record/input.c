@@ -34,7 +34,8 @@ input_row(const Evaluation *v)
 		.fingerprints = construct_array(fingerprints, e->nrules, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
 		.collection = gr_input_collection(v),
 		.past = gr_past_encode(v->past),
-		.failures = gr_failures_encode(e),.surplus_arms = v->test.surplus_arms,.decided = (char *) v->test.decided
+		.failures = gr_failures_encode(e),.surplus_arms = v->test.surplus_arms,
+		.unknown_arms = (char *) v->test.unknown_arms,.decided = (char *) v->test.decided
 	};
 }
 
@@ -111,5 +112,6 @@ gr_input_store(const Evaluation *v, const char *schema, int64 check_id, Timestam
 	put(&w, "failures", TEXTARRAYOID, PointerGetDatum(row.failures), row.failures == NULL);
 	put_bool(&w, "surplus_arms", row.surplus_arms);
 	put_text(&w, "decided", row.decided);
+	put_text(&w, "unknown_arms", row.unknown_arms);
 	gr_insert_row(schema, "guardrail_check_input", &w);
 }

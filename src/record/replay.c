@@ -53,6 +53,7 @@ replay(FunctionCallInfo fcinfo, const char *schema, int64 check_id)
 	gr_input_restore(v, schema, check_id, &row);
 	gr_plan_note(schema, v->e, CurrentMemoryContext, &note);
 	v->test.plan_note = note;
+	v->as_of = row.checked_at;
 	gr_evaluation_decide(v, NULL);
 	return v;
 }

@@ -135,8 +135,8 @@ check(Data *data, RuleId rule, double planned, const GrRule *guardrail, Log *log
 	GrScratch	scratch = {p, alpha, adjusted, divisor, order, member, of_result, testable};
 	GrBoundRow	rows[2 * LEVELS];
 	GrMonitor	m = {0};
-	GrArm		treatment = {"treatment", data_units(data, true), 0};
-	GrArm		control = {"control", data_units(data, false), 0};
+	GrArm		treatment = {.name = "treatment",.units = data_units(data, true)};
+	GrArm		control = {.name = "control",.units = data_units(data, false)};
 	GrTestState test = {.correction = GR_ADJUST_HOLM,.srm_p = NAN,.min_units = MIN_UNITS,
 		.planned_units = (int64_t) planned,.beta = 0.2,.monitor = &m,
 	.over = rule != FIXED || look == LOOKS};

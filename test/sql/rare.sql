@@ -105,7 +105,7 @@ INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, lim
 SELECT id, 'failed', 'guardrail', 'proportion', 'value = 1', 'higher', 'difference', 0.1 FROM unnest('{unseen,misnamed}'::text[]) AS id;
 SELECT experiment_id, variant, verdict, status, units_treatment, reason FROM (VALUES ('misnamed'), ('unseen')) AS e (id), guardrail_decide(id);
 SELECT experiment_id, variant, metric, status FROM (VALUES ('misnamed'), ('unseen')) AS e (id), guardrail_evaluate(id);
-SELECT count(guardrail_launch(id)) FROM (VALUES ('misnamed'), ('unseen')) AS e (id);
+SELECT count(guardrail_launch(id, true)) FROM (VALUES ('misnamed'), ('unseen')) AS e (id);
 CALL guardrail_check('unseen');
 SELECT guardrail_assert_shippable('unseen', 'treatment');
 DROP SCHEMA rare_test CASCADE;

@@ -77,7 +77,7 @@ UPDATE guardrail_rule SET value = '10 / x' WHERE experiment_id = 'h divides' AND
 UPDATE guardrail_rule SET value = 'record_test.fails(x)' WHERE experiment_id = 'i raises' AND metric = 'load';
 CREATE TABLE gone AS SELECT * FROM goes;
 UPDATE guardrail_experiment SET events = 'gone' WHERE experiment_id = 'e dropped';
-SELECT guardrail_launch(e) FROM unnest('{e dropped,f unpopulated,g without rules,h divides,i raises,j last}'::text[]) e;
+SELECT guardrail_launch(e, unseen => e = 'f unpopulated') FROM unnest('{e dropped,f unpopulated,g without rules,h divides,i raises,j last}'::text[]) e;
 DROP TABLE gone;
 REFRESH MATERIALIZED VIEW unpopulated WITH NO DATA;
 ALTER TABLE guardrail_rule DISABLE TRIGGER guardrail_frozen;

@@ -41,7 +41,7 @@ SELECT '$of ' || i, metric, role, severity, kind, value, denominator, filter, un
 SELECT guardrail_launch('$of ' || i) FROM generate_series(1, $runs) i;
 }
 			  . join '', map { my ($first, $last) = (1 + ($_ - 1) * $step, $_ * $step); qq{
-SELECT $events('$of ' || i, $first, $last, @{[ $harm ? 'true' : 'false' ]}) FROM generate_series(1, $runs) i;
+SELECT guardrail_cookbook.$events('$of ' || i, $first, $last, @{[ $harm ? 'true' : 'false' ]}) FROM generate_series(1, $runs) i;
 ANALYZE;
 CALL guardrail_check();
 } } 1 .. 5);
@@ -59,7 +59,7 @@ SELECT count(*) FILTER (WHERE verdict = 'BLOCK'), count(*) FILTER (WHERE status 
 			cmp_ok($block, '<=', 8, "$of: hardly ever blocked");
 			cmp_ok($ship, '>', $runs / 2, "$of: ships more often than not");
 		}
-		$node->safe_psql('postgres', 'TRUNCATE shop_events, shown, billing, feed_events');
+		$node->safe_psql('postgres', 'TRUNCATE guardrail_cookbook.shop_events, guardrail_cookbook.shown, guardrail_cookbook.billing, guardrail_cookbook.feed_events');
 	}
 }
 

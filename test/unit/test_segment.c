@@ -63,8 +63,8 @@ begin(World *w, GrMonitoring kind)
 	w->monitor.n_star = 1000;
 	w->test = (GrTestState) {.correction = GR_ADJUST_NONE,.min_units = 10,.over = true,.beta = 0.2,
 	.monitor = &w->monitor,.srm_p = NAN};
-	w->arm = (GrArm) {"treatment", 0, 0};
-	w->control = (GrArm) {"control", 0, 0};
+	w->arm = (GrArm) {.name = "treatment",.units = 0,.events = 0};
+	w->control = (GrArm) {.name = "control",.units = 0,.events = 0};
 }
 
 /* Decide segment i, whose arms have these means of n units of variance 1. */
@@ -282,8 +282,8 @@ static void
 test_verdict(void)
 {
 	GrRule		primary = {.metric = "sales",.kind = gr_kinds,.role = GR_PRIMARY,.evidence = GR_BREACH,.limit_kind = GR_LIMIT_RELATIVE,.alpha = 0.05};
-	GrArm		arm = {"treatment", 1000, 1000},
-				control = {"control", 1000, 1000};
+	GrArm		arm = {.name = "treatment",.units = 1000,.events = 1000},
+				control = {.name = "control",.units = 1000,.events = 1000};
 	GrResult	results[2] = {{.rule = &primary,.arm = &arm,.status = GR_WON},
 	{.rule = &rule,.arm = &arm,.status = GR_IS_SAFE,.segments = "load where country is 'BR'",.segments_reason = "why"}};
 	GrTestState test = {.srm_alpha = 0.001,.srm_p = NAN,.min_units = 100,.max_crossover = 0.01,

@@ -12,8 +12,8 @@ expect(int line, GrVerdict verdict, GrStatus primary, GrStatus guard, GrSeverity
 {
 	GrRule		rules[2] = {primary_rule("sales", GR_LIMIT_RELATIVE, 0, false),
 	guardrail_rule("crash", GR_LIMIT_DIFFERENCE, 0, true)};
-	GrArm		arm = {"treatment", 1000, 1000},
-				control = {"control", 1000, 1000};
+	GrArm		arm = {.name = "treatment",.units = 1000,.events = 1000},
+				control = {.name = "control",.units = 1000,.events = 1000};
 	GrResult	results[2] = {{.rule = &rules[0],.arm = &arm,.status = primary},
 	{.rule = &rules[1],.arm = &arm,.status = guard}};
 	GrTestState test = {.srm_alpha = 0.001,.srm_p = NAN,.min_units = 100,.max_crossover = 0.01,

@@ -1,0 +1,33 @@
+/*
+ * looser.h
+ *	  Versions of a plan, and in what one guards less than another.
+ */
+#ifndef GR_LOOSER_H
+#define GR_LOOSER_H
+
+#include "catalog/catalog.h"
+
+/* Columns of guardrail_experiment that guard. */
+#define GR_GUARDING_COLUMNS 20
+extern const char *gr_guarding_column(int c);
+
+/* What a plan's views and functions are called where columns are named. */
+#define GR_DEFINITIONS "definitions"
+
+/* A version of the plan. */
+typedef struct Version
+{
+	int			number;
+	int64		units;			/* seen when it was made; -1: not counted */
+	char	   *definitions;
+	char	   *value[GR_GUARDING_COLUMNS];
+	Experiment *e;				/* with its rules */
+} Version;
+
+/*
+ * What of a rule, or of a column of the experiment, is looser in one version than in
+ * another, in words; NULL: nothing.
+ */
+extern char *gr_what_is_looser(const Version *was, const Version *is, const char *name, bool is_rule);
+
+#endif							/* GR_LOOSER_H */
