@@ -14,9 +14,10 @@ CREATE TABLE guardrail_check_log (
     @columns verdict@,
     @columns cannibalization@,
     @columns verdict_0.3.0@,
+    @columns effort_0.3.0@,
     PRIMARY KEY (check_id, arm_no)
 );
-@comments guardrail_check_log check error verdict cannibalization verdict_0.3.0@
+@comments guardrail_check_log check error verdict cannibalization verdict_0.3.0 effort_0.3.0@
 COMMENT ON COLUMN guardrail_check_log.arm_no IS 'number of the row in its check';
 COMMENT ON COLUMN guardrail_check_log.look_no IS 'number of the look under group_sequential, from 1; 1 under fixed if the check decides; NULL: no look';
 ALTER TABLE guardrail_check_log ALTER experiment_id SET NOT NULL, ALTER verdict SET NOT NULL;
@@ -118,7 +119,7 @@ COMMENT ON FUNCTION guardrail_explain(text) IS
 CREATE PROCEDURE guardrail_check(experiment text DEFAULT NULL)
   AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE guardrail_check(text) IS
-  'evaluates one experiment, or all running experiments, records the verdicts, and notifies channel guardrail of changed verdicts';
+  'evaluates one experiment, or all running experiments, records the verdicts, notifies channel guardrail of changed verdicts, and ends with an error if a check failed';
 
 CREATE FUNCTION guardrail_launch(experiment text, unseen boolean DEFAULT false) RETURNS text
   AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -20,8 +20,9 @@
 static bool
 is_cancel(const ErrorData *error)
 {
-	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		strcmp(error->funcname, "ProcessInterrupts") == 0;
+	/* the other code: deadline.c */
+	return (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ASSERT_FAILURE) &&
+		error->funcname != NULL && strcmp(error->funcname, "ProcessInterrupts") == 0;
 }
 
 /* Whoever called did not write the statements that the error would be shown in. */
@@ -51,7 +52,7 @@ gr_without_context(void (*work) (void *), void *arg)
 }
 
 ErrorData *
-gr_attempt(void (*work) (void *), void *arg)
+gr_attempt_but(bool (*is_caught) (const ErrorData *error), void (*work) (void *), void *arg)
 {
 	MemoryContext here = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -69,7 +70,7 @@ gr_attempt(void (*work) (void *), void *arg)
 	{
 		MemoryContextSwitchTo(here);
 		error = CopyErrorData();
-		cancelled = is_cancel(error);
+		cancelled = is_cancel(error) && !(is_caught && is_caught(error));
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -83,4 +84,10 @@ gr_attempt(void (*work) (void *), void *arg)
 		error->message = pnstrdup(error->message,
 								  pg_mbcliplen(error->message, strlen(error->message), MAX_MESSAGE));
 	return error;
+}
+
+ErrorData *
+gr_attempt(void (*work) (void *), void *arg)
+{
+	return gr_attempt_but(NULL, work, arg);
 }

@@ -52,6 +52,13 @@
 								(to).localTransactionId = (lock)->lxid)
 #endif
 
+/* take a lock for the session, if it is to be had at once; 18 can log that it is not */
+#if PG_VERSION_NUM >= 180000
+#define GR_LOCK_ACQUIRE(tag, mode, local) LockAcquireExtended(tag, mode, true, true, true, local, false)
+#else
+#define GR_LOCK_ACQUIRE(tag, mode, local) LockAcquireExtended(tag, mode, true, true, true, local)
+#endif
+
 /* 18 puts it first and has no word for it at the end */
 #if PG_VERSION_NUM >= 180000
 #define GR_NORETURN pg_noreturn

@@ -6,12 +6,13 @@
  * GSL's error handler, which would abort the server, is switched off here and
  * nowhere else; every GSL status is checked where it arises (src/stats).
  */
-#include "base/guardrail.h"
+#include "base/owner.h"
 
 GR_MODULE_MAGIC;
 
 int			guardrail_unit_memory = 256 * 1024;
 bool		guardrail_use_slices = true;
+int			guardrail_check_timeout = 10 * 60 * 1000;
 
 extern PGDLLEXPORT void _PG_init(void);
 
@@ -34,5 +35,13 @@ _PG_init(void)
 							 true,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomIntVariable("guardrail.check_timeout",
+							"Time that guardrail_check() gives each experiment.",
+							"A check that takes longer is recorded as failed, and the run goes on. 0 turns the limit off.",
+							&guardrail_check_timeout,
+							10 * 60 * 1000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("guardrail");
+	gr_forbid_side_effects();
 }

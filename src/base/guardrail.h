@@ -19,6 +19,9 @@ extern int	guardrail_unit_memory;
 /* read what is stored of experiments that have a cursor */
 extern bool guardrail_use_slices;
 
+/* milliseconds that a run gives each experiment; 0: any time */
+extern int	guardrail_check_timeout;
+
 /* ---- arguments of SQL-callable functions (args.c) ---------------------- */
 
 /* A finite number; NULL, NaN and infinities are errors that name it. */
@@ -68,6 +71,15 @@ extern Datum gr_float8_record(FunctionCallInfo fcinfo, const double *values,
  * context stays (attempt.c).
  */
 extern ErrorData *gr_attempt(void (*work) (void *), void *arg);
+
+/* The same, with the cancels that is_caught knows among the errors. */
+extern ErrorData *gr_attempt_but(bool (*is_caught) (const ErrorData *error), void (*work) (void *), void *arg);
+
+/*
+ * The same, for so many milliseconds at most (0: as long as it takes).  Work that is
+ * not done by then is cancelled, which is an error like others (deadline.c).
+ */
+extern ErrorData *gr_attempt_within(int milliseconds, void (*work) (void *), void *arg);
 
 /* The same without the lines that say which statements of the extension it came from. */
 extern void gr_without_context(void (*work) (void *), void *arg);

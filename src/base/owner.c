@@ -10,7 +10,7 @@
  *
  * Meanwhile the transaction is read-only: what an expression, or a view below the
  * events, calls has nothing to write, be it into tables that it may write to or into
- * the temporary schema of whose session it is.  And what the extension's triggers
+ * the temporary schema of whose session it is; forbidden.c has the rest.  And what the extension's triggers
  * let pass while a function of it writes, they do not let pass for what runs in the
  * middle of that.
  */
@@ -25,12 +25,12 @@
 GrWriting	gr_writing = GR_WRITING_NOTHING;
 
 static void
-enter(OwnerContext *saved, Oid role)
+enter(OwnerContext *saved, Oid role, int security)
 {
 	GetUserIdAndSecContext(&saved->user, &saved->security);
 	saved->writing = gr_writing;
 	saved->read_only = XactReadOnly;
-	SetUserIdAndSecContext(role, saved->security | SECURITY_LOCAL_USERID_CHANGE |
+	SetUserIdAndSecContext(role, saved->security | security | SECURITY_LOCAL_USERID_CHANGE |
 						   (role != saved->user ? SECURITY_RESTRICTED_OPERATION : 0));
 	saved->guc_level = NewGUCNestLevel();
 	gr_set_local("search_path", GR_SEARCH_PATH);
@@ -52,7 +52,7 @@ gr_owner_enter(OwnerContext *saved, Oid role)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("owner of the experiment (role %u) does not exist", role),
 				 errhint("Set guardrail_experiment.owner to an existing role.")));
-	enter(saved, role);
+	enter(saved, role, GR_SECURITY_READING);
 	gr_writing = GR_WRITING_NOTHING;
 	XactReadOnly = true;
 }
@@ -76,5 +76,5 @@ gr_writer_enter(OwnerContext *saved, Oid function)
 		elog(ERROR, "cache lookup failed for function %u", function);
 	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
-	enter(saved, owner);
+	enter(saved, owner, 0);
 }

@@ -97,6 +97,15 @@ extern Experiment *gr_experiment_load(const char *schema, const char *id,
 extern Experiment *gr_experiment_load_plan(const char *schema, const char *id, int version,
 										   MemoryContext context);
 
+/* The rules of an experiment: more would not fit into one statement (query/two_level.c). */
+#define GR_MAX_RULES 237
+
+/*
+ * An error with the name of what an experiment rests on and is gone: events, exposures, a
+ * column of them, its owner.  function: the caller (exists.c).
+ */
+extern void gr_require_existing(const Experiment *e, Oid function);
+
 /* The ids of the running experiments, in order. */
 extern char **gr_experiments_running(const char *schema, int *n,
 									 MemoryContext context);

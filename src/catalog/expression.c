@@ -20,6 +20,9 @@
 #include "utils/typcache.h"
 #include "utils/fmgroids.h"
 
+/* Bytes of an expression's text. */
+#define MAX_EXPRESSION 65536
+
 static void
 not_one_expression(const char *detail)
 {
@@ -271,6 +274,18 @@ fits(Oid type, ExpressionRole role)
 	return gr_type_is_hashable(type);
 }
 
+/* It would stand several times in each statement, and in each plan. */
+static void
+refuse_long(const char *text, const char *column, const char *kind, const char *name)
+{
+	if (strlen(text) > MAX_EXPRESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column \"%s\" of %s \"%s\" holds an expression of %zu bytes", column, kind, name, strlen(text)),
+				 errhint("An expression may have up to %d bytes. Compute long ones in a view, and set events to the view.",
+						 MAX_EXPRESSION)));
+}
+
 /* The type of what a column of the catalog ("column \"value\" of rule \"load\"") holds. */
 static Oid
 checked_type(Oid events, const char *text, const char *column, const char *kind,
@@ -279,6 +294,7 @@ checked_type(Oid events, const char *text, const char *column, const char *kind,
 	MemoryContext context = CurrentMemoryContext;
 	Oid			type = InvalidOid;
 
+	refuse_long(text, column, kind, name);
 	PG_TRY();
 	{
 		type = gr_expression_type(events, text);

@@ -361,6 +361,24 @@ take_experiment(char *id)
 	};
 }
 
+/* More would be refused at every check. */
+static void
+refuse_rule_too_many(const Row *row, const char *schema)
+{
+	static const char *const columns[] = {"experiment_id", NULL};
+	const char *args[] = {gr_row_text(row, "experiment_id"), gr_row_text(row, "metric")};
+
+	if (!gr_row_changed(row, columns) || gr_in_restore(row->relation))
+		return;
+	gr_spi_query(psprintf("SELECT count(*) FROM %s.guardrail_rule WHERE experiment_id = $1 AND metric <> $2", schema),
+				 false, 2, args);
+	if (gr_spi_int8(0, 1, 0) >= GR_MAX_RULES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("rule \"%s\" would be one too many: experiment \"%s\" already has %d rules", args[1], args[0], GR_MAX_RULES),
+				 errhint("One statement over the events cannot hold more. Divide the rules among several experiments over the same events.")));
+}
+
 Datum
 guardrail_rule_check(PG_FUNCTION_ARGS)
 {
@@ -404,6 +422,7 @@ guardrail_rule_check(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(row.tuple);
 	}
 	owned = take_experiment(id);
+	refuse_rule_too_many(&row, schema);
 	check_beside(&row, &owned);
 	row.tuple = SPI_copytuple(row.tuple);
 	SPI_finish();

@@ -73,9 +73,9 @@ name_unknown_arms(Evaluation *v)
 		gr_evaluation_verdicts(v);
 }
 
-Evaluation *
-gr_evaluate(Oid function, const char *id, GrPurpose purpose,
-			const Shared *shared, MemoryContext context)
+static Evaluation *
+evaluate(Oid function, const char *id, GrPurpose purpose,
+		 const Shared *shared, MemoryContext context)
 {
 	char	   *schema = gr_schema_of_function(function);
 	Experiment *e;
@@ -89,15 +89,14 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	e = gr_experiment_load(schema, id, context);
 	if (purpose != GR_FOR_READER)
 		gr_owner_leave(&saved);
-	(void) gr_relation_name(e->events);
-	if (OidIsValid(e->exposures))
-		(void) gr_relation_name(e->exposures);
+	gr_require_existing(e, function);
 	/* live results are only for who may read the events himself */
 	if (purpose == GR_FOR_READER)
 		require_selects(e, GetUserId(), false);
 	old = MemoryContextSwitchTo(context);
 	v = palloc0(sizeof(Evaluation));
 	v->e = e;
+	v->rows_read = -1;
 	e->function = function;
 	if (purpose != GR_FOR_PLAN)
 	{
@@ -125,6 +124,25 @@ gr_evaluate(Oid function, const char *id, GrPurpose purpose,
 	if (purpose != GR_FOR_PLAN)
 		name_unknown_arms(v);
 	MemoryContextSwitchTo(old);
+	return v;
+}
+
+Evaluation *
+gr_evaluate(Oid function, const char *id, GrPurpose purpose,
+			const Shared *shared, MemoryContext context)
+{
+	List	   *locks = gr_session_locks();
+	Evaluation *volatile v = NULL;
+
+	PG_TRY();
+	{
+		v = evaluate(function, id, purpose, shared, context);
+	}
+	PG_FINALLY();
+	{
+		gr_restore_session_locks(locks);
+	}
+	PG_END_TRY();
 	return v;
 }
 

@@ -26,6 +26,7 @@ typedef struct Evaluation
 	Collection *c;
 	const struct Source *source;	/* where the collection came from (source.h) */
 	const char *snapshot;		/* it was read in, where that is not the present one */
+	int64		rows_read;		/* events that were read for it; -1: not known */
 	GrTestState test;
 	GrMonitor	monitor;
 	struct Past *past;			/* past.h */

@@ -58,7 +58,8 @@ slices_serve(const Evaluation *v, const SourceRequest *request)
 static void
 slices_collect(Evaluation *v, const SourceRequest *request)
 {
-	v->c = gr_collect_stored(v->e, v->plan, v->e->function, request->recorded, request->context);
+	v->c = gr_collect_stored(v->e, v->plan, v->e->function, request->recorded, request->context,
+							 &v->rows_read);
 }
 
 static const char *
@@ -99,6 +100,20 @@ static const Source sources[] = {
 	{two_level_serves, statement_collect, gr_sql_two_level, NULL}
 };
 
+/* Rows that a scan of all of the experiment's has read; with exposures some of them are no events. */
+static int64
+rows_of(const Evaluation *v)
+{
+	int64		rows = v->c->null_unit_rows + v->c->unknown_arm_rows;
+
+	if (!gr_rows_are_events(v->e))
+		return -1;
+	for (int a = 0; a < v->c->narms; a++)
+		for (int b = 0; b < GR_BATCHES; b++)
+			rows += v->c->arms[a].counts.rows[b];
+	return rows;
+}
+
 void
 gr_source_collect(Evaluation *v, const SourceRequest *request)
 {
@@ -106,7 +121,10 @@ gr_source_collect(Evaluation *v, const SourceRequest *request)
 		if (sources[i].serves(v, request))
 		{
 			v->source = &sources[i];
+			v->rows_read = -1;
 			sources[i].collect(v, request);
+			if (v->rows_read < 0)
+				v->rows_read = rows_of(v);
 			return;
 		}
 }

@@ -159,6 +159,12 @@ gr_plan_make(Experiment *e)
 			spec->metrics[spec->nmetrics++] = m;
 		e->rules[i].metric = k;
 	}
+	/* of those that restores and earlier versions let in */
+	if (spec->nmetrics > GR_MAX_RULES && !gr_fast_shape_fits(plan))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("experiment \"%s\" has more than %d rules", e->id, GR_MAX_RULES),
+				 errhint("Remove rules with guardrail_amend(), or divide them among several experiments over the same events.")));
 	spec->events = -1;
 	if (is_event)
 		spec->events = gr_spec_fold(spec, FOLD_SUM, plan_condition(plan, e, is_event));

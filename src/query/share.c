@@ -20,6 +20,9 @@
 /* Each has a share of the memory setting, so not too many at once. */
 #define MOST_SHARED 32
 
+/* What waits is left to its own check; here it would keep all of them waiting. */
+#define LOCK_TIMEOUT "100ms"
+
 typedef struct ShareWork
 {
 	Oid			function;
@@ -48,6 +51,7 @@ prepare_one(void *arg)
 		!gr_rows_are_events(w->e))
 		return;
 	gr_owner_enter(&saved, w->e->owner);
+	gr_set_local("lock_timeout", LOCK_TIMEOUT);
 	w->plan = gr_plan_make(w->e);
 	gr_owner_leave(&saved);
 	if (!gr_fast_shape_fits(w->plan))
@@ -110,6 +114,7 @@ scan_group(void *arg)
 	for (int i = 0; i < w->n; i++)
 		last[i] = last_check(w->function, w->group[i]->id);
 	gr_owner_enter(&saved, w->group[0]->owner);
+	gr_set_local("lock_timeout", LOCK_TIMEOUT);
 	gr_set_workers(w->workers);
 	if (!pays(w, sql))
 	{
@@ -171,6 +176,9 @@ gr_share_scans(Oid function, char *const *ids, int n, MemoryContext context)
 	ShareWork	w = {.function = function,.schema = gr_schema_of_function(function),.context = context};
 	Experiment **e = palloc0(sizeof(Experiment *) * Max(n, 1));
 	ScanPlan  **plan = palloc0(sizeof(ScanPlan *) * Max(n, 1));
+	List	   *locks = gr_session_locks();
+	/* an expression that sleeps takes its time once more in a check of its own */
+	int			timeout = guardrail_check_timeout ? Max(1, guardrail_check_timeout / 2) : 0;
 
 	w.group = palloc(sizeof(Experiment *) * MOST_SHARED);
 	w.plans = palloc(sizeof(ScanPlan *) * MOST_SHARED);
@@ -180,7 +188,7 @@ gr_share_scans(Oid function, char *const *ids, int n, MemoryContext context)
 		w.id = ids[i];
 		w.plan = NULL;
 		/* one that fails fails again by itself, and is recorded then */
-		if (gr_attempt(prepare_one, &w) == NULL && w.plan)
+		if (gr_attempt_within(timeout, prepare_one, &w) == NULL && w.plan)
 		{
 			e[i] = w.e;
 			plan[i] = w.plan;
@@ -194,17 +202,18 @@ gr_share_scans(Oid function, char *const *ids, int n, MemoryContext context)
 			ErrorData  *error;
 
 			w.workers = gr_useful_workers();
-			error = gr_attempt(scan_group, &w);
+			error = gr_attempt_within(timeout, scan_group, &w);
 			if (error && w.workers > 0 && gr_may_work_alone(error))
 			{
 				w.workers = 0;
-				error = gr_attempt(scan_group, &w);
+				error = gr_attempt_within(timeout, scan_group, &w);
 			}
 			if (error)
 				ereport(DEBUG1,
 						(errmsg_internal("no shared scan of %d experiments: %s", w.n, error->message)));
 		}
 	PopActiveSnapshot();
+	gr_restore_session_locks(locks);
 	return w.found;
 }
 

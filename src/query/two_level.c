@@ -10,7 +10,10 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
+
+StaticAssertDecl(4 + METRIC_COLUMNS * GR_MAX_RULES <= MaxTupleAttributeNumber, "a rule too many");
 
 /* A column of the plan as float8; NULL when the filter refuses the row. */
 static char *

@@ -22,6 +22,9 @@ typedef struct Check
 	int			plan_version;
 	const char *error;			/* NULL: it worked */
 	int			look_no;		/* 0: it is no look */
+	bool		has_effort;		/* the log has columns for these two, as it has since version 0.3.0 */
+	Interval	duration;
+	int64		rows_read;		/* -1: not known */
 } Check;
 
 /* The columns of a check that all its rows have. */
@@ -49,6 +52,11 @@ insert_verdict(const Check *check, int arm_no, const char *cannibalization, Writ
 	put_int(w, "arm_no", arm_no);
 	put_text(w, "error", check->error);
 	put_text(w, "cannibalization", cannibalization);
+	if (check->has_effort)
+	{
+		put(w, "duration", INTERVALOID, IntervalPGetDatum(&check->duration), false);
+		put(w, "rows_read", INT8OID, Int64GetDatum(check->rows_read), check->rows_read < 0);
+	}
 	gr_insert_row(check->schema, "guardrail_check_log", w);
 }
 
@@ -236,7 +244,7 @@ next_check_id(const char *schema)
 
 void
 gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
-		  const Evaluation *v, const char *error)
+		  const Evaluation *v, const char *error, TimestampTz began)
 {
 	OwnerContext saved;
 	Check		check = {schema, id};
@@ -264,6 +272,11 @@ gr_record(FunctionCallInfo fcinfo, const char *schema, const char *id,
 	check.check_id = next_check_id(schema);
 	check.checked_at = GetCurrentTimestamp();
 	check.error = error;
+	/* the clock may have been set back */
+	check.duration.time = Max(check.checked_at - began, 0);
+	check.has_effort = get_attnum(get_relname_relid("guardrail_check_log", get_func_namespace(fcinfo->flinfo->fn_oid)),
+								  "duration") != InvalidAttrNumber;
+	check.rows_read = v ? v->rows_read : -1;
 	check.look_no = v == NULL || v->test.plan_broken ? 0 : v->monitor.is_look ? v->monitor.nlooks + 1 : gr_fixed_decides(v);
 	if (error)
 		record_nothing_new(&check, "NO DATA: the check failed", psprintf("the check failed: %s", error));

@@ -52,6 +52,7 @@ gr_slice_store(Stored *s, const char *to, bool fold, Collection **c, MemoryConte
 		MemoryContextDelete(work);
 		return store_halves(s, to, fold, c, context);
 	}
+	s->rows_read += gr_units_rows(units);
 	if (units)
 	{
 		MemoryContextSwitchTo(work);
@@ -91,6 +92,7 @@ read_on(Stored *s, const Tail *tail, MemoryContext context)
 {
 	Head	   *delta;
 
+	s->rows_read += gr_units_rows(tail->units);
 	return tail->fits ? gr_slice_fold_on(s, tail->units, tail->range, true, &delta, context) : NULL;
 }
 
@@ -101,6 +103,7 @@ start_again(Stored *s, const char *why)
 		ereport(NOTICE,
 				(errmsg("stored slices of experiment \"%s\" are computed again because %s", s->e->id, why)));
 	gr_stored_drop(s);
+	s->rows_read = 0;
 }
 
 /* What does not fit is not believed. */
@@ -188,6 +191,7 @@ typedef struct StoredWork
 	MemoryContext context;
 	const char *misfit;			/* known already */
 	Collection *c;
+	int64		rows_read;
 } StoredWork;
 
 static void
@@ -209,14 +213,15 @@ use_stored(void *arg)
 
 		w->c = read_on(s, &tail, w->context);
 	}
+	w->rows_read = s->rows_read;
 }
 
 Collection *
 gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool recorded,
-				  MemoryContext context)
+				  MemoryContext context, int64 *rows_read)
 {
 	char	   *schema = gr_schema_of_function(function);
-	StoredWork	w = {e, plan, function, recorded, context, NULL, NULL};
+	StoredWork	w = {e, plan, function, recorded, context, NULL, NULL, 0};
 	ErrorData  *error;
 	MemoryContext work,
 				old;
@@ -236,5 +241,6 @@ gr_collect_stored(const Experiment *e, const ScanPlan *plan, Oid function, bool 
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
+	*rows_read = w.c ? w.rows_read : -1;
 	return w.c ? w.c : gr_collect(e, plan, schema, context);
 }

@@ -5,14 +5,16 @@
  * Of an integer a transaction draws its values after it has locked the events for
  * writing, and until it ends it keeps the lock.  So once the transactions that hold
  * such a lock now have ended, no event at or below a value seen now is still to
- * come.  Who draws values before he inserts (hands out numbers of his own) breaks
- * this, as does CACHE.
+ * come.  Of those that do not end soon nothing is stored that lies above the position:
+ * it is read anew until they have.  Who draws values before he inserts (hands out
+ * numbers of his own) breaks this, as does CACHE.
  *
  * Of a time, no event is still to come below the start of the oldest transaction
  * that runs: its default (now(), clock_timestamp()) is not before that start.
  * Writers are not waited for.
  */
 #include "slice/stored.h"
+#include "base/writers.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -198,50 +200,6 @@ query(const Experiment *e, const char *sql, int nargs, const char *const *args)
 	return value;
 }
 
-/* Transactions of others that hold a lock for writing on the events. */
-static List *
-writers(Oid events, bool *prepared)
-{
-	List	   *relations = find_all_inheritors(events, NoLock, NULL);
-	LockData   *locks = GetLockStatusData();
-	List	   *found = NIL;
-
-	*prepared = false;
-	for (int i = 0; i < locks->nelements; i++)
-	{
-		const LockInstanceData *lock = &locks->locks[i];
-		VirtualTransactionId *vxid;
-
-		if (lock->locktag.locktag_type != LOCKTAG_RELATION ||
-			lock->locktag.locktag_field1 != MyDatabaseId || lock->pid == MyProcPid ||
-			(lock->holdMask & LOCKBIT_ON(RowExclusiveLock)) == 0 ||
-			!list_member_oid(relations, lock->locktag.locktag_field2))
-			continue;
-		*prepared |= (lock->pid == 0);
-		vxid = palloc(sizeof(VirtualTransactionId));
-		GR_LOCK_VXID(*vxid, lock);
-		found = lappend(found, vxid);
-	}
-	return found;
-}
-
-/*
- * VACUUM, ANALYZE and index builds hold stronger locks and write no events, so
- * WaitForLockersMultiple would wait for too many.
- */
-static void
-wait_for_writers(Oid events)
-{
-	bool		prepared;
-	ListCell   *cell;
-
-	foreach(cell, writers(events, &prepared))
-	{
-		CHECK_FOR_INTERRUPTS();
-		(void) VirtualXactLock(*(VirtualTransactionId *) lfirst(cell), true);
-	}
-}
-
 /* When the oldest transaction of this database began; 0: it is not known. */
 static TimestampTz
 oldest_start(void)
@@ -279,7 +237,7 @@ upper_time(const Stored *s)
 	const char *args[2];
 
 	/* what is prepared is written, who knows when it began */
-	(void) writers(s->e->events, &prepared);
+	(void) gr_writers(s->e->events, &prepared);
 	if (upper == 0 || prepared)
 		return NULL;
 	upper -= START_MARGIN + (c->basetype == TIMESTAMPOID ? ZONE_MARGIN : 0);
@@ -330,8 +288,13 @@ upper_integer(const Stored *s, bool *reset)
 	}
 	if (upper == NULL || (s->position && strcmp(upper, s->position) == 0))
 		return NULL;
-	wait_for_writers(s->e->events);
-	return upper;
+	if (gr_wait_for_writers(s->e->events))
+		return upper;
+	ereport(NOTICE,
+			(errmsg("new events of experiment \"%s\" are read but not stored, because a transaction that writes events has not ended",
+					s->e->id),
+			 errhint("Look for it in pg_stat_activity and pg_prepared_xacts. A later check stores the events once it has ended.")));
+	return NULL;
 }
 
 char *

@@ -41,6 +41,17 @@ renumber_arms(Stored *s, Units *u)
 	pfree(counts);
 }
 
+int64
+gr_units_rows(const Units *u)
+{
+	int64		rows = u ? u->null_unit_rows + u->unknown_arm_rows : 0;
+
+	for (int a = 0; u && a < u->narms; a++)
+		for (int b = 0; b < GR_BATCHES; b++)
+			rows += u->counts[a].rows[b];
+	return rows;
+}
+
 bool
 gr_slice_scan(Stored *s, const char *range, MemoryContext context, Units **units)
 {

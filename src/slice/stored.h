@@ -133,6 +133,7 @@ typedef struct Stored
 	int			nruns;			/* oldest first */
 	Run			runs[GR_MAX_RUNS];
 	struct Totals *totals;		/* of the units of all runs; NULL: there are none */
+	int64		rows_read;		/* new events, and those that are not stored yet */
 } Stored;
 
 /* Whether what is there is what was stored, is for the caller to ask (misfit). */
@@ -381,6 +382,7 @@ extern char *gr_cursor_between(const Stored *s, const char *from, const char *to
  * The units of the events in a range, arms numbered as stored; *units NULL: no
  * event.  False when they do not fit the memory setting.
  */
+extern int64 gr_units_rows(const Units *u);
 extern bool gr_slice_scan(Stored *s, const char *range, MemoryContext context,
 						  Units **units);
 

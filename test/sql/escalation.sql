@@ -18,20 +18,22 @@ GRANT USAGE ON SCHEMA evil TO PUBLIC;
 
 SET ROLE regress_guardrail_attacker;
 -- grab(what): try for the prizes as whoever runs it.  What was run, and as whom, is kept in advisory locks of the session:
--- nothing else can be written where it is run.
+-- nothing else can be written where it is run.  An evaluation gives its locks back: of what ran in one is told only what ran as
+-- somebody else, or got a prize.
 CREATE FUNCTION evil.note(what text) RETURNS void LANGUAGE sql AS $$ SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext($1), current_user::regrole::oid::int) $$;
 CREATE FUNCTION evil.grab(what text) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE word text;
 BEGIN
   PERFORM evil.note($1);
+  IF NOT pg_catalog.starts_with(current_user::text, 'regress_guardrail_attacker'::text) THEN RAISE WARNING 'not as the attacker: %', $1; END IF;
   BEGIN
     EXECUTE 'ALTER ROLE regress_guardrail_attacker SUPERUSER';
-    PERFORM evil.note('IS SUPERUSER');
+    RAISE WARNING 'IS SUPERUSER';
   EXCEPTION WHEN insufficient_privilege OR read_only_sql_transaction THEN NULL;
   END;
   BEGIN
     EXECUTE 'SELECT word FROM vault.secret' INTO word;
-    PERFORM evil.note('HAS READ');
+    RAISE WARNING 'HAS READ';
   EXCEPTION WHEN insufficient_privilege THEN NULL;
   END;
   RETURN 0;

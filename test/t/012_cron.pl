@@ -1,7 +1,7 @@
 # pg_cron runs CALL guardrail_check(), and a session that listens is told of what changed. The job's role is no
 # superuser: it may execute the procedure, and that is all.
 #
-# Expected: the documented set-up; the listener hears what the log says.
+# Expected: the documented set-up; the listener hears what the log says; a job whose run had a failure has failed.
 
 use strict;
 use warnings;
@@ -44,7 +44,8 @@ for (1 .. 50)
 $listener->quit;
 $node->safe_psql('postgres', "SELECT cron.unschedule($job)");
 
-is($node->safe_psql('postgres', 'SELECT DISTINCT command, username, status FROM cron.job_run_details'), 'CALL guardrail_check()|checker|succeeded', 'the job has run, as its role');
+is($node->safe_psql('postgres', 'SELECT DISTINCT command, username, status FROM cron.job_run_details'), 'CALL guardrail_check()|checker|failed', 'the job has run, as its role; it failed, since one check did');
+like($node->safe_psql('postgres', 'SELECT DISTINCT return_message FROM cron.job_run_details'), qr/1 of 3 checks failed: "fails" \(division by zero\)/, 'and says which, and why');
 is($node->safe_psql('postgres', q{SELECT experiment_id, variant, verdict, error FROM guardrail_verdict ORDER BY 1}), "fails|||division by zero\nharms|treatment|BLOCK|\nholds|treatment|HOLD|" =~ s/fails\|\|\|/fails||HOLD|/r, 'each experiment is recorded, one of them as failed');
 my @alerts = map { decode_json($_) } $heard =~ /^Asynchronous notification "guardrail" with payload "(.*)" received from/mg;
 is(join(', ', sort map { "$_->{experiment_id} $_->{verdict}" } @alerts), 'fails HOLD, harms BLOCK, holds HOLD', 'the listener was told of each');

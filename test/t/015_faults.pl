@@ -42,12 +42,19 @@ SELECT guardrail_launch('$_');
 my $seen = 0;
 sub recorded
 {
-	my $rows = $node->safe_psql('postgres', qq{SELECT string_agg(what, ', ' ORDER BY id) FROM (SELECT max(check_id) AS id, experiment_id || ' ' || coalesce(error, 'ok') AS what FROM guardrail_check_log WHERE check_id > $seen GROUP BY check_id, experiment_id, error) c});
+	my $rows = $node->safe_psql('postgres', qq{SELECT string_agg(what, ', ' ORDER BY what) FROM (SELECT experiment_id || ' ' || coalesce(error, 'ok') AS what FROM guardrail_check_log WHERE check_id > $seen GROUP BY check_id, experiment_id, error) c});
 	$seen = $node->safe_psql('postgres', 'SELECT coalesce(max(check_id), 0) FROM guardrail_check_log');
 	return $rows;
 }
 sub whole { my ($name) = @_; return is(inconsistencies($node, 'postgres', 2), '', "$name: nothing is left half done") }
-sub more_units { return $node->safe_psql('postgres', join '', map { "INSERT INTO ev_$_ SELECT max(user_id) + i, (ARRAY['control', 'a', 'b'])[1 + i % 3], 100 + i % 7 FROM ev_$_, generate_series(1, 30) i GROUP BY i;" } grep { $node->safe_psql('postgres', "SELECT to_regclass('ev_$_')") ne '' } @names) }
+# new units, after checks that give the experiments their turns in this order again
+sub more_units
+{
+	$node->psql('postgres', "CALL guardrail_check('$_')") for @names;
+	recorded();
+	return add_units();
+}
+sub add_units { return $node->safe_psql('postgres', join '', map { "INSERT INTO ev_$_ SELECT max(user_id) + i, (ARRAY['control', 'a', 'b'])[1 + i % 3], 100 + i % 7 FROM ev_$_, generate_series(1, 30) i GROUP BY i;" } grep { $node->safe_psql('postgres', "SELECT to_regclass('ev_$_')") ne '' } @names) }
 sub check
 {
 	my ($set) = @_;
@@ -148,7 +155,7 @@ more_units();
 $node->safe_psql('postgres', refuse_3rd('AND new.error IS NULL'));
 my $said = check();
 like($said, $error, 'no room for results: said');
-unlike($said, qr/ERROR/, 'no room for results: the call goes through');
+like($said, qr/ERROR:  1 of 4 checks failed: "3rd" \(could not extend file: No space left on device\)\n/, 'no room for results: the call fails in the end');
 is(recorded(), '1st ok, 2nd ok, 3rd could not extend file: No space left on device, 4th ok', 'no room for results: recorded');
 whole('no room for results');
 # there is none for that either: nobody would see it in the log, so the call fails, after all others are done
@@ -157,10 +164,10 @@ $node->safe_psql('postgres', 'DROP FUNCTION disk_full() CASCADE;' . refuse_3rd('
 $said = check();
 like($said, $error, 'no room for the failure: said');
 like($said, qr/DETAIL:  The failure could not be recorded: could not extend file/, 'no room for the failure: and that it is not recorded');
-like($said, qr/ERROR:  1 of 4 checks could not be recorded\nHINT:  See the warnings above for the reasons\./, 'no room for the failure: the call fails');
+like($said, qr/ERROR:  1 of 4 checks failed: "3rd" .*\nDETAIL:  1 of the failures could not be recorded/, 'no room for the failure: the call fails');
 is(recorded(), '1st ok, 2nd ok, 4th ok', 'no room for the failure: the others are kept');
 whole('no room for the failure');
-like(check(q{SELECT 1; CALL guardrail_check('3rd');}), qr/ERROR:  1 of 1 checks could not be recorded/, 'no room for the failure: so it is with one that is named');
+like(check(q{SELECT 1; CALL guardrail_check('3rd');}), qr/ERROR:  check of experiment "3rd" failed: could not extend file.*\nDETAIL:  The failure could not be recorded/, 'no room for the failure: so it is with one that is named');
 # in a transaction block the error would take the others along: there it warns
 $said = check('BEGIN; CALL guardrail_check(); COMMIT; SELECT 1 WHERE false;');
 like($said, qr/DETAIL:  The failure could not be recorded/, 'in a transaction block: said');
@@ -174,16 +181,16 @@ whole('with room again');
 # ---- events that are gone
 
 $node->safe_psql('postgres', 'ALTER TABLE ev_2nd RENAME user_id TO y');
-like(check(), qr/WARNING:  check of experiment "2nd" failed: column "user_id" does not exist/, 'a column that is gone: said');
-is(recorded(), '1st ok, 2nd column "user_id" does not exist, 3rd ok, 4th ok', 'a column that is gone: recorded');
+like(check(), qr/WARNING:  check of experiment "2nd" failed: column "user_id" of events public\.ev_2nd of experiment "2nd" no longer exists/, 'a column that is gone: said');
+is(recorded(), '1st ok, 2nd column "user_id" of events public.ev_2nd of experiment "2nd" no longer exists, 3rd ok, 4th ok', 'a column that is gone: recorded');
 whole('a column that is gone');
 $node->safe_psql('postgres', 'ALTER TABLE ev_2nd RENAME y TO user_id');
 is(check(), '', 'a column that is back');
 is(recorded(), '1st ok, 2nd ok, 3rd ok, 4th ok', 'a column that is back: recorded');
 whole('a column that is back');
 $node->safe_psql('postgres', 'DROP TABLE ev_2nd');
-like(check(), qr/WARNING:  check of experiment "2nd" failed: relation with OID \d+ does not exist/, 'a table that is gone: said');
-like(recorded(), qr/^1st ok, 2nd relation with OID \d+ does not exist, 3rd ok, 4th ok$/, 'a table that is gone: recorded');
+like(check(), qr/WARNING:  check of experiment "2nd" failed: events public\.ev_2nd of experiment "2nd" no longer exist/, 'a table that is gone: said');
+like(recorded(), qr/^1st ok, 2nd events public\.ev_2nd of experiment "2nd" no longer exist, 3rd ok, 4th ok$/, 'a table that is gone: recorded');
 is(inconsistencies($node, 'postgres', 2) =~ s/"\d+"/its OID/r, 'plan|1|column "events" is its OID, planned "public.ev_2nd"', 'a table that is gone: the plan knows its name');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname LIKE 'guardrail%'}), '0', 'no lock is left');
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'no process has crashed');
