@@ -67,13 +67,14 @@ GRANT USAGE ON SCHEMA :"schema" TO PUBLIC;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON :"schema".guardrail_experiment, :"schema".guardrail_rule TO :"analyst";
 GRANT SELECT ON :"schema".guardrail_check_log, :"schema".guardrail_result_log, :"schema".guardrail_segment_log,
-  :"schema".guardrail_check_input, :"schema".guardrail_segment_input, :"schema".guardrail_plan TO :"analyst";
+  :"schema".guardrail_check_input, :"schema".guardrail_segment_input, :"schema".guardrail_plan,
+  :"schema".guardrail_waiver TO :"analyst";
 
 -- ---- operator: checks everything, prunes, looks at every experiment, log and plan, and writes none of them
 
 GRANT SELECT ON :"schema".guardrail_experiment, :"schema".guardrail_rule, :"schema".guardrail_check_log,
   :"schema".guardrail_result_log, :"schema".guardrail_segment_log, :"schema".guardrail_check_input,
-  :"schema".guardrail_segment_input, :"schema".guardrail_plan TO :"operator";
+  :"schema".guardrail_segment_input, :"schema".guardrail_plan, :"schema".guardrail_waiver TO :"operator";
 GRANT EXECUTE ON FUNCTION :"schema".guardrail_sees_all() TO :"operator";
 GRANT EXECUTE ON PROCEDURE :"schema".guardrail_check(text) TO :"operator";
 GRANT EXECUTE ON FUNCTION :"schema".guardrail_prune(interval) TO :"operator";

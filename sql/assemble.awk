@@ -72,7 +72,7 @@ function integers(    i, text, body, name, twin) {
   }
   for (i = 1; i <= statements; i++) {
     body = statement[i]
-    if (body !~ /^(COMMENT ON|REVOKE [A-Z]+ ON) (FUNCTION|PROCEDURE) guardrail_[a-z_]+\(text[,)]/) continue
+    if (body !~ /^(COMMENT ON|REVOKE [A-Z]+ ON|GRANT [A-Z]+ ON) (FUNCTION|PROCEDURE) guardrail_[a-z_]+\(text[,)]/) continue
     name = body
     sub(/^[A-Z ]+ (FUNCTION|PROCEDURE) /, "", name)
     sub(/\(.*/, "", name)

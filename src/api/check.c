@@ -111,8 +111,13 @@ do_check(void *arg)
 static ErrorData *
 attempt(CheckWork *work, const char *error)
 {
+	ErrorData  *failure;
+
 	work->error = error;
-	return gr_attempt_within(guardrail_check_timeout, do_check, work);
+	failure = gr_attempt_within(guardrail_check_timeout, do_check, work);
+	if (failure)
+		failure->message = (char *) gr_error_text(failure);
+	return failure;
 }
 
 /* Check, and record the failure if it fails: that, and why it could not be recorded, or NULL. */
@@ -133,7 +138,7 @@ gr_check_alone(FunctionCallInfo fcinfo, char *schema, const char *id, const char
 	CheckWork	work = {&run, id, NULL, GetCurrentTimestamp(), CurrentMemoryContext};
 	ErrorData  *failure = attempt_recorded(&work, unrecorded);
 
-	return failure ? gr_error_text(failure) : NULL;
+	return failure ? failure->message : NULL;
 }
 
 /* Is the one check's failure the error of the whole run? */

@@ -9,8 +9,24 @@
 #include "api/api.h"
 
 #include "base/rights.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/syscache.h"
+
+/* The procedure whose grants count: the one for ids that are integers has none of its own. */
+static Oid
+granted_procedure(Oid function)
+{
+	const Oid	text[] = {TEXTOID};
+	char	   *name = get_func_name(function);
+	Oid			procedure = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+											PointerGetDatum(buildoidvector(text, 1)),
+											ObjectIdGetDatum(get_func_namespace(function)));
+
+	return OidIsValid(procedure) ? procedure : function;
+}
 
 /* May the caller read what the experiments are called, and who owns them? */
 static bool
@@ -44,7 +60,7 @@ gr_require_may_check(FunctionCallInfo fcinfo, const char *schema)
 	Oid			owner;
 	char	   *name;
 
-	if (gr_granted_by_name(function))
+	if (gr_granted_by_name(granted_procedure(function)))
 		return;
 	if (PG_ARGISNULL(0))
 		refuse_check(schema, "Without an argument the procedure checks the experiments of all owners.",

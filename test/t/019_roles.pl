@@ -141,6 +141,9 @@ sub who_may_what
 	may($db, 'ann', "SELECT bool_and(identical) FROM $g.guardrail_check_input i, $g.guardrail_replay(i.check_id)", 'replay checks', 't');
 	may($db, 'ann', "SELECT $g.guardrail_status()", 'see the status of its own, and that there is more', qr/\Aone \/ treatment: \w.*\nNOT SHOWN: row-level security hides 1 more running experiment from role "ann"\z/);
 	may_not($db, 'ann', "CALL $g.guardrail_check()", 'check everything', qr/ERROR:  permission denied for procedure guardrail_check\nDETAIL:  Without an argument .*\nHINT:  Name one experiment, .*, or GRANT EXECUTE ON PROCEDURE "The guard"\.guardrail_check\(text\) TO ann/);
+	may($db, 'scheduler', "CALL $g.guardrail_check('one')", 'check one by name');
+	may_not($db, 'scheduler', "CALL $g.guardrail_check(1042)", 'check one that does not exist', qr/ERROR:  experiment "1042" does not exist/);
+	may_not($db, 'nobody', "CALL $g.guardrail_check(1042)", 'check by number', qr/ERROR:  permission denied for procedure guardrail_check\nDETAIL/);
 	may_not($db, 'ann', "CALL $g.guardrail_check('two')", 'check what another team owns', qr/ERROR:  permission denied for procedure guardrail_check\nDETAIL:  Experiment "two" belongs to role search\.\nHINT:  Call it as a member of that role/);
 	may_not($db, 'ann', "CALL $g.guardrail_check('there')", 'check what does not exist', qr/ERROR:  experiment "there" does not exist/);
 	may_not($db, 'ann', "SELECT $g.guardrail_$_", "$_ of another team", qr/ERROR:  experiment "two" does not exist\nHINT:  Correct the name\. Row-level security shows role ann only/) for "launch('two')", "stop('two')", "amend('two', 'x', '{}')", "status('two')", "verify('two')";
