@@ -43,8 +43,9 @@ gr_plan_broken(const char *schema, const Experiment *e, MemoryContext context, c
 		gr_spi_query(psprintf("SELECT pg_catalog.string_agg(f.finding, '; ') FROM ("
 							  "SELECT pg_catalog.format('version %%s: %%s', version, finding) FROM %s._guardrail_plan_chain($1)"
 							  " WHERE finding IS NOT NULL"
+							  " UNION ALL SELECT finding FROM %s._guardrail_waiver_chain($1) WHERE finding IS NOT NULL"
 							  " UNION ALL SELECT * FROM %s._guardrail_plan_present($1)) AS f(finding)",
-							  schema, schema), true, 1, args);
+							  schema, schema, schema), true, 1, args);
 		broken = gr_spi_text(0, 1);
 	}
 	gr_owner_leave(&saved);

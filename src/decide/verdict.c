@@ -230,7 +230,7 @@ write_status(GrArmVerdict *out, const GrArm *arm, const GrArm *control,
 		snprintf(out->status, size, "OK");
 	if (!names->blocking[0] && names->others[0])
 		add_clause(out->status, size, "; ", "breached without a veto: %s", names->others);
-	if (arm->held)
+	if (arm->held && !names->blocking[0])
 		add_clause(out->status, size, "; ", "loosened after data: %s", arm->held);
 	if (arm->waived)
 		add_clause(out->status, size, "; ", "waived: %s", arm->waived);

@@ -74,13 +74,13 @@ find_loosening(Loosenings *out, const Versions *all, const char *name, bool is_r
 			return;
 	for (int w = 0; w + 1 < all->n; w++)
 	{
-		char	   *text = gr_what_is_looser(&all->v[w], now, name, is_rule);
+		char	   *text = gr_what_is_looser(&all->v[w], now, name, is_rule, w == 0);
 		int			v = w + 1;
 
 		if (text == NULL)
 			continue;
 		/* said of the amendment that began it */
-		while (gr_what_is_looser(&all->v[w], &all->v[v], name, is_rule) == NULL)
+		while (gr_what_is_looser(&all->v[w], &all->v[v], name, is_rule, w == 0) == NULL)
 			v++;
 		out->row[out->n++] = (Loosening) {name, is_rule, text, all->v[v].number, all->v[v].units};
 		return;
@@ -160,8 +160,8 @@ covers(const Waiver *w, const Versions *all)
 {
 	for (int i = 0; i < all->n; i++)
 		if (all->v[i].number == w->version && i + 1 < all->n)
-			return gr_what_is_looser(&all->v[i], &all->v[all->n - 1], w->metric, true) == NULL &&
-				gr_what_is_looser(&all->v[i], &all->v[all->n - 1], w->metric, false) == NULL;
+			return gr_what_is_looser(&all->v[i], &all->v[all->n - 1], w->metric, true, true) == NULL &&
+				gr_what_is_looser(&all->v[i], &all->v[all->n - 1], w->metric, false, true) == NULL;
 	return true;
 }
 

@@ -60,7 +60,7 @@ is_number(const char *text, double *x)
 
 /* Does a column guard less than it did? */
 static bool
-column_is_looser(const GuardingColumn *c, const char *was, const char *is)
+column_is_looser(const GuardingColumn *c, const char *was, const char *is, bool as_it_was)
 {
 	double		x,
 				y;
@@ -69,7 +69,7 @@ column_is_looser(const GuardingColumn *c, const char *was, const char *is)
 	if (gr_same_text(was, is))
 		return false;
 	if (c->guarding == AS_IT_IS)
-		return true;
+		return as_it_was;
 	/* without a bound there is nothing that guards */
 	if (was == NULL || is == NULL)
 		return is == NULL && strcmp(c->name, "ends_at") != 0;
@@ -180,7 +180,7 @@ alpha_is_looser(const GrRule *was, const GrRule *is)
 
 /* What a rule guards less than it did; is NULL: it was removed.  NULL: nothing. */
 static char *
-rule_is_looser(const Rule *was, const Rule *is)
+rule_is_looser(const Rule *was, const Rule *is, bool as_it_was)
 {
 	/* by how much they keep an arm from SHIP */
 	static const int strictness[] = {[GR_BREACH] = 0, [GR_POINT] = 1, [GR_SAFE] = 2};
@@ -202,7 +202,7 @@ rule_is_looser(const Rule *was, const Rule *is)
 		add(&out, "role of %.100s %s %s %s", w->metric, gr_words_role[w->role], arrow(), gr_words_role[i->role]);
 		return out.data;
 	}
-	column = redefined(was, is);
+	column = as_it_was ? redefined(was, is) : NULL;
 	if (column)
 		add(&out, "%s of %.100s changed", column, w->metric);
 	if (i->severity > w->severity)
@@ -254,20 +254,20 @@ lacks_segment(const Experiment *was, const Experiment *is)
 }
 
 char *
-gr_what_is_looser(const Version *was, const Version *is, const char *name, bool is_rule)
+gr_what_is_looser(const Version *was, const Version *is, const char *name, bool is_rule, bool as_it_was)
 {
 	if (is_rule)
 	{
 		const Rule *rule = rule_named(was->e, name);
 
-		return rule ? rule_is_looser(rule, rule_named(is->e, name)) : NULL;
+		return rule ? rule_is_looser(rule, rule_named(is->e, name), as_it_was) : NULL;
 	}
 	if (strcmp(name, GR_DEFINITIONS) == 0)
-		return gr_same_text(was->definitions, is->definitions) ? NULL : pstrdup(GR_DEFINITIONS " changed");
+		return !as_it_was || gr_same_text(was->definitions, is->definitions) ? NULL : pstrdup(GR_DEFINITIONS " changed");
 	for (int c = 0; c < GR_GUARDING_COLUMNS; c++)
 		if (strcmp(columns[c].name, name) == 0 &&
 			(columns[c].guarding == FOR_VETOES ? has_veto(was->e) && lacks_segment(was->e, is->e) :
-			 column_is_looser(&columns[c], was->value[c], is->value[c])))
+			 column_is_looser(&columns[c], was->value[c], is->value[c], as_it_was)))
 			return psprintf("%s %.60s %s %.60s", name, was->value[c] ? was->value[c] : "NULL", arrow(),
 							is->value[c] ? is->value[c] : "NULL");
 	return NULL;

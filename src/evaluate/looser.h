@@ -26,8 +26,10 @@ typedef struct Version
 
 /*
  * What of a rule, or of a column of the experiment, is looser in one version than in
- * another, in words; NULL: nothing.
+ * another, in words; NULL: nothing.  as_it_was: so is what is neither stricter nor looser,
+ * such as another expression.
  */
-extern char *gr_what_is_looser(const Version *was, const Version *is, const char *name, bool is_rule);
+extern char *gr_what_is_looser(const Version *was, const Version *is, const char *name, bool is_rule,
+							   bool as_it_was);
 
 #endif							/* GR_LOOSER_H */

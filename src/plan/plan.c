@@ -323,10 +323,11 @@ guardrail_verify(PG_FUNCTION_ARGS)
 						  " n.finding IS NULL, n.finding FROM ("
 						  "SELECT v.version, pg_catalog.string_agg(v.finding, '; ') AS finding FROM ("
 						  "SELECT version, finding FROM %s._guardrail_plan_chain($1)"
+						  " UNION ALL SELECT plan_version, finding FROM %s._guardrail_waiver_chain($1)"
 						  " UNION ALL SELECT e.plan_version, f FROM %s.guardrail_experiment e, %s._guardrail_plan_present($1) f"
 						  " WHERE e.experiment_id = $1) v GROUP BY v.version) n"
 						  " LEFT JOIN %s.guardrail_plan p ON p.experiment_id = $1 AND p.version = n.version"
-						  " ORDER BY n.version", schema, schema, schema, schema), true, 1, args);
+						  " ORDER BY n.version", schema, schema, schema, schema, schema), true, 1, args);
 	gr_owner_leave(&saved);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);

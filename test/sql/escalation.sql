@@ -81,7 +81,8 @@ SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS object, pg_describe
   FROM pg_depend d
  WHERE (d.classid, d.objid) IN (SELECT classid, objid FROM pg_depend WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'guardrail')) AND d.deptype = 'n'
    AND (d.refclassid, d.refobjid) NOT IN (SELECT classid, objid FROM pg_depend WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'guardrail'))
-   AND d.refclassid IN ('pg_proc'::regclass::oid, 'pg_operator'::regclass::oid, 'pg_class'::regclass::oid, 'pg_type'::regclass::oid);
+   AND d.refclassid IN ('pg_proc'::regclass::oid, 'pg_operator'::regclass::oid, 'pg_class'::regclass::oid, 'pg_type'::regclass::oid)
+   AND (d.refclassid, d.refobjid) NOT IN (SELECT 'pg_type'::regclass::oid, c.reltype FROM pg_class c WHERE c.relname = 'guardrail_waiver' AND c.relnamespace = 'public'::regnamespace);
 
 -- every right on the catalog's tables that lets no code of one's own be attached to them
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON guardrail_experiment, guardrail_rule TO regress_guardrail_attacker, regress_guardrail_victim;
@@ -152,7 +153,7 @@ SELECT * FROM evil.loot ORDER BY 1, 2;
 SET ROLE regress_guardrail_attacker;
 CREATE FUNCTION public._guardrail_collect(text, text[], integer, text, integer, VARIADIC integer[]) RETURNS bigint LANGUAGE sql AS $$ SELECT evil.grab('guardrail_collect'); SELECT 4611686018427387904 $$;
 CREATE FUNCTION public._guardrail_plan_body(varchar) RETURNS jsonb LANGUAGE sql AS $$ SELECT evil.grab('guardrail_plan_body'); SELECT '{}'::jsonb $$;
-CREATE FUNCTION public._guardrail_plan_register(text, jsonb, integer, text, varchar, boolean) RETURNS text LANGUAGE sql AS $$ SELECT evil.grab('guardrail_plan_register'); SELECT '' $$;
+CREATE FUNCTION public._guardrail_plan_register(text, jsonb, integer, text, varchar, boolean, bigint) RETURNS text LANGUAGE sql AS $$ SELECT evil.grab('guardrail_plan_register'); SELECT '' $$;
 RESET ROLE;
 SELECT guardrail_status('theirs');
 SELECT pg_temp.at_work('theirs');
@@ -219,7 +220,7 @@ BEGIN
     'DECLARE later CURSOR WITH HOLD FOR SELECT 1', 'PREPARE later AS SELECT 1', 'LISTEN guardrail', 'DISCARD ALL', 'COMMIT', 'DO ''BEGIN COMMIT; END''',
     $x$SELECT pg_read_file('PG_VERSION')$x$, $x$SELECT lo_import('PG_VERSION')$x$, $x$COPY evil.queue FROM PROGRAM 'echo 1'$x$, $x$COPY evil.queue TO '/tmp/guardrail_escalation'$x$,
     'GRANT ' || session_user || ' TO regress_guardrail_attacker', 'ALTER TABLE public.guardrail_rule DISABLE TRIGGER ALL', 'CREATE TRIGGER t BEFORE UPDATE ON public.guardrail_experiment FOR EACH ROW EXECUTE FUNCTION evil.later()',
-    'CALL public.guardrail_check()', $x$SELECT public.guardrail_prune('0 days')$x$, $x$SELECT public._guardrail_plan_register('mine', '{}', 9, 'x', 'y', false)$x$,
+    'CALL public.guardrail_check()', $x$SELECT public.guardrail_prune('0 days')$x$, $x$SELECT public._guardrail_plan_register('mine', '{}', 9, 'x', 'y', false, 0)$x$,
     $x$SELECT public.guardrail_amend('mine', 'in the name of another', '{}')$x$, $x$SELECT public.guardrail_stop('mine')$x$, $x$SELECT public.guardrail_launch('draft of theirs')$x$,
     $x$SELECT public.guardrail_amend('theirs', 'x', '{}')$x$, $x$DELETE FROM public.guardrail_experiment WHERE experiment_id = 'theirs'$x$, $x$DELETE FROM public.guardrail_rule WHERE experiment_id = 'draft of theirs'$x$,
     $x$UPDATE public.guardrail_experiment SET state = 'draft' WHERE experiment_id = 'mine'$x$, $x$DELETE FROM public.guardrail_rule WHERE experiment_id = 'mine'$x$,
@@ -386,7 +387,7 @@ SET ROLE regress_guardrail_attacker;
 SELECT sql, message(sql) FROM unnest(ARRAY['INSERT INTO guardrail_plan VALUES (''mine'', 9, ''x'', NULL, now(), ''x'', ''x'', false, ''{}'')', 'INSERT INTO guardrail_check_log (check_id, arm_no, checked_at, experiment_id, verdict) VALUES (1e9, 1, now(), ''mine'', ''SHIP'')',
   'INSERT INTO guardrail_result_log (check_id, checked_at, experiment_id, variant, metric) VALUES (1e9, now(), ''mine'', ''x'', ''x'')', 'INSERT INTO guardrail_check_input DEFAULT VALUES', 'INSERT INTO guardrail_look_state DEFAULT VALUES', 'UPDATE guardrail_look_state SET looks = 1', 'DELETE FROM guardrail_look_state',
   'UPDATE guardrail_check_log SET verdict = ''SHIP''', 'DELETE FROM guardrail_plan', 'SELECT nextval(''guardrail_check_id'')', 'SELECT setval(''guardrail_check_id'', 1)', 'UPDATE guardrail_verdict SET verdict = ''SHIP''', 'SELECT * FROM guardrail_check_input', 'SELECT * FROM guardrail_replay(1)',
-  'SELECT _guardrail_plan_register(''mine'', ''{}'', 9, ''x'', ''y''::text, false)', 'SELECT guardrail_prune(''1 day'')', 'CALL guardrail_check()', 'CALL guardrail_check(''theirs'')', 'SELECT _guardrail_experiment_check()', 'SELECT _guardrail_frozen()',
+  'SELECT _guardrail_plan_register(''mine'', ''{}'', 9, ''x'', ''y''::text, false, 0)', 'SELECT guardrail_prune(''1 day'')', 'CALL guardrail_check()', 'CALL guardrail_check(''theirs'')', 'SELECT _guardrail_experiment_check()', 'SELECT _guardrail_frozen()',
   'SELECT guardrail_launch(''draft of theirs'')', 'SELECT guardrail_stop(''theirs'')', 'SELECT guardrail_amend(''theirs'', ''x'', ''{}'')', 'SELECT guardrail_status(''theirs'')', 'SELECT * FROM guardrail_evaluate(''theirs'')', 'SELECT guardrail_explain(''theirs'')',
   'DELETE FROM guardrail_experiment WHERE experiment_id = ''draft of theirs''', 'DELETE FROM guardrail_rule WHERE experiment_id = ''draft of theirs''', 'UPDATE guardrail_experiment SET description = ''x'' WHERE experiment_id = ''draft of theirs''',
   'UPDATE guardrail_rule SET note = ''x'' WHERE experiment_id = ''draft of theirs''', 'INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind) VALUES (''draft of theirs'', ''m'', ''secondary'', ''mean'', ''x'', ''lower'', ''significance'')',

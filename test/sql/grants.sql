@@ -114,7 +114,7 @@ CALL guardrail_check('one');
 SELECT experiment_id, variant, verdict, error FROM guardrail_verdict ORDER BY 1;
 SELECT guardrail_prune('1 day');
 SELECT sql, message(sql) FROM unnest(ARRAY['SELECT count(*) FROM events', 'SELECT * FROM guardrail_experiment', 'SELECT * FROM guardrail_rule', 'SELECT * FROM guardrail_check_log', 'SELECT * FROM guardrail_plan', 'SELECT guardrail_status()', 'SELECT guardrail_status(''one'')', 'SELECT guardrail_launch(''of search'')', 'SELECT guardrail_stop(''one'')',
-  'SELECT guardrail_amend(''one'', ''x'', ''{}'')', 'SELECT guardrail_explain(''one'')', 'INSERT INTO guardrail_check_log DEFAULT VALUES', 'DELETE FROM guardrail_check_log', 'SELECT _guardrail_plan_register(''one'', ''{}'', 9, ''x'', ''y'', false)']) sql;
+  'SELECT guardrail_amend(''one'', ''x'', ''{}'')', 'SELECT guardrail_explain(''one'')', 'INSERT INTO guardrail_check_log DEFAULT VALUES', 'DELETE FROM guardrail_check_log', 'SELECT _guardrail_plan_register(''one'', ''{}'', 9, ''x'', ''y'', false, 0)']) sql;
 
 -- ---- BI: the views, and nothing else
 

@@ -160,6 +160,11 @@ INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
 CALL seen(0, 1);
 CALL guardrail_check('gate');
 SELECT variant, verdict FROM guardrail_verdict WHERE experiment_id = 'gate';
+-- nor while nobody answers for the looser plan
+INSERT INTO strict VALUES ('button', 'gate', 'a');
+SELECT guardrail_waive('gate', 'a', name, 'agreed') FROM unnest('{load,planned_units}'::text[]) AS name;
+CALL guardrail_check('gate');
+SELECT variant, verdict FROM guardrail_verdict WHERE experiment_id = 'gate';
 INSERT INTO releases (experiment_id, variant) VALUES ('gate', 'a');
 INSERT INTO strict VALUES ('button', 'gate', 'a');
 -- a plan that was bent

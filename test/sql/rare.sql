@@ -83,6 +83,7 @@ INSERT INTO release VALUES ('unmeasured', 'treatment');
 SELECT verdict, identical FROM guardrail_replay((SELECT check_id FROM guardrail_verdict WHERE experiment_id = 'unmeasured'));
 -- of severity warn alone it is only shown
 SELECT guardrail_amend('unmeasured', 'shown only', '{"rules": {"failed": {"severity": "warn"}}}') IS NOT NULL AS amended;
+SELECT guardrail_waive('unmeasured', 'treatment', 'failed', 'nobody needs it');
 CALL guardrail_check('unmeasured');
 SELECT verdict, status FROM guardrail_verdict WHERE experiment_id = 'unmeasured';
 

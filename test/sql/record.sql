@@ -55,6 +55,7 @@ SELECT count(*) AS checks, count(DISTINCT check_id) AS ids FROM guardrail_check_
 
 ALTER TABLE ev RENAME user_id TO renamed;
 SELECT e, guardrail_amend(e, 'the column was renamed', '{"experiment": {"unit_column": "renamed"}}') FROM unnest('{a ships,b blocks,c holds}'::text[]) e;
+SELECT e, guardrail_waive(e, 'treatment', 'unit_column', 'the same column by another name') FROM unnest('{a ships,b blocks,c holds}'::text[]) e;
 SET client_min_messages = warning;
 CALL guardrail_check();
 SELECT experiment_id, variant, verdict, status, reason, error, check_id FROM guardrail_verdict ORDER BY experiment_id;
