@@ -33,7 +33,8 @@ load_versions(const char *schema, const Experiment *e, int last, const char *as_
 	int			first = 0;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT version::bigint, after_data, units_seen, plan::jsonb ->> 'definitions'");
+	appendStringInfoString(&sql, "SELECT version::bigint, after_data, units_seen, plan::jsonb ->> 'definitions',"
+						   " plan::jsonb ->> 'server_version'");
 	for (int c = 0; c < GR_GUARDING_COLUMNS; c++)
 		appendStringInfo(&sql, ", plan::jsonb -> 'experiment' ->> '%s'", gr_guarding_column(c));
 	/* an experiment of the same name may have been deleted before this one was launched */
@@ -53,8 +54,9 @@ load_versions(const char *schema, const Experiment *e, int last, const char *as_
 			first = i;
 		v->units = gr_spi_int8(i, 3, -1);
 		v->definitions = gr_spi_text(i, 4);
+		v->server_version = gr_spi_text(i, 5);
 		for (int c = 0; c < GR_GUARDING_COLUMNS; c++)
-			v->value[c] = gr_spi_text(i, 5 + c);
+			v->value[c] = gr_spi_text(i, 6 + c);
 	}
 	out.v += first;
 	out.n = Max(out.n - first, 0);

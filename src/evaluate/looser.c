@@ -263,7 +263,8 @@ gr_what_is_looser(const Version *was, const Version *is, const char *name, bool 
 		return rule ? rule_is_looser(rule, rule_named(is->e, name), as_it_was) : NULL;
 	}
 	if (strcmp(name, GR_DEFINITIONS) == 0)
-		return !as_it_was || gr_same_text(was->definitions, is->definitions) ? NULL : pstrdup(GR_DEFINITIONS " changed");
+		return !as_it_was || !gr_same_text(was->server_version, is->server_version) ||
+			gr_same_text(was->definitions, is->definitions) ? NULL : pstrdup(GR_DEFINITIONS " changed");
 	for (int c = 0; c < GR_GUARDING_COLUMNS; c++)
 		if (strcmp(columns[c].name, name) == 0 &&
 			(columns[c].guarding == FOR_VETOES ? has_veto(was->e) && lacks_segment(was->e, is->e) :

@@ -19,6 +19,7 @@ typedef struct Version
 {
 	int			number;
 	int64		units;			/* seen when it was made; -1: not counted */
+	char	   *server_version; /* another may print definitions in other words */
 	char	   *definitions;
 	char	   *value[GR_GUARDING_COLUMNS];
 	Experiment *e;				/* with its rules */

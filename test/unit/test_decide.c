@@ -176,8 +176,8 @@ decide_one(Plan *plan, Check *check, GrRule rule, double z)
 	double		noise = rule.limit_kind == GR_LIMIT_ABSOLUTE ? 0 : 0.01;
 
 	memset(check, 0, sizeof(*check));
-	check->control = (GrArm) {"control", 1000, 1000};
-	check->arms[0] = (GrArm) {"treatment", 1000, 1000};
+	check->control = (GrArm) {.name = "control",.units = 1000,.events = 1000};
+	check->arms[0] = (GrArm) {.name = "treatment",.units = 1000,.events = 1000};
 	check->results[0].control = (GrEstimate) {control, noise, INFINITY};
 	check->results[0].treatment = (GrEstimate)
 	{
@@ -306,6 +306,32 @@ test_heavy_unit(void)
 	}
 }
 
+/* A waived guardrail keeps its status and no arm from SHIP; what was loosened keeps it. */
+static void
+test_waived(void)
+{
+	static Plan plan;
+	static Check check;
+	const GrResult *r;
+
+	plan_init(&plan, GR_ALWAYS_VALID);
+	r = decide_one(&plan, &check, guardrail_rule("m", GR_LIMIT_DIFFERENCE, 0.2, true), 10);
+	CHECK(r->status == GR_BREACHED && check.verdicts[0].verdict == GR_VERDICT_BLOCK);
+	check.results[0].waived = true;
+	check.arms[0].waived = "m (anna)";
+	gr_decide_verdict(check.results, 1, &check.arms[0], &check.control, &plan.test, &check.verdicts[0]);
+	CHECK(check.verdicts[0].verdict == GR_VERDICT_HOLD && check.verdicts[0].breached == 1);
+	CHECK(strcmp(check.verdicts[0].status, "OK; waived: m (anna)") == 0);
+	CHECK(strstr(check.verdicts[0].reason, "waived: m (anna)") != NULL && strstr(check.verdicts[0].reason, "breached:") == NULL);
+	check.results[0].waived = false;
+	check.arms[0].waived = NULL;
+	check.arms[0].held = "m";
+	check.arms[0].loosened = "limit of m 1 -> 2 after 10 units";
+	gr_decide_verdict(check.results, 1, &check.arms[0], &check.control, &plan.test, &check.verdicts[0]);
+	CHECK(check.verdicts[0].verdict == GR_VERDICT_BLOCK && strcmp(check.verdicts[0].status, "BLOCK: m") == 0);
+	CHECK(strstr(check.verdicts[0].reason, "limit of m 1 -> 2") != NULL);
+}
+
 /* What the check that people write by hand would block is watched, and does not ship. */
 static void
 test_watch(void)
@@ -430,9 +456,9 @@ test_families(void)
 	for (int k = 0; k < 2; k++)
 		plan.rules[k] = guardrail_rule(k ? "b" : "a", GR_LIMIT_DIFFERENCE, 0, true);
 	memset(&check, 0, sizeof(check));
-	check.control = (GrArm) {"control", 1000, 1000};
+	check.control = (GrArm) {.name = "control",.units = 1000,.events = 1000};
 	for (int a = 0; a < 2; a++)
-		check.arms[a] = (GrArm) {a ? "y" : "x", 1000, 1000};
+		check.arms[a] = (GrArm) {.name = a ? "y" : "x",.units = 1000,.events = 1000};
 	for (int i = 0; i < 4; i++)
 	{
 		check.results[i].control = (GrEstimate) {1, 0.5, INFINITY};
@@ -472,6 +498,7 @@ main(void)
 	test_statuses();
 	test_too_little();
 	test_heavy_unit();
+	test_waived();
 	test_watch();
 	test_relative_to_nothing();
 	test_latch();

@@ -385,7 +385,7 @@ run_plan(Random *rng, Plan *plan, int checks, const char *label, bool samples)
 		check.control.name = "control";
 		check.control.units = (int64_t) (total / (plan->narms + 1));
 		for (int a = 0; a < plan->narms; a++)
-			check.arms[a] = (GrArm) {arm_names[a], random_below(rng, 40) ? check.control.units : 0, 10};
+			check.arms[a] = (GrArm) {.name = arm_names[a],.units = random_below(rng, 40) ? check.control.units : 0,.events = 10};
 		plan->test.srm_p = random_below(rng, 40) ? 0.5 : 1e-4;
 		plan->test.crossover_units = random_below(rng, 40) ? 0 : (int64_t) total;
 		plan->test.over = plan->monitoring != GR_FIXED || random_below(rng, 2);
