@@ -97,7 +97,7 @@ $node->safe_psql($_, $more) for 'original', 'plain';
 is($node->safe_psql('plain', $looks), $node->safe_psql('original', $looks), 'the next look has the same number and bounds');
 like($node->safe_psql('plain', $looks), qr/^3\|/, 'the third');
 is($node->safe_psql('plain', q{SELECT tgrelid::regclass, tgenabled FROM pg_trigger WHERE tgname IN ('guardrail_append_only', 'guardrail_frozen') ORDER BY tgrelid::regclass::text}),
-	join("\n", map { "guard.guardrail_$_|O" } qw(check_input check_log experiment plan result_log rule segment_input segment_log)), 'the triggers are on');
+	join("\n", map { "guard.guardrail_$_|O" } qw(check_input check_log experiment plan result_log rule segment_input segment_log waiver)), 'the triggers are on');
 for my $frozen (
 	q{UPDATE guard.guardrail_experiment SET state = 'draft' WHERE experiment_id = 'ships'}, q{UPDATE guard.guardrail_experiment SET min_units = 2 WHERE experiment_id = 'ships'},
 	q{DELETE FROM guard.guardrail_experiment WHERE experiment_id = 'ships'}, q{UPDATE guard.guardrail_rule SET limit_value = 99 WHERE experiment_id = 'ships'},
