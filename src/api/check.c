@@ -115,8 +115,12 @@ attempt(CheckWork *work, const char *error)
 
 	work->error = error;
 	failure = gr_attempt_within(guardrail_check_timeout, do_check, work);
-	if (failure)
+	/* the log has no column for a hint */
+	if (failure && gr_error_text(failure) != failure->message)
+	{
 		failure->message = (char *) gr_error_text(failure);
+		failure->hint = NULL;
+	}
 	return failure;
 }
 
@@ -125,7 +129,7 @@ static ErrorData *
 attempt_recorded(CheckWork *work, const char **unrecorded)
 {
 	ErrorData  *failure = attempt(work, NULL);
-	ErrorData  *second = failure ? attempt(work, gr_error_text(failure)) : NULL;
+	ErrorData  *second = failure ? attempt(work, failure->message) : NULL;
 
 	*unrecorded = second ? second->message : NULL;
 	return failure;
@@ -201,7 +205,7 @@ check_one(Run *run, int i)
 	CheckWork	work = {run, id, NULL, GetCurrentTimestamp(), CurrentMemoryContext};
 	const char *unrecorded;
 	ErrorData  *failure = attempt_recorded(&work, &unrecorded);
-	const char *error = failure ? gr_error_text(failure) : NULL;
+	const char *error = failure ? failure->message : NULL;
 
 	if (error)
 		note_failure(run, id, failure);

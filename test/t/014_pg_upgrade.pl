@@ -29,7 +29,7 @@ INSERT INTO guardrail_experiment (experiment_id, events, experiment_column) VALU
 INSERT INTO guardrail_rule (experiment_id, metric, role, kind, value, worse, limit_kind, limit_value) VALUES ('e', 'load', 'guardrail', 'mean', 'x', 'higher', 'difference', 5), ('e', 'goal', 'primary', 'mean', 'x', 'higher', 'difference', 0);
 SELECT guardrail_launch('e');
 CALL guardrail_check();
-GRANT EXECUTE ON PROCEDURE guardrail_check TO cron;
+GRANT EXECUTE ON PROCEDURE guardrail_check(text) TO cron;
 GRANT SELECT ON guardrail_verdict TO cron;
 });
 like($old->safe_psql('shop', 'SELECT guard.guardrail_protect()'), qr/^row-level security is on/, 'row-level security before');
