@@ -20,7 +20,7 @@ $node->safe_psql('postgres', q{
 CREATE EXTENSION pg_cron;
 CREATE EXTENSION guardrail;
 CREATE ROLE checker LOGIN;
-GRANT EXECUTE ON PROCEDURE guardrail_check TO checker;
+GRANT EXECUTE ON PROCEDURE guardrail_check(text) TO checker;
 GRANT USAGE ON SCHEMA cron TO checker;
 CREATE TABLE ev (experiment_id text, user_id bigint GENERATED ALWAYS AS IDENTITY, variant text, x float8);
 INSERT INTO ev (experiment_id, variant, x) SELECT e, v, 100 + i % 7 + CASE WHEN e = 'harms' AND v = 'treatment' THEN 50 ELSE 0 END FROM unnest('{harms,holds,fails}'::text[]) e, unnest('{control,treatment}'::text[]) v, generate_series(1, 300) i;
