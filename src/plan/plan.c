@@ -144,25 +144,34 @@ has_events(const Experiment *e)
 	return found;
 }
 
-/* How many units?  -1: they cannot be counted. */
-static int64
-count_units(const Experiment *e, const Evaluation *v)
+static void
+count_distinct(void *arg)
 {
+	const Experiment *e = arg;
 	OwnerContext saved;
-	int64		n;
+
+	gr_owner_enter(&saved, e->owner);
+	gr_spi_query(gr_sql_unit_count(e), true, 0, NULL);
+	gr_owner_leave(&saved);
+}
+
+/* How many units, as text?  NULL: they cannot be counted. */
+static char *
+count_units(Experiment *e, const Evaluation *v)
+{
+	int64		n = 0;
 
 	if (v)
 	{
 		n = v->control.units;
 		for (int a = 0; a < v->narms; a++)
 			n += v->arms[a].units;
-		return n;
 	}
-	gr_owner_enter(&saved, e->owner);
-	gr_spi_query(gr_sql_unit_count(e), true, 0, NULL);
-	n = gr_spi_int8(0, 1, -1);
-	gr_owner_leave(&saved);
-	return n;
+	else if (gr_attempt(count_distinct, e) == NULL)
+		n = gr_spi_int8(0, 1, 0);
+	else
+		return NULL;
+	return psprintf(INT64_FORMAT, n);
 }
 
 /*
@@ -200,7 +209,7 @@ gr_plan_register(FunctionCallInfo fcinfo, const char *schema, Experiment *e,
 	after_data = has_events(e);
 	v = gr_plan_warn(fcinfo, schema, e, after_data);
 	if (after_data)
-		args[6] = psprintf(INT64_FORMAT, count_units(e, v));
+		args[6] = count_units(e, v);
 	PopActiveSnapshot();
 
 	gr_writer_enter(&saved, fcinfo->flinfo->fn_oid);

@@ -104,7 +104,7 @@ WITH worked AS (SELECT * FROM guardrail_check_log WHERE error IS NULL AND status
 SELECT 'result is missing', check_id, variant || ' ' || metric FROM worked JOIN metrics USING (experiment_id, plan_version)
   WHERE variant IS NOT NULL AND NOT EXISTS (SELECT FROM guardrail_result_log r WHERE (r.check_id, r.variant, r.metric) = (worked.check_id, worked.variant, metrics.metric))
 UNION ALL SELECT 'result of no check', check_id, metric FROM guardrail_result_log r WHERE NOT EXISTS (SELECT FROM worked w WHERE (w.check_id, w.variant, w.experiment_id) = (r.check_id, r.variant, r.experiment_id))
-UNION ALL SELECT 'input is missing', check_id, experiment_id FROM worked w WHERE NOT EXISTS (SELECT FROM guardrail_check_input i WHERE (i.check_id, i.experiment_id, i.plan_version) = (w.check_id, w.experiment_id, w.plan_version))
+UNION ALL SELECT 'input of a look is missing', check_id, experiment_id FROM worked w WHERE look_no IS NOT NULL AND NOT EXISTS (SELECT FROM guardrail_check_input i WHERE (i.check_id, i.experiment_id, i.plan_version) = (w.check_id, w.experiment_id, w.plan_version))
 UNION ALL SELECT 'input of no check', check_id, experiment_id FROM guardrail_check_input i WHERE NOT EXISTS (SELECT FROM worked w WHERE w.check_id = i.check_id)
 UNION ALL SELECT 'arms', check_id, string_agg(coalesce(variant, 'NULL'), ' ') FROM worked GROUP BY check_id HAVING count(DISTINCT variant) <> $arms OR count(*) <> $arms
 UNION ALL SELECT 'one check, two things', check_id, string_agg(DISTINCT experiment_id, ' ') FROM guardrail_check_log GROUP BY check_id HAVING count(DISTINCT (experiment_id, checked_at, error, look_no)) > 1
