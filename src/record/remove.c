@@ -212,7 +212,7 @@ guardrail_discard(PG_FUNCTION_ARGS)
 	require_undecided(schema, e->id);
 	args[0] = e->id;
 	/* after data, if a plan or a check has seen some: the events themselves may be gone */
-	gr_spi_query(psprintf("SELECT %s.guardrail_plan_register($1, pg_catalog.jsonb_build_object('experiment',"
+	gr_spi_query(psprintf("SELECT %s._guardrail_plan_register($1, pg_catalog.jsonb_build_object('experiment',"
 						  " pg_catalog.jsonb_build_object('experiment_id', $1), 'rules', '{}'::jsonb, 'definitions', '{}'::jsonb),"
 						  " (SELECT COALESCE(max(version), 0) + 1 FROM %s.guardrail_plan WHERE experiment_id = $1), $2, $3,"
 						  " EXISTS (SELECT FROM %s.guardrail_plan WHERE experiment_id = $1 AND after_data)"
