@@ -14,7 +14,7 @@
 extern const char *gr_check_alone(FunctionCallInfo fcinfo, char *schema, const char *id,
 								  const char **unrecorded);
 
-/* What the last recorded check says of each arm, in one line (stop.c). */
+/* What the last recorded check says of each arm, in one line (line.c). */
 extern char *gr_check_line(FunctionCallInfo fcinfo, const char *schema, const char *id);
 
 /* The text of guardrail_explain (explain.c). */

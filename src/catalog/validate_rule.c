@@ -262,6 +262,13 @@ check_limit(Row *row)
 												  gr_quoted_list(gr_words_limit_kind)));
 		gr_row_set(row, "limit_kind", CStringGetTextDatum("significance"));
 	}
+	if (gr_row_is(row, "limit_kind", "baseline"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"limit_kind\" of rule \"%s\" holds \"baseline\", which is not supported yet",
+						gr_row_text(row, "metric")),
+				 errhint("Set it to %s. A limit against the past can be written as an absolute one.",
+						 gr_quoted_list(gr_words_limit_kind))));
 	gr_require_word(row, "limit_kind", gr_words_limit_kind);
 	limit = DatumGetFloat8(gr_row_datum(row, "limit_value", &null));
 	if (gr_row_is(row, "limit_kind", "significance"))

@@ -141,7 +141,7 @@ load_waivers(const char *schema, const Experiment *e, const char *as_of)
 	Waivers		out;
 
 	gr_spi_query(psprintf("SELECT w.variant, w.metric, w.made_by || CASE WHEN w.until IS NULL THEN '' ELSE ', until ' ||"
-						  " pg_catalog.to_char(w.until, 'YYYY-MM-DD\"T\"HH24:MI:SSOF') END, w.plan_version::bigint, w.lifts_veto"
+						  " pg_catalog.to_char(w.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"') END, w.plan_version::bigint, w.lifts_veto"
 						  " FROM %s.guardrail_waiver w WHERE w.experiment_id = $1"
 						  " AND w.made_at >= COALESCE((SELECT x.launched_at FROM %s.guardrail_experiment x WHERE x.experiment_id = $1"
 						  " AND x.launched_at <= COALESCE($2::timestamptz, 'infinity')), '-infinity')"

@@ -61,7 +61,7 @@ evaluate_segment(const Evaluation *whole, Experiment *e, const GrMonitor *m, Seg
 	v->monitor = *m;
 	v->test.monitor = &v->monitor;
 	v->test.correction = GR_ADJUST_NONE;
-	v->arms = palloc(sizeof(GrArm) * Max(whole->narms, 1));
+	v->arms = palloc0(sizeof(GrArm) * Max(whole->narms, 1));
 	gr_fill_arm(&v->control, v->c, whole->control.name);
 	for (int a = 0; a < whole->narms; a++)
 		gr_fill_arm(&v->arms[a], v->c, whole->arms[a].name);

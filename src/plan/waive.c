@@ -84,12 +84,18 @@ is_veto(const GrResult *r)
 		r->watch || (r->rule->evidence == GR_SAFE && r->status != GR_IS_SAFE);
 }
 
+/* The end of a waiver as text; NULL: it has none. */
 static char *
-time_text(Datum time)
+end_of(FunctionCallInfo fcinfo, int n)
 {
-	char	   *text = DatumGetCString(DirectFunctionCall1(timestamptz_out, time));
+	TimestampTz time;
+	char	   *text;
 
-	if (DatumGetTimestampTz(time) <= GetCurrentTimestamp())
+	if (PG_ARGISNULL(n) || TIMESTAMP_IS_NOEND(PG_GETARG_TIMESTAMPTZ(n)))
+		return NULL;
+	time = PG_GETARG_TIMESTAMPTZ(n);
+	text = DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(time)));
+	if (time <= GetCurrentTimestamp())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"until\" is %s, which has passed", text),
@@ -106,7 +112,7 @@ guardrail_waive(PG_FUNCTION_ARGS)
 	char	   *metric = gr_arg_text(fcinfo, 2, "metric");
 	char	   *reason = gr_plan_reason(fcinfo, 3, "Say why the veto is lifted; guardrail_waiver records the reason.");
 	MemoryContext context = CurrentMemoryContext;
-	const char *args[9] = {NULL, NULL, variant, metric, reason, PG_ARGISNULL(4) ? NULL : time_text(PG_GETARG_DATUM(4))};
+	const char *args[9] = {NULL, NULL, variant, metric, reason, end_of(fcinfo, 4)};
 	OwnerContext saved;
 	Experiment *e;
 	Evaluation *v;

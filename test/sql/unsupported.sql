@@ -33,6 +33,8 @@ DELETE FROM guardrail_rule WHERE experiment_id = 'read anew' AND kind IN ('mean'
 SELECT message($$UPDATE guardrail_experiment SET cursor_column = 'event_id' WHERE experiment_id = 'read anew'$$);
 DELETE FROM guardrail_rule WHERE experiment_id = 'read anew';
 SELECT message($$UPDATE guardrail_experiment SET cursor_column = 'event_id', exposures = 'shown' WHERE experiment_id = 'read anew'$$);
+-- a limit against the past
+SELECT message($$INSERT INTO guardrail_rule (experiment_id, metric, role, worse, limit_kind, limit_value, kind, value) VALUES ('read anew', 'past', 'guardrail', 'higher', 'baseline', 0.2, 'mean', 'ms')$$);
 \x off
 SELECT experiment_id, cursor_column, exposures FROM guardrail_experiment ORDER BY 1;
 SELECT experiment_id, metric FROM guardrail_rule ORDER BY experiment_id, metric COLLATE "C";
