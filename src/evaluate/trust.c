@@ -161,7 +161,7 @@ gr_inspect_column(const Evaluation *v, const Rule *rule, GrResult *r)
 		GrEstimate	share[2];
 		double		p = fmin(1, tests * missing_p(arm, column[k], true, share));
 
-		if (k == 0 || p < r->null_share_p)
+		if (isnan(r->null_share_p) || p < r->null_share_p)
 		{
 			r->null_share_p = p;
 			r->null_share[0] = share[0].value;
