@@ -77,7 +77,7 @@ GRANT SELECT ON :"schema".guardrail_experiment, :"schema".guardrail_rule, :"sche
   :"schema".guardrail_segment_input, :"schema".guardrail_plan, :"schema".guardrail_waiver TO :"operator";
 GRANT EXECUTE ON FUNCTION :"schema".guardrail_sees_all() TO :"operator";
 GRANT EXECUTE ON PROCEDURE :"schema".guardrail_check(text) TO :"operator";
-GRANT EXECUTE ON FUNCTION :"schema".guardrail_prune(interval) TO :"operator";
+GRANT EXECUTE ON FUNCTION :"schema".guardrail_prune(interval), :"schema".guardrail_prune(interval, interval) TO :"operator";
 
 -- ---- deploy: asks guardrail_assert_shippable(), and attaches the release gate to tables of its own
 
@@ -94,7 +94,7 @@ SELECT format('GRANT SELECT ON %I.%I TO %I, %I, %I', :'schema', c.relname, :'bi'
 -- ---- cron: checks everything, with the rights of each experiment's owner on the events; sees what failed; prunes
 
 GRANT EXECUTE ON PROCEDURE :"schema".guardrail_check(text) TO :"cron";
-GRANT EXECUTE ON FUNCTION :"schema".guardrail_prune(interval) TO :"cron";
+GRANT EXECUTE ON FUNCTION :"schema".guardrail_prune(interval), :"schema".guardrail_prune(interval, interval) TO :"cron";
 GRANT SELECT ON :"schema".guardrail_verdict TO :"cron";
 
 -- ---- between teams; guardrail_protect() makes this outlast a dump and restore

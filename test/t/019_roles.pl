@@ -130,6 +130,7 @@ sub who_may_what
 	may($db, 'scheduler', "CALL $g.guardrail_check()", 'check everything');
 	may($db, 'scheduler', "SELECT experiment_id, error IS NULL FROM $g.guardrail_verdict ORDER BY 1", 'see what failed', "one|t\ntwo|t");
 	may($db, 'scheduler', "SELECT $g.guardrail_prune('90 days')", 'prune');
+	may($db, 'scheduler', "SELECT $g.guardrail_prune('90 days', '7 days')", 'prune results sooner');
 	may_not($db, 'scheduler', $_, $_) for "SELECT 1 FROM events.ev", "SELECT 1 FROM $g.guardrail_experiment", "SELECT 1 FROM $g.guardrail_check_log", "SELECT $g.guardrail_protect(false)", "INSERT INTO $g.guardrail_check_log DEFAULT VALUES";
 
 	# analysts
