@@ -70,19 +70,23 @@ static void
 find_loosening(Loosenings *out, const Versions *all, const char *name, bool is_rule)
 {
 	const Version *now = &all->v[all->n - 1];
+	int			first = 0;
 
+	/* what is merely another is held against the first version that has it */
+	while (is_rule && gr_rule_named(all->v[first].e, name) == NULL)
+		first++;
 	for (int i = 0; i < out->n; i++)
 		if (out->row[i].is_rule == is_rule && strcmp(out->row[i].name, name) == 0)
 			return;
-	for (int w = 0; w + 1 < all->n; w++)
+	for (int w = first; w + 1 < all->n; w++)
 	{
-		char	   *text = gr_what_is_looser(&all->v[w], now, name, is_rule, w == 0);
+		char	   *text = gr_what_is_looser(&all->v[w], now, name, is_rule, w == first);
 		int			v = w + 1;
 
 		if (text == NULL)
 			continue;
 		/* said of the amendment that began it */
-		while (gr_what_is_looser(&all->v[w], &all->v[v], name, is_rule, w == 0) == NULL)
+		while (gr_what_is_looser(&all->v[w], &all->v[v], name, is_rule, w == first) == NULL)
 			v++;
 		out->row[out->n++] = (Loosening) {name, is_rule, text, all->v[v].number, all->v[v].units};
 		return;

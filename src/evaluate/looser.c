@@ -219,8 +219,8 @@ rule_is_looser(const Rule *was, const Rule *is, bool as_it_was)
 	return out.len ? out.data : NULL;
 }
 
-static const Rule *
-rule_named(const Experiment *e, const char *metric)
+const Rule *
+gr_rule_named(const Experiment *e, const char *metric)
 {
 	for (int k = 0; k < e->nrules; k++)
 		if (strcmp(e->rules[k].rule.metric, metric) == 0)
@@ -258,9 +258,9 @@ gr_what_is_looser(const Version *was, const Version *is, const char *name, bool 
 {
 	if (is_rule)
 	{
-		const Rule *rule = rule_named(was->e, name);
+		const Rule *rule = gr_rule_named(was->e, name);
 
-		return rule ? rule_is_looser(rule, rule_named(is->e, name), as_it_was) : NULL;
+		return rule ? rule_is_looser(rule, gr_rule_named(is->e, name), as_it_was) : NULL;
 	}
 	if (strcmp(name, GR_DEFINITIONS) == 0)
 		return !as_it_was || !gr_same_text(was->server_version, is->server_version) ||

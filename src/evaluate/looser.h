@@ -25,6 +25,9 @@ typedef struct Version
 	Experiment *e;				/* with its rules */
 } Version;
 
+/* The rule of that metric, or NULL. */
+extern const Rule *gr_rule_named(const Experiment *e, const char *metric);
+
 /*
  * What of a rule, or of a column of the experiment, is looser in one version than in
  * another, in words; NULL: nothing.  as_it_was: so is what is neither stricter nor looser,

@@ -93,6 +93,11 @@ CALL loosen(12, '{"experiment": {"min_units": 1000, "srm_alpha": 0.01}}');
 CALL loosen(13, '{"experiment": {"srm_alpha": 0.00001}}');
 CALL loosen(14, '{"rules": {"more": {"role": "guardrail", "kind": "mean", "value": "load", "worse": "higher", "limit_kind": "difference", "limit_value": 100}}}');
 CALL loosen(15, '{"rules": {"load": {"severity": "warn"}}}');
+-- a rule that was added after data guards from then on
+SELECT guardrail_amend('e14', 'another', '{"rules": {"more": {"value": "least(load, 1)"}}}');
+SELECT verdict('e14');
+SELECT guardrail_amend('e14', 'away', '{"rules": {"more": null}}');
+SELECT verdict('e14');
 SELECT * FROM said ORDER BY n;
 -- before any data an amendment is only an amendment
 CREATE TABLE later (LIKE ev);
